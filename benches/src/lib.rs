@@ -1,0 +1,1 @@
+//! Figures: what each protocol costs, beside the limit of the machine.

@@ -1,0 +1,1 @@
+//! DMARC (RFC 9989) without I/O: discovery, alignment, policy.

@@ -1,0 +1,1 @@
+//! Working mail servers, clients and command-line tools composed from the crates.

@@ -1,0 +1,1 @@
+//! The words of mail: addresses, domains, header fields, dates, tag lists, Authentication-Results, MIME.

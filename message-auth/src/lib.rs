@@ -1,0 +1,1 @@
+//! One inbound message, judged: SPF, DKIM, DMARC and iprev in one evaluation.

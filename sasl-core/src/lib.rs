@@ -1,0 +1,1 @@
+//! SASL mechanisms, client and server, on raw bytes.

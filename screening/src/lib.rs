@@ -1,0 +1,1 @@
+//! Is this address worth talking to: iprev, DNSBL, S25R, greylisting, without I/O.

@@ -1,0 +1,1 @@
+//! For tests: every split, pairs in memory, transcripts, loaders for the public conformance suites.
