@@ -1,1 +1,53 @@
 //! The contract between an evaluation and the DNS: questions out, answers in; zones, cache, drivers.
+//!
+//! SPF, DKIM, DMARC, block lists: each needs a handful of lookups before it can say anything, and none of them should own a
+//! resolver, a socket or a runtime to get them. So they are written as an [`Evaluation`]: a value that says which [`Question`] it
+//! would like to have answered next, takes each [`Answer`] whenever it comes, and in the end is done.
+//!
+//! This crate has the words of that contract ([`Name`], [`RecordType`], [`Record`], [`Answer`]), the drivers that carry questions to
+//! whatever answers them ([`resolve_blocking`]), and a [`Zone`] for tests and
+//! demonstrations. It is no resolver: it opens no socket, reads no clock and knows no server. With the feature `hickory` the words
+//! convert to and from those of hickory-proto and to DNS wire messages.
+//!
+//! # The loop
+//!
+//! ```
+//! use mail_dns::{Answer, Evaluation, Name, Need, Question, RecordType, Zone, resolve_blocking};
+//!
+//! /// Asks for the TXT records of one name, and counts them.
+//! struct CountTexts { question: Question, asked: bool, count: Option<usize> }
+//!
+//! impl Evaluation for CountTexts {
+//!     type Verdict = usize;
+//!     fn poll(&mut self) -> Need<usize> {
+//!         match self.count {
+//!             Some(count) => Need::Done(count),
+//!             None if self.asked => Need::Wait,
+//!             None => { self.asked = true; Need::Lookup(self.question.clone()) }
+//!         }
+//!     }
+//!     fn answer(&mut self, question: &Question, answer: &Answer) {
+//!         if *question == self.question { self.count = Some(answer.records().len()); }
+//!     }
+//! }
+//!
+//! let zone = Zone::new().txt("example.com", "v=spf1 -all").txt("example.com", "something else");
+//! let question = Question::new("Example.COM.".parse::<Name>()?, RecordType::Txt);
+//! let count = resolve_blocking(CountTexts { question, asked: false, count: None }, |question| zone.answer(question));
+//! assert_eq!(count, 2);
+//! # Ok::<(), mail_dns::NameError>(())
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+
+mod evaluation;
+mod name;
+mod question;
+mod record;
+mod zone;
+
+pub use evaluation::{Evaluation, Need, resolve_blocking};
+pub use name::{Ancestors, Labels, Name, NameError};
+pub use question::{Answer, Data, Dnssec, Failure, Question};
+pub use record::{Record, RecordType, Tlsa, Txt, UnknownRecordType};
+pub use zone::Zone;

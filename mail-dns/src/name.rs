@@ -1,0 +1,577 @@
+//! Domain names (RFC 1035 §3.1): any octets, no case, always absolute.
+
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::str::FromStr;
+use std::sync::Arc;
+
+/// A domain name: a list of labels of any octets, absolute, compared and hashed without regard to ASCII case.
+///
+/// RFC 1035 §2.3.4 and RFC 2181 §11: a label has 1 to 63 octets, a name at most 255 octets on the wire. There is no relative name:
+/// `example.com` and `example.com.` are the same value, so the final dot that makes names of other libraries differ does not exist
+/// here. The case that was given is kept and printed. A clone, and [`Name::parent`], cost a reference count.
+///
+/// The order is the canonical DNS name order of RFC 4034 §6.1: a name stands directly before everything below it.
+///
+/// ```
+/// # use mail_dns::Name;
+/// let name: Name = "strong\\.bad=x._spf.Example.com".parse()?;
+/// assert_eq!(name.labels().next(), Some(&b"strong.bad=x"[..]));
+/// assert_eq!(name, "STRONG\\.bad=x._spf.example.com.".parse()?);
+/// assert_eq!(name.to_string(), "strong\\.bad=x._spf.Example.com");
+/// # Ok::<(), mail_dns::NameError>(())
+/// ```
+#[derive(Clone)]
+pub struct Name {
+    /// Labels as on the wire, each after its length, without the root's zero. Shared with the names this one was derived from.
+    wire: Arc<[u8]>,
+    /// Where in `wire` this name begins; always at the length octet of a label, or the end.
+    start: u8,
+}
+
+/// Why text or labels are no [`Name`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No text at all; the root is written as a dot.
+    #[error("a domain name is empty; the root is written \".\"")]
+    Empty,
+    /// Two dots in a row, or a dot at the beginning.
+    #[error("empty label at octet {at} of a domain name")]
+    EmptyLabel {
+        /// Octet of the text, or for [`Name::from_labels`] the number of the label.
+        at: usize,
+    },
+    /// A label of more than 63 octets (RFC 1035 §2.3.4).
+    #[error("label at octet {at} of a domain name is longer than 63 octets")]
+    LabelTooLong {
+        /// Octet of the text where the label begins, or for [`Name::from_labels`] the number of the label.
+        at: usize,
+    },
+    /// More than 255 octets on the wire (RFC 1035 §2.3.4).
+    #[error("a domain name is longer than 255 octets")]
+    TooLong,
+    /// A backslash that is followed neither by three digits up to 255 nor by another character (RFC 1035 §5.1).
+    #[error("bad escape at octet {at} of a domain name")]
+    BadEscape {
+        /// Octet of the text.
+        at: usize,
+    },
+}
+
+/// Octets of a label (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+/// Octets of a name on the wire without the root's own zero octet (RFC 1035 §2.3.4: 255 with it).
+const MAX_WIRE: usize = 254;
+
+impl Name {
+    /// The root of the DNS, which prints as a dot.
+    pub fn root() -> Self {
+        Self {
+            wire: Arc::from([]),
+            start: 0,
+        }
+    }
+
+    /// The name with these labels, the leftmost first; any octets are taken as they are.
+    ///
+    /// # Errors
+    ///
+    /// An empty or too long label (`at` is then its number), or too long a name.
+    pub fn from_labels<I>(labels: I) -> Result<Self, NameError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let mut builder = Builder::default();
+        for (at, label) in labels.into_iter().enumerate() {
+            builder.label(label.as_ref(), at)?;
+        }
+        Ok(builder.name())
+    }
+
+    /// The name that these octets spell when each dot separates two labels and nothing is an escape; a final dot changes nothing.
+    ///
+    /// It is how protocols write names that do not come from a zone file, for example an expanded SPF macro (RFC 7208 §7).
+    ///
+    /// # Errors
+    ///
+    /// As for labels; `at` is the octet of `dotted`. Text of no octets is [`NameError::Empty`].
+    pub fn from_dotted(dotted: &[u8]) -> Result<Self, NameError> {
+        if dotted == b"." {
+            return Ok(Self::root());
+        }
+        let text = dotted.strip_suffix(b".").unwrap_or(dotted);
+        if text.is_empty() {
+            return Err(if dotted.is_empty() {
+                NameError::Empty
+            } else {
+                NameError::EmptyLabel { at: 0 }
+            });
+        }
+        // Bound before the work: each label costs one octet more than in the text at most once.
+        if text.len() >= MAX_WIRE {
+            return Err(first_label_error(text).unwrap_or(NameError::TooLong));
+        }
+        let mut builder = Builder::default();
+        let mut at = 0;
+        for label in text.split(|&octet| octet == b'.') {
+            builder.label(label, at)?;
+            at += label.len() + 1;
+        }
+        Ok(builder.name())
+    }
+
+    /// The labels from left to right, without the root.
+    pub fn labels(&self) -> Labels<'_> {
+        Labels { wire: self.wire() }
+    }
+
+    /// How many labels there are; the root has none.
+    pub fn label_count(&self) -> usize {
+        self.labels().count()
+    }
+
+    /// The name without its leftmost label; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let length = usize::from(*self.wire().first()?);
+        let start = usize::from(self.start) + 1 + length;
+        // A wire form has at most 254 octets, so the position fits.
+        Some(Self {
+            wire: Arc::clone(&self.wire),
+            start: u8::try_from(start).ok()?,
+        })
+    }
+
+    /// This name, its parent, and so on up to and with the root.
+    pub fn ancestors(&self) -> Ancestors {
+        Ancestors {
+            next: Some(self.clone()),
+        }
+    }
+
+    /// The last `count` labels as a name, or the whole name where it has no more.
+    pub fn suffix(&self, count: usize) -> Self {
+        let mut name = self.clone();
+        for _ in count..self.label_count() {
+            match name.parent() {
+                Some(parent) => name = parent,
+                None => break,
+            }
+        }
+        name
+    }
+
+    /// Whether this name is `other` or below it.
+    pub fn is_subdomain_of(&self, other: &Self) -> bool {
+        let (longer, shorter) = (self.wire(), other.wire());
+        let Some(skip) = longer.len().checked_sub(shorter.len()) else {
+            return false;
+        };
+        // The tail is a name of its own only where it begins at a label.
+        let mut at = 0;
+        while at < skip {
+            at += 1 + usize::from(longer[at]);
+        }
+        at == skip && longer[skip..].eq_ignore_ascii_case(shorter)
+    }
+
+    /// `label` in front of this name.
+    ///
+    /// # Errors
+    ///
+    /// An empty or too long label, or too long a name.
+    pub fn prepend(&self, label: impl AsRef<[u8]>) -> Result<Self, NameError> {
+        let mut builder = Builder::default();
+        builder.label(label.as_ref(), 0)?;
+        builder.labels(self)?;
+        Ok(builder.name())
+    }
+
+    /// This name's labels in front of `suffix`: `_dmarc` and `example.com` give `_dmarc.example.com`.
+    ///
+    /// # Errors
+    ///
+    /// Too long a name.
+    pub fn append(&self, suffix: &Self) -> Result<Self, NameError> {
+        let mut builder = Builder::default();
+        builder.labels(self)?;
+        builder.labels(suffix)?;
+        Ok(builder.name())
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.wire().is_empty()
+    }
+
+    /// Whether all letters of ASCII are lower case already, and if not, the same name in lower case.
+    pub fn to_lowercase(&self) -> Self {
+        Self {
+            wire: self.wire().to_ascii_lowercase().into(),
+            start: 0,
+        }
+    }
+
+    /// The labels as on the wire, each after its length, without the root's final zero and without compression.
+    pub fn wire(&self) -> &[u8] {
+        self.wire.get(usize::from(self.start)..).unwrap_or_default()
+    }
+
+    /// The labels joined by dots with nothing escaped, as protocols write a name outside of zone files; empty for the root.
+    pub fn to_dotted(&self) -> Vec<u8> {
+        let mut dotted = Vec::with_capacity(self.wire().len());
+        for label in self.labels() {
+            if !dotted.is_empty() {
+                dotted.push(b'.');
+            }
+            dotted.extend_from_slice(label);
+        }
+        dotted
+    }
+}
+
+/// The first label of `text` that is empty or too long: the better reason for a text that is too long anyway.
+fn first_label_error(text: &[u8]) -> Option<NameError> {
+    let mut at = 0;
+    for label in text.get(..=MAX_WIRE)?.split(|&octet| octet == b'.') {
+        if label.is_empty() {
+            return Some(NameError::EmptyLabel { at });
+        }
+        if label.len() > MAX_LABEL {
+            return Some(NameError::LabelTooLong { at });
+        }
+        at += label.len() + 1;
+    }
+    None
+}
+
+/// A name that grows label by label, always within the limits.
+#[derive(Default)]
+struct Builder {
+    wire: Vec<u8>,
+}
+
+impl Builder {
+    fn label(&mut self, label: &[u8], at: usize) -> Result<(), NameError> {
+        if label.is_empty() {
+            return Err(NameError::EmptyLabel { at });
+        }
+        let Some(length) = u8::try_from(label.len())
+            .ok()
+            .filter(|&length| usize::from(length) <= MAX_LABEL)
+        else {
+            return Err(NameError::LabelTooLong { at });
+        };
+        if self.wire.len() + 1 + label.len() > MAX_WIRE {
+            return Err(NameError::TooLong);
+        }
+        self.wire.push(length);
+        self.wire.extend_from_slice(label);
+        Ok(())
+    }
+
+    fn labels(&mut self, name: &Name) -> Result<(), NameError> {
+        if self.wire.len() + name.wire().len() > MAX_WIRE {
+            return Err(NameError::TooLong);
+        }
+        self.wire.extend_from_slice(name.wire());
+        Ok(())
+    }
+
+    fn name(self) -> Name {
+        Name {
+            wire: self.wire.into(),
+            start: 0,
+        }
+    }
+}
+
+/// The presentation form of RFC 1035 §5.1: dots between labels, `\.` for a dot within one, `\DDD` for any octet; the final dot
+/// changes nothing.
+///
+/// Characters beyond ASCII are taken as their UTF-8 octets; turning them into A-labels is the caller's part.
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text == "." {
+            return Ok(Self::root());
+        }
+        let mut builder = Builder::default();
+        let mut label = Vec::new();
+        let (mut label_at, mut at) = (0, 0);
+        let octets = text.as_bytes();
+        while let Some(&octet) = octets.get(at) {
+            at += 1;
+            match octet {
+                b'.' => {
+                    builder.label(&label, label_at)?;
+                    label.clear();
+                    label_at = at;
+                    continue;
+                }
+                b'\\' => {
+                    let (octet, length) =
+                        escape(&octets[at..]).ok_or(NameError::BadEscape { at: at - 1 })?;
+                    label.push(octet);
+                    at += length;
+                }
+                octet => label.push(octet),
+            }
+            if label.len() > MAX_LABEL {
+                return Err(NameError::LabelTooLong { at: label_at });
+            }
+        }
+        if label_at < octets.len() {
+            builder.label(&label, label_at)?;
+        }
+        Ok(builder.name())
+    }
+}
+
+/// What stands behind a backslash (RFC 1035 §5.1): the octet it means, and how many octets of text that took.
+pub(crate) fn escape(rest: &[u8]) -> Option<(u8, usize)> {
+    match rest {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
+            let value = u32::from(a - b'0') * 100 + u32::from(b - b'0') * 10 + u32::from(c - b'0');
+            Some((u8::try_from(value).ok()?, 3))
+        }
+        [b'0'..=b'9', ..] | [] => None,
+        [octet, ..] => Some((*octet, 1)),
+    }
+}
+
+/// The presentation form without a final dot; the root is a dot.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        if self.is_root() {
+            return f.write_char('.');
+        }
+        for (number, label) in self.labels().enumerate() {
+            if number > 0 {
+                f.write_char('.')?;
+            }
+            for &octet in label {
+                match octet {
+                    // The characters that mean something in a zone file (RFC 1035 §5.1).
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        f.write_char('\\')?;
+                        f.write_char(char::from(octet))?;
+                    }
+                    b'!'..=b'~' => f.write_char(char::from(octet))?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+// RFC 1035 §2.3.3 and RFC 4343 §3: only the letters of ASCII compare without case. The lengths between the labels are at most 63 and so
+// never letters: the wire form can be compared as one piece.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.wire().eq_ignore_ascii_case(other.wire())
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for octet in self.wire() {
+            state.write_u8(octet.to_ascii_lowercase());
+        }
+        // No label is that long, so names in a sequence do not run into each other.
+        state.write_u8(0xff);
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // RFC 4034 §6.1: "sort names as if each label were a left justified octet string […] by sorting the names according to their
+        // most significant (rightmost) labels", in lower case.
+        let (mine, others): (Vec<_>, Vec<_>) = (self.labels().collect(), other.labels().collect());
+        let lower = |label: &&[u8]| label.to_ascii_lowercase();
+        mine.iter()
+            .rev()
+            .map(lower)
+            .cmp(others.iter().rev().map(lower))
+    }
+}
+
+/// The labels of a [`Name`] from left to right.
+#[derive(Clone, Debug)]
+pub struct Labels<'a> {
+    wire: &'a [u8],
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (&length, rest) = self.wire.split_first()?;
+        let (label, rest) = rest.split_at_checked(usize::from(length))?;
+        self.wire = rest;
+        Some(label)
+    }
+}
+
+/// A [`Name`], its parent, and so on up to and with the root.
+#[derive(Clone, Debug)]
+pub struct Ancestors {
+    next: Option<Name>,
+}
+
+impl Iterator for Ancestors {
+    type Item = Name;
+
+    fn next(&mut self) -> Option<Name> {
+        let name = self.next.take()?;
+        self.next = name.parent();
+        Some(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn presentation() {
+        for (text, printed) in [
+            (".", "."),
+            ("example.com", "example.com"),
+            ("example.com.", "example.com"),
+            ("Example.COM", "Example.COM"),
+            ("a=b+c/!._spf", "a=b+c/!._spf"),
+            ("a\\.b.c", "a\\.b.c"),
+            ("a\\046b.c", "a\\.b.c"),
+            ("\\000\\255", "\\000\\255"),
+            ("a\\ b", "a\\032b"),
+            ("\\@.x", "\\@.x"),
+            ("ü", "\\195\\188"),
+        ] {
+            assert_eq!(name(text).to_string(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name() {
+        let long = "a".repeat(64);
+        for (text, error) in [
+            ("", NameError::Empty),
+            ("..", NameError::EmptyLabel { at: 0 }),
+            (".a", NameError::EmptyLabel { at: 0 }),
+            ("a..b", NameError::EmptyLabel { at: 2 }),
+            ("a.\\", NameError::BadEscape { at: 2 }),
+            ("a.\\25", NameError::BadEscape { at: 2 }),
+            ("a.\\256", NameError::BadEscape { at: 2 }),
+            (&format!("x.{long}"), NameError::LabelTooLong { at: 2 }),
+        ] {
+            assert_eq!(text.parse::<Name>(), Err(error.clone()), "{text}");
+            if !text.contains('\\') {
+                assert_eq!(Name::from_dotted(text.as_bytes()), Err(error), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_just_below_and_above() {
+        let label = "a".repeat(63);
+        // 3 × 64 + 62 = 254 octets, 255 with the root.
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(name(&longest).wire().len(), 254);
+        assert_eq!(Name::from_dotted(longest.as_bytes()), Ok(name(&longest)));
+        let over = format!("{longest}a");
+        assert_eq!(over.parse::<Name>(), Err(NameError::TooLong));
+        assert_eq!(Name::from_dotted(over.as_bytes()), Err(NameError::TooLong));
+        assert_eq!(name(&longest).prepend("a"), Err(NameError::TooLong));
+        assert_eq!(
+            Name::from_labels([[b'a'; 64]]),
+            Err(NameError::LabelTooLong { at: 0 })
+        );
+    }
+
+    #[test]
+    fn dotted_octets_are_taken_as_they_are() {
+        let name = Name::from_dotted(b"a\\b.\xff.com").unwrap();
+        assert_eq!(
+            name.labels().collect::<Vec<_>>(),
+            [&b"a\\b"[..], b"\xff", b"com"]
+        );
+        assert_eq!(name.to_dotted(), b"a\\b.\xff.com");
+    }
+
+    #[test]
+    fn relations() {
+        let sub = name("a.Example.com");
+        assert!(sub.is_subdomain_of(&name("example.COM")));
+        assert!(sub.is_subdomain_of(&sub));
+        assert!(sub.is_subdomain_of(&Name::root()));
+        assert!(!name("badexample.com").is_subdomain_of(&name("example.com")));
+        assert!(!name("com").is_subdomain_of(&name("example.com")));
+        // The octets of the tail are equal, the labels are not: \003 is both a length and an octet of a label.
+        assert!(
+            !Name::from_labels([&b"a\x03com"[..]])
+                .unwrap()
+                .is_subdomain_of(&name("com"))
+        );
+        assert_eq!(
+            sub.ancestors()
+                .map(|name| name.to_string())
+                .collect::<Vec<_>>(),
+            ["a.Example.com", "Example.com", "com", "."]
+        );
+        assert_eq!(sub.suffix(2), name("example.com"));
+        assert_eq!(sub.suffix(9), sub);
+        assert_eq!(
+            name("_dmarc").append(&sub.parent().unwrap()).unwrap(),
+            name("_dmarc.example.com")
+        );
+        assert_eq!(Name::root().parent(), None);
+    }
+
+    #[test]
+    fn canonical_order_of_rfc_4034() {
+        // RFC 4034 §6.1, the example.
+        let sorted = [
+            "example",
+            "a.example",
+            "yljkjljk.a.example",
+            "Z.a.example",
+            "zABC.a.EXAMPLE",
+            "z.example",
+            "\\001.z.example",
+            "*.z.example",
+            "\\200.z.example",
+        ];
+        let names: Vec<Name> = sorted.iter().map(|text| name(text)).collect();
+        let mut again = names.clone();
+        again.reverse();
+        again.sort();
+        assert_eq!(again, names);
+    }
+}
