@@ -34,6 +34,8 @@ pub struct Zone {
     nodes: BTreeMap<Name, Node>,
     dnssec: Dnssec,
     ttl: Option<Duration>,
+    /// Times to live of negative answers below a name, from SOA records.
+    negative: BTreeMap<Name, Duration>,
 }
 
 /// What stands at one name. A node without anything makes the name exist.
@@ -170,6 +172,12 @@ impl Zone {
         self.nodes.entry(name).or_default();
     }
 
+    /// Makes `apex` exist, and gives negative answers for names at and below it this time to live.
+    pub(crate) fn negative_ttl(&mut self, apex: Name, ttl: Duration) {
+        self.touch(apex.clone());
+        self.negative.insert(apex, ttl);
+    }
+
     /// Questions for this name, of one type or of all, get this answer whatever the zone holds; the latest injection for a question
     /// counts.
     pub fn inject(&mut self, name: Name, kind: Option<RecordType>, answer: Answer) {
@@ -195,8 +203,8 @@ impl Zone {
                     continue;
                 }
                 Found::Records(records, least) => (Data::Records(records.into()), least),
-                Found::NoData => (Data::NoData, self.ttl),
-                Found::NxDomain => (Data::NxDomain, self.ttl),
+                Found::NoData => (Data::NoData, self.negative_ttl_at(&name)),
+                Found::NxDomain => (Data::NxDomain, self.negative_ttl_at(&name)),
             };
             return Answer {
                 data,
@@ -244,6 +252,15 @@ impl Zone {
             _ => None,
         });
         alias.unwrap_or(Found::NoData)
+    }
+
+    fn negative_ttl_at(&self, name: &Name) -> Option<Duration> {
+        if self.negative.is_empty() {
+            return self.ttl;
+        }
+        name.ancestors()
+            .find_map(|ancestor| self.negative.get(&ancestor).copied())
+            .or(self.ttl)
     }
 
     /// RFC 4592 §3.3.1: the wildcard directly below the closest encloser, if the name itself does not exist.
