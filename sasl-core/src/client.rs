@@ -19,7 +19,7 @@ pub struct Policy {
     pub mechanisms: Mechanisms,
     /// Whether it sends a password without TLS. Default: under TLS only.
     pub plaintext: PlaintextPolicy,
-    /// The rounds of PBKDF2 that it does. Default: 4,096 to 600,000, the latter about 55 ms on one core. RFC 7677 §4: "the hash
+    /// The rounds of PBKDF2 that it does. Default: 4,096 to 600,000. RFC 7677 §4: "the hash
     /// iteration-count SHOULD be at least 4096". A higher end lets a server make it work longer; a lower start lets someone who
     /// stands in for the server try passwords faster.
     pub iterations: RangeInclusive<u32>,
@@ -94,7 +94,7 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// How many rounds of PBKDF2 it takes; 100,000 are about 9 ms on one core.
+    /// How many rounds of PBKDF2 it takes; tens of milliseconds for 100,000.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         self.iterations

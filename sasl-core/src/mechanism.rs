@@ -84,7 +84,7 @@ pub struct UnknownMechanism;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PlaintextPolicy {
-    /// Under TLS only. RFC 4616 §6: implementations "SHOULD NOT make use of the PLAIN mechanism unless adequate data security
+    /// Under TLS only. RFC 4616 §5: implementations "SHOULD NOT make use of the PLAIN mechanism unless adequate data security
     /// services are in place."
     #[default]
     RequireTls,

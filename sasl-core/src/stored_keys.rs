@@ -35,7 +35,7 @@ impl StoredKeys {
     /// The number of rounds for new passwords: 100,000. Dearer for whoever steals the keys, and for each client at each login.
     pub const ITERATIONS: u32 = 100_000;
 
-    /// Derives the keys of a password, in `iterations` rounds of PBKDF2: about 9 ms for 100,000 on one core, so not on a thread
+    /// Derives the keys of a password, in `iterations` rounds of PBKDF2: tens of milliseconds for 100,000, so not on a thread
     /// that serves others.
     ///
     /// The salt is to be random, of 16 octets, the same length for all users.
