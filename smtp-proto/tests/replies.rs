@@ -2,7 +2,8 @@
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
-    reason = "a test fails by panic, and reads the public suite from a folder"
+    clippy::unwrap_used,
+    reason = "a test fails by panic, and reads the public suite"
 )]
 
 use std::path::PathBuf;
