@@ -127,7 +127,7 @@ impl Zone {
     #[must_use]
     #[track_caller]
     pub fn exists(mut self, name: &str) -> Self {
-        self.nodes.entry(literal(name)).or_default();
+        self.touch(literal(name));
         self
     }
 
@@ -163,6 +163,11 @@ impl Zone {
             .or_default()
             .records
             .push((record, Some(ttl)));
+    }
+
+    /// Makes a name exist, whether or not it has records.
+    pub fn touch(&mut self, name: Name) {
+        self.nodes.entry(name).or_default();
     }
 
     /// Questions for this name, of one type or of all, get this answer whatever the zone holds; the latest injection for a question
