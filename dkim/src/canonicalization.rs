@@ -1,0 +1,416 @@
+//! Canonicalization of header fields and bodies (RFC 6376 §3.4), as streams.
+//!
+//! Nothing is held but counters: what goes out are slices of what came in, as long as they can be, and a few constants between them.
+
+use core::fmt;
+use core::str::FromStr;
+
+use mail_syntax::header::Field;
+
+/// How much change on the way a signature tolerates (RFC 6376 §3.4); one word of the tag `c=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Canonicalization {
+    /// Almost none: only empty lines at the end of the body.
+    #[default]
+    Simple,
+    /// White space that was changed, lines that were refolded.
+    Relaxed,
+}
+
+impl fmt::Display for Canonicalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simple => "simple",
+            Self::Relaxed => "relaxed",
+        })
+    }
+}
+
+/// The word names no canonicalization that is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no canonicalization but \"simple\" and \"relaxed\" is defined")]
+pub struct UnknownCanonicalization;
+
+impl FromStr for Canonicalization {
+    type Err = UnknownCanonicalization;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCanonicalization> {
+        match text {
+            "simple" => Ok(Self::Simple),
+            "relaxed" => Ok(Self::Relaxed),
+            _ => Err(UnknownCanonicalization),
+        }
+    }
+}
+
+/// The canonical form of a body that comes in pieces (RFC 6376 §3.4.3, §3.4.4).
+///
+/// The pieces may be cut anywhere. A CR without LF, or an LF without CR, is text like any other octet.
+///
+/// ```
+/// use dkim::canonicalization::{BodyCanonicalizer, Canonicalization};
+/// let mut out = Vec::new();
+/// let mut body = BodyCanonicalizer::new(Canonicalization::Relaxed);
+/// for piece in [&b" C \r\nD"[..], b" \t E\r", b"\n\r\n\r\n"] {
+///     body.update(piece, &mut |run| out.extend_from_slice(run));
+/// }
+/// body.finish(&mut |run| out.extend_from_slice(run));
+/// assert_eq!(out, b" C\r\nD E\r\n");
+/// ```
+#[derive(Clone, Debug)]
+pub struct BodyCanonicalizer {
+    kind: Canonicalization,
+    /// Line ends that count only if something follows them.
+    line_ends: u64,
+    /// White space behind them, which counts only if text follows in the same line. Relaxed only.
+    space: bool,
+    /// A CR at the end of the last piece, behind both.
+    cr: bool,
+    /// Something was handed on.
+    text: bool,
+}
+
+/// Line ends to hand on many at a time.
+const LINE_ENDS: &[u8; 64] = &{
+    let mut octets = [b'\r'; 64];
+    let mut at = 1;
+    while at < 64 {
+        octets[at] = b'\n';
+        at += 2;
+    }
+    octets
+};
+
+impl BodyCanonicalizer {
+    /// The canonical form of a body of which nothing was seen yet.
+    #[must_use]
+    pub const fn new(kind: Canonicalization) -> Self {
+        Self {
+            kind,
+            line_ends: 0,
+            space: false,
+            cr: false,
+            text: false,
+        }
+    }
+
+    /// Takes a piece of the body, and hands on what is settled by it.
+    pub fn update(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
+        if piece.is_empty() {
+            return;
+        }
+        let mut rest = piece;
+        if core::mem::take(&mut self.cr) {
+            match rest.strip_prefix(b"\n") {
+                Some(behind) => {
+                    self.end_line(1);
+                    rest = behind;
+                }
+                None => self.text(b"\r", out),
+            }
+        }
+        match self.kind {
+            Canonicalization::Simple => self.verbatim(rest, true, out),
+            Canonicalization::Relaxed => self.relaxed(rest, out),
+        }
+    }
+
+    /// Hands on what the end of the body settles.
+    pub fn finish(mut self, out: &mut impl FnMut(&[u8])) {
+        if core::mem::take(&mut self.cr) {
+            self.text(b"\r", out);
+        }
+        match self.kind {
+            // RFC 6376 §3.4.3: "converts "*CRLF" at the end of the body to a single "CRLF"."
+            Canonicalization::Simple => out(b"\r\n"),
+            // RFC 6376 §3.4.4: "If the body is non-empty but does not end with a CRLF, a CRLF is added."
+            Canonicalization::Relaxed if self.text => out(b"\r\n"),
+            Canonicalization::Relaxed => {}
+        }
+    }
+
+    fn relaxed(&mut self, mut rest: &[u8], out: &mut impl FnMut(&[u8])) {
+        if self.space {
+            rest = skip_white_space(rest);
+        }
+        while !rest.is_empty() {
+            let (run, behind) = rest.split_at(reducible(rest));
+            self.verbatim(run, behind.is_empty(), out);
+            if !behind.is_empty() {
+                self.space = true;
+            }
+            rest = skip_white_space(behind);
+        }
+    }
+
+    /// Takes octets that stay as they are, except for line ends at their end.
+    fn verbatim(&mut self, run: &[u8], ends_piece: bool, out: &mut impl FnMut(&[u8])) {
+        let (run, cr) = match run {
+            [run @ .., b'\r'] if ends_piece => (run, true),
+            _ => (run, false),
+        };
+        let mut text = run;
+        let mut line_ends = 0;
+        while let [before @ .., b'\r', b'\n'] = text {
+            text = before;
+            line_ends += 1;
+        }
+        // RFC 6376 §3.4.4: "Ignore all whitespace at the end of lines."
+        if run.starts_with(b"\r\n") {
+            self.space = false;
+        }
+        if !text.is_empty() {
+            self.text(text, out);
+        }
+        if line_ends > 0 {
+            self.end_line(line_ends);
+        }
+        self.cr = cr;
+    }
+
+    fn end_line(&mut self, line_ends: u64) {
+        self.space = false;
+        self.line_ends = self.line_ends.saturating_add(line_ends);
+    }
+
+    /// Hands on text, and before it what was held back.
+    fn text(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
+        while self.line_ends > 0 {
+            let count = self.line_ends.min(LINE_ENDS.len() as u64 / 2);
+            self.line_ends -= count;
+            out(&LINE_ENDS[..count as usize * 2]);
+        }
+        if core::mem::take(&mut self.space) {
+            out(b" ");
+        }
+        self.text = true;
+        out(text);
+    }
+}
+
+fn skip_white_space(octets: &[u8]) -> &[u8] {
+    let end = octets.iter().position(|octet| !is_white_space(*octet));
+    octets
+        .get(end.unwrap_or(octets.len())..)
+        .unwrap_or_default()
+}
+
+const fn is_white_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+/// Where the first white space stands that is not one space between other octets: it may have to be reduced or dropped.
+fn reducible(octets: &[u8]) -> usize {
+    const BLOCK: usize = 64;
+    let hit = |octet: u8, next: u8| {
+        (octet == b'\t') | ((octet == b' ') & ((next == b' ') | (next == b'\t') | (next == b'\r')))
+    };
+    let mut at = 0;
+    // Without branches, so that the compiler makes vectors of it.
+    while let (Some(block), Some(next)) = (
+        octets.get(at..at + BLOCK),
+        octets.get(at + 1..at + 1 + BLOCK),
+    ) {
+        let any = block
+            .iter()
+            .zip(next)
+            .fold(false, |any, (octet, next)| any | hit(*octet, *next));
+        if any {
+            break;
+        }
+        at += BLOCK;
+    }
+    let rest = octets.get(at..).unwrap_or_default();
+    // A space at the end of the piece may be the first of several.
+    let next = rest.iter().skip(1).chain([&b' ']);
+    let found = rest
+        .iter()
+        .zip(next)
+        .position(|(octet, next)| hit(*octet, *next));
+    found.map_or(octets.len(), |found| at + found)
+}
+
+/// Hands on the canonical form of a field, its final CRLF included, even if the message ended without one.
+///
+/// RFC 6376 §3.7: "Each header field MUST be terminated with a single CRLF."
+pub fn field(kind: Canonicalization, field: &Field<'_>, out: &mut impl FnMut(&[u8])) {
+    match kind {
+        Canonicalization::Simple => {
+            let raw = field.raw();
+            out(raw.strip_suffix(b"\r\n").unwrap_or(raw));
+        }
+        Canonicalization::Relaxed => relaxed_field(field.name(), field.body(), out),
+    }
+    out(b"\r\n");
+}
+
+/// Hands on the relaxed form of a field without its CRLF (RFC 6376 §3.4.2); `body` is what stands behind the colon.
+pub(crate) fn relaxed_field(name: &str, body: &[u8], out: &mut impl FnMut(&[u8])) {
+    for part in name.as_bytes().chunks(64) {
+        let mut lower = [0; 64];
+        for (to, from) in lower.iter_mut().zip(part) {
+            *to = from.to_ascii_lowercase();
+        }
+        out(lower.get(..part.len()).unwrap_or_default());
+    }
+    out(b":");
+    let mut rest = body;
+    let mut first = true;
+    loop {
+        // White space and folds before the next word; "WSP characters here include those before and after a line folding boundary."
+        rest = skip_folding_white_space(rest);
+        if rest.is_empty() {
+            return;
+        }
+        if !core::mem::take(&mut first) {
+            out(b" ");
+        }
+        let (run, behind) = rest.split_at(words(rest));
+        out(run);
+        rest = behind;
+    }
+}
+
+fn skip_folding_white_space(mut octets: &[u8]) -> &[u8] {
+    loop {
+        octets = match octets {
+            [b' ' | b'\t', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
+            _ => return octets,
+        }
+    }
+}
+
+/// The length of the words that stand with one space between each.
+fn words(octets: &[u8]) -> usize {
+    let mut from = 0;
+    while let Some(found) =
+        memchr::memchr3(b' ', b'\t', b'\r', octets.get(from..).unwrap_or_default())
+    {
+        let at = from + found;
+        match octets.get(at..).unwrap_or_default() {
+            [b' ', next, ..] if !matches!(next, b' ' | b'\t' | b'\r') => from = at + 2,
+            [b'\r', next, ..] if *next != b'\n' => from = at + 1,
+            [b'\r'] => return octets.len(),
+            _ => return at,
+        }
+    }
+    octets.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn canonical(kind: Canonicalization, pieces: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut body = BodyCanonicalizer::new(kind);
+        for piece in pieces {
+            body.update(piece, &mut |run| out.extend_from_slice(run));
+        }
+        body.finish(&mut |run| out.extend_from_slice(run));
+        out
+    }
+
+    /// The words of RFC 6376 §3.4.3 and §3.4.4, step by step over the whole body.
+    fn reference(kind: Canonicalization, body: &[u8]) -> Vec<u8> {
+        let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut rest = body;
+        while let Some((octet, behind)) = rest.split_first() {
+            if rest.starts_with(b"\r\n") {
+                lines.push(Vec::new());
+                rest = &rest[2..];
+            } else {
+                lines.last_mut().unwrap().push(*octet);
+                rest = behind;
+            }
+        }
+        if kind == Canonicalization::Relaxed {
+            for line in &mut lines {
+                while line.last().is_some_and(|octet| is_white_space(*octet)) {
+                    line.pop();
+                }
+                let mut reduced: Vec<u8> = Vec::new();
+                for octet in &*line {
+                    match octet {
+                        b' ' | b'\t' if reduced.last() == Some(&b' ') => {}
+                        b' ' | b'\t' => reduced.push(b' '),
+                        _ => reduced.push(*octet),
+                    }
+                }
+                *line = reduced;
+            }
+        }
+        while lines.last().is_some_and(Vec::is_empty) {
+            lines.pop();
+        }
+        if lines.is_empty() && kind == Canonicalization::Simple {
+            lines.push(Vec::new());
+        }
+        lines
+            .iter()
+            .flat_map(|line| [line, &b"\r\n"[..]].concat())
+            .collect()
+    }
+
+    #[test]
+    fn fields_relaxed() {
+        for (raw, expected) in [
+            (&b"A: X\r\n"[..], &b"a:X\r\n"[..]),
+            (b"B : Y\t\r\n\tZ  \r\n", b"b:Y Z\r\n"),
+            (b"SUBJect:AbC", b"subject:AbC\r\n"),
+            (b"A:\r\n", b"a:\r\n"),
+            (b"A:  \r\n", b"a:\r\n"),
+            (b"A: \r\n \r\n b\r\n", b"a:b\r\n"),
+            (b"A: b  c d\te f \r\n  g\r\n", b"a:b c d e f g\r\n"),
+        ] {
+            let mut out = Vec::new();
+            let parsed = Field::parse(raw).unwrap();
+            field(Canonicalization::Relaxed, &parsed, &mut |run| {
+                out.extend_from_slice(run);
+            });
+            assert_eq!(out, expected, "{}", raw.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn long_runs_are_not_cut() {
+        let body = b"Tm90aGluZyB0byByZWR1Y2U gaGVyZQ==\r\n".repeat(100);
+        for kind in [Canonicalization::Simple, Canonicalization::Relaxed] {
+            let mut runs = 0;
+            BodyCanonicalizer::new(kind).update(&body, &mut |_| runs += 1);
+            assert_eq!(runs, 1, "{kind}");
+        }
+    }
+
+    #[test]
+    fn many_empty_lines_then_text() {
+        let body = [b"\r\n".repeat(1000), b"x".to_vec()].concat();
+        for kind in [Canonicalization::Simple, Canonicalization::Relaxed] {
+            assert_eq!(canonical(kind, &[&body]), [&body[..], b"\r\n"].concat());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_reference_however_cut(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "\r\n", "\r", "\n", " ", "\t", "a", "  ", " \r\n",
+                "0123456789012345678901234567890123456789012345678901234567890123456789 1 2",
+            ]), 0..20),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..5),
+        ) {
+            let body = parts.concat().into_bytes();
+            for kind in [Canonicalization::Simple, Canonicalization::Relaxed] {
+                let expected = reference(kind, &body);
+                let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+                at.extend([0, body.len()]);
+                at.sort_unstable();
+                let pieces: Vec<&[u8]> = at.windows(2).map(|ends| &body[ends[0]..ends[1]]).collect();
+                prop_assert_eq!(canonical(kind, &pieces).escape_ascii().to_string(), expected.escape_ascii().to_string());
+                let octets: Vec<&[u8]> = body.chunks(1).collect();
+                prop_assert_eq!(canonical(kind, &octets), expected);
+            }
+        }
+    }
+}

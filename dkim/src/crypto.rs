@@ -1,0 +1,80 @@
+//! What is needed of a cryptographic library, chosen by value: [`RING`] is always there.
+
+use core::fmt;
+
+use crate::public_key::{Ed25519PublicKey, RsaPublicKey};
+
+/// A cryptographic library.
+///
+/// The keys it gets are checked: their sizes are within bounds, and none is a point of small order.
+pub trait Crypto: fmt::Debug + Send + Sync {
+    /// Begins to hash by SHA-256.
+    fn sha256(&self) -> Box<dyn Sha256>;
+
+    /// Whether this is a signature by RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2) over `signed`, which is not hashed yet.
+    fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool;
+
+    /// Whether this is a PureEdDSA Ed25519 signature (RFC 8032 §5.1.7) over `signed`, which for DKIM is a hash.
+    fn verify_ed25519(&self, key: &Ed25519PublicKey, signed: &[u8], signature: &[u8]) -> bool;
+}
+
+/// A SHA-256 hash that is being computed.
+pub trait Sha256: fmt::Debug + Send {
+    /// Takes octets.
+    fn update(&mut self, octets: &[u8]);
+    /// The hash.
+    fn finish(self: Box<Self>) -> [u8; 32];
+}
+
+/// Cryptography by the crate ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ring;
+
+/// Cryptography by the crate ring, as a value.
+pub static RING: Ring = Ring;
+
+impl Crypto for Ring {
+    fn sha256(&self) -> Box<dyn Sha256> {
+        Box::new(RingSha256(ring::digest::Context::new(
+            &ring::digest::SHA256,
+        )))
+    }
+
+    fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
+        let parts = ring::signature::RsaPublicKeyComponents {
+            n: key.modulus(),
+            e: key.exponent(),
+        };
+        // RFC 8301 §3.2: "Verifiers MUST be able to validate signatures with keys ranging from 1024 bits to 4096 bits".
+        let algorithm = &ring::signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY;
+        parts.verify(algorithm, signed, signature).is_ok()
+    }
+
+    fn verify_ed25519(&self, key: &Ed25519PublicKey, signed: &[u8], signature: &[u8]) -> bool {
+        let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key.octets());
+        key.verify(signed, signature).is_ok()
+    }
+}
+
+struct RingSha256(ring::digest::Context);
+
+impl fmt::Debug for RingSha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RingSha256")
+    }
+}
+
+impl Sha256 for RingSha256 {
+    fn update(&mut self, octets: &[u8]) {
+        self.0.update(octets);
+    }
+
+    fn finish(self: Box<Self>) -> [u8; 32] {
+        let mut hash = [0; 32];
+        // SHA-256 has 32 octets; the zip cannot fall short.
+        for (to, from) in hash.iter_mut().zip(self.0.finish().as_ref()) {
+            *to = *from;
+        }
+        hash
+    }
+}

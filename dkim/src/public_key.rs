@@ -1,0 +1,341 @@
+//! Public keys as the DNS has them, checked before anything computes with them.
+
+use core::fmt;
+
+/// A public key that signatures may be verified with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublicKey {
+    /// RSA (RFC 6376 §3.6.1).
+    Rsa(RsaPublicKey),
+    /// Ed25519 (RFC 8463 §4.2).
+    Ed25519(Ed25519PublicKey),
+}
+
+/// Why octets are no public key that we would use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublicKeyError {
+    /// Neither a SubjectPublicKeyInfo of an RSA key nor a bare RSAPublicKey in DER.
+    #[error(
+        "the RSA key is neither a SubjectPublicKeyInfo nor an RSAPublicKey in DER: publish it anew"
+    )]
+    Der,
+    /// RFC 8301 §3.2: "Verifiers MUST NOT consider signatures using RSA keys of less than 1024 bits as valid signatures."
+    #[error(
+        "the RSA key has {bits} bits, fewer than 1024: the domain owner must publish a longer one"
+    )]
+    RsaTooShort {
+        /// Bits of the modulus.
+        bits: usize,
+    },
+    /// More than 4096 bits, the most that a verifier must support (RFC 8301 §3.2): longer ones cost too much.
+    #[error(
+        "the RSA key has {bits} bits, more than 4096: the domain owner must publish a shorter one"
+    )]
+    RsaTooLong {
+        /// Bits of the modulus.
+        bits: usize,
+    },
+    /// The modulus is even, or the exponent is even, below 3 or above 2^33 - 1.
+    #[error("the RSA key has a modulus or exponent that no honest key has")]
+    RsaNumbers,
+    /// RFC 8463 §4.2: the key is 256 bits long.
+    #[error("the Ed25519 key has {octets} octets, not 32: p= must hold the bare key")]
+    Ed25519Length {
+        /// How many there are.
+        octets: usize,
+    },
+    /// A point of small order, for which one signature fits every message.
+    #[error("the Ed25519 key is a point of small order, with which anybody can sign")]
+    Ed25519SmallOrder,
+}
+
+/// An RSA public key of 1024 to 4096 bits with a usual exponent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RsaPublicKey {
+    modulus: Box<[u8]>,
+    exponent: Box<[u8]>,
+}
+
+impl RsaPublicKey {
+    /// Reads a SubjectPublicKeyInfo (RFC 5280 §4.1) or a bare RSAPublicKey (RFC 8017 §A.1.1) in DER; both are in use (RFC 6376 erratum 3017).
+    ///
+    /// # Errors
+    /// [`PublicKeyError`] where it is neither, or a key outside the bounds of the type.
+    pub fn from_der(der: &[u8]) -> Result<Self, PublicKeyError> {
+        let key = subject_public_key(der).unwrap_or(der);
+        let (modulus, exponent) = rsa_public_key(key).ok_or(PublicKeyError::Der)?;
+        let bits = bits(modulus);
+        match bits {
+            ..1024 => return Err(PublicKeyError::RsaTooShort { bits }),
+            1024..=4096 => {}
+            _ => return Err(PublicKeyError::RsaTooLong { bits }),
+        }
+        let odd = |number: &[u8]| number.last().is_some_and(|octet| octet & 1 == 1);
+        let exponent_bits = self::bits(exponent);
+        if !odd(modulus) || !odd(exponent) || !(2..=33).contains(&exponent_bits) {
+            return Err(PublicKeyError::RsaNumbers);
+        }
+        Ok(Self {
+            modulus: modulus.into(),
+            exponent: exponent.into(),
+        })
+    }
+
+    /// Bits of the modulus, 1024 to 4096.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        bits(&self.modulus)
+    }
+
+    /// RFC 8301 §3.2: "Signers SHOULD use RSA keys of at least 2048 bits."
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        self.bits() < 2048
+    }
+
+    /// The modulus, big-endian, without leading zeros.
+    #[must_use]
+    pub fn modulus(&self) -> &[u8] {
+        &self.modulus
+    }
+
+    /// The exponent, big-endian, without leading zeros.
+    #[must_use]
+    pub fn exponent(&self) -> &[u8] {
+        &self.exponent
+    }
+}
+
+impl fmt::Debug for RsaPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RsaPublicKey({} bits)", self.bits())
+    }
+}
+
+/// An Ed25519 public key that is no point of small order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ed25519PublicKey([u8; 32]);
+
+/// The y coordinates of the points whose order divides 8, little-endian without the sign bit: 0, 1, -1, two of order 8, and the
+/// encodings of 0 and 1 that are not reduced modulo p. (Other y above p encode no small-order point.)
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    y(1, 0, 0),
+    y(0xec, 0xff, 0x7f),
+    y(0xed, 0xff, 0x7f),
+    y(0xee, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
+
+const fn y(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut octets = [middle; 32];
+    octets[0] = first;
+    octets[31] = last;
+    octets
+}
+
+impl Ed25519PublicKey {
+    /// Takes the 32 octets of RFC 8032 §5.1.5.
+    ///
+    /// # Errors
+    /// [`PublicKeyError::Ed25519Length`] and [`PublicKeyError::Ed25519SmallOrder`]. That the octets encode a point at all is
+    /// found out when a signature is verified.
+    pub fn from_octets(octets: &[u8]) -> Result<Self, PublicKeyError> {
+        let key: [u8; 32] = octets
+            .try_into()
+            .map_err(|_| PublicKeyError::Ed25519Length {
+                octets: octets.len(),
+            })?;
+        let mut y = key;
+        y[31] &= 0x7f;
+        if SMALL_ORDER.contains(&y) {
+            return Err(PublicKeyError::Ed25519SmallOrder);
+        }
+        Ok(Self(key))
+    }
+
+    /// The 32 octets.
+    #[must_use]
+    pub const fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Bits of a number without leading zero octets.
+fn bits(number: &[u8]) -> usize {
+    let leading = number
+        .first()
+        .map_or(0, |octet| octet.leading_zeros() as usize);
+    number.len() * 8 - leading
+}
+
+/// The content of the bit string in a SubjectPublicKeyInfo with the algorithm rsaEncryption (RFC 3279 §2.3.1).
+fn subject_public_key(der: &[u8]) -> Option<&[u8]> {
+    /// OBJECT IDENTIFIER 1.2.840.113549.1.1.1.
+    const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let (info, rest) = element(der, SEQUENCE)?;
+    let (algorithm, key) = element(info, SEQUENCE)?;
+    let (identifier, parameters) = element(algorithm, OBJECT_IDENTIFIER)?;
+    let (key, behind) = element(key, BIT_STRING)?;
+    let well_formed = rest.is_empty()
+        && behind.is_empty()
+        && identifier == RSA_ENCRYPTION
+        && matches!(parameters, [] | [0x05, 0x00]);
+    match key {
+        [0, key @ ..] if well_formed => Some(key),
+        _ => None,
+    }
+}
+
+/// Modulus and exponent of an RSAPublicKey.
+fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (numbers, rest) = element(der, SEQUENCE)?;
+    let (modulus, numbers) = element(numbers, INTEGER)?;
+    let (exponent, behind) = element(numbers, INTEGER)?;
+    (rest.is_empty() && behind.is_empty()).then_some(())?;
+    Some((positive(modulus)?, positive(exponent)?))
+}
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const SEQUENCE: u8 = 0x30;
+
+/// The content of the first element, which must have this tag, and what stands behind it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (length, content) = match der {
+        [t, length @ 0..=0x7f, content @ ..] if *t == tag => (usize::from(*length), content),
+        [t, 0x81, length @ 0x80..=0xff, content @ ..] if *t == tag => {
+            (usize::from(*length), content)
+        }
+        [t, 0x82, high @ 1..=0xff, low, content @ ..] if *t == tag => {
+            (usize::from(u16::from_be_bytes([*high, *low])), content)
+        }
+        _ => return None,
+    };
+    content.split_at_checked(length)
+}
+
+/// The octets of a positive INTEGER without the zero that only keeps the sign.
+fn positive(integer: &[u8]) -> Option<&[u8]> {
+    match integer {
+        [0, rest @ ..] if rest.first().is_some_and(|octet| *octet >= 0x80) => Some(rest),
+        [1..=0x7f, ..] => Some(integer),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = content.len();
+        let head = match length {
+            0..=0x7f => vec![tag, length as u8],
+            0x80..=0xff => vec![tag, 0x81, length as u8],
+            _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+        };
+        [head, content.to_vec()].concat()
+    }
+
+    fn rsa(bits: usize, exponent: &[u8]) -> Vec<u8> {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        modulus[0] >>= (8 - bits % 8) % 8;
+        if modulus[0] & 0x80 != 0 {
+            modulus.insert(0, 0);
+        }
+        tlv(
+            SEQUENCE,
+            &[tlv(INTEGER, &modulus), tlv(INTEGER, exponent)].concat(),
+        )
+    }
+
+    #[test]
+    fn rsa_bounds() {
+        use PublicKeyError::*;
+        let e = &[1, 0, 1][..];
+        for (bits, exponent, expected) in [
+            (1023, e, Err(RsaTooShort { bits: 1023 })),
+            (1024, e, Ok(())),
+            (4096, e, Ok(())),
+            (4097, e, Err(RsaTooLong { bits: 4097 })),
+            (2048, &[3], Ok(())),
+            (2048, &[1], Err(RsaNumbers)),
+            (2048, &[4], Err(RsaNumbers)),
+            (2048, &[1, 0xff, 0xff, 0xff, 0xff], Ok(())),
+            (2048, &[2, 0, 0, 0, 1], Err(RsaNumbers)),
+            (2048, &[0], Err(Der)),
+            (2048, &[0x83], Err(Der)),
+        ] {
+            let key = RsaPublicKey::from_der(&rsa(bits, exponent));
+            assert_eq!(key.map(drop), expected, "{bits} {exponent:?}");
+        }
+    }
+
+    #[test]
+    fn der_is_read_strictly() {
+        let bare = rsa(2048, &[3]);
+        assert!(RsaPublicKey::from_der(&bare).unwrap().bits() == 2048);
+        for cut in 0..bare.len() {
+            assert_eq!(
+                RsaPublicKey::from_der(&bare[..cut]),
+                Err(PublicKeyError::Der)
+            );
+        }
+        assert_eq!(
+            RsaPublicKey::from_der(&[&bare[..], b"\0"].concat()),
+            Err(PublicKeyError::Der)
+        );
+        let oid = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+        let info = |last: u8, unused: u8| {
+            let oid = tlv(OBJECT_IDENTIFIER, &[&oid[..], &[last]].concat());
+            let algorithm = tlv(SEQUENCE, &[oid, vec![5, 0]].concat());
+            tlv(
+                SEQUENCE,
+                &[algorithm, tlv(BIT_STRING, &[&[unused][..], &bare].concat())].concat(),
+            )
+        };
+        assert_eq!(
+            RsaPublicKey::from_der(&info(1, 0)),
+            RsaPublicKey::from_der(&bare)
+        );
+        assert_eq!(
+            RsaPublicKey::from_der(&info(10, 0)),
+            Err(PublicKeyError::Der)
+        );
+        assert_eq!(
+            RsaPublicKey::from_der(&info(1, 1)),
+            Err(PublicKeyError::Der)
+        );
+    }
+
+    #[test]
+    fn points_of_small_order() {
+        for mut key in SMALL_ORDER {
+            for sign in [0, 0x80] {
+                key[31] = key[31] & 0x7f | sign;
+                assert_eq!(
+                    Ed25519PublicKey::from_octets(&key),
+                    Err(PublicKeyError::Ed25519SmallOrder)
+                );
+            }
+        }
+        assert!(Ed25519PublicKey::from_octets(&[9; 32]).is_ok());
+        assert_eq!(
+            Ed25519PublicKey::from_octets(&[9; 31]),
+            Err(PublicKeyError::Ed25519Length { octets: 31 })
+        );
+    }
+}
