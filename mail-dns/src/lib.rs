@@ -5,7 +5,7 @@
 //! would like to have answered next, takes each [`Answer`] whenever it comes, and in the end is done.
 //!
 //! This crate has the words of that contract ([`Name`], [`RecordType`], [`Record`], [`Answer`]), the drivers that carry questions to
-//! whatever answers them ([`resolve_blocking`]), and a [`Zone`] for tests and
+//! whatever answers them ([`resolve_blocking`], [`resolve`], [`Lookups`]), a bounded [`Cache`], and a [`Zone`] for tests and
 //! demonstrations. It is no resolver: it opens no socket, reads no clock and knows no server. With the feature `hickory` the words
 //! convert to and from those of hickory-proto and to DNS wire messages.
 //!
@@ -40,13 +40,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod cache;
 mod evaluation;
+#[cfg(feature = "hickory")]
+pub mod hickory;
+mod lookups;
+mod master_file;
 mod name;
 mod question;
 mod record;
+mod reverse;
 mod zone;
 
+pub use cache::{Cache, CacheLimits};
 pub use evaluation::{Evaluation, Need, resolve_blocking};
+pub use lookups::{Limits, Lookups, Progress, resolve};
+pub use master_file::{ZoneError, ZoneFault};
 pub use name::{Ancestors, Labels, Name, NameError};
 pub use question::{Answer, Data, Dnssec, Failure, Question};
 pub use record::{Record, RecordType, Tlsa, Txt, UnknownRecordType};

@@ -34,6 +34,8 @@ pub struct Zone {
     nodes: BTreeMap<Name, Node>,
     dnssec: Dnssec,
     ttl: Option<Duration>,
+    /// Times to live of negative answers below a name, from SOA records.
+    negative: BTreeMap<Name, Duration>,
 }
 
 /// What stands at one name. A node without anything makes the name exist.
@@ -127,7 +129,7 @@ impl Zone {
     #[must_use]
     #[track_caller]
     pub fn exists(mut self, name: &str) -> Self {
-        self.nodes.entry(literal(name)).or_default();
+        self.touch(literal(name));
         self
     }
 
@@ -165,6 +167,17 @@ impl Zone {
             .push((record, Some(ttl)));
     }
 
+    /// Makes a name exist, whether or not it has records.
+    pub fn touch(&mut self, name: Name) {
+        self.nodes.entry(name).or_default();
+    }
+
+    /// Makes `apex` exist, and gives negative answers for names at and below it this time to live.
+    pub(crate) fn negative_ttl(&mut self, apex: Name, ttl: Duration) {
+        self.touch(apex.clone());
+        self.negative.insert(apex, ttl);
+    }
+
     /// Questions for this name, of one type or of all, get this answer whatever the zone holds; the latest injection for a question
     /// counts.
     pub fn inject(&mut self, name: Name, kind: Option<RecordType>, answer: Answer) {
@@ -190,8 +203,8 @@ impl Zone {
                     continue;
                 }
                 Found::Records(records, least) => (Data::Records(records.into()), least),
-                Found::NoData => (Data::NoData, self.ttl),
-                Found::NxDomain => (Data::NxDomain, self.ttl),
+                Found::NoData => (Data::NoData, self.negative_ttl_at(&name)),
+                Found::NxDomain => (Data::NxDomain, self.negative_ttl_at(&name)),
             };
             return Answer {
                 data,
@@ -239,6 +252,15 @@ impl Zone {
             _ => None,
         });
         alias.unwrap_or(Found::NoData)
+    }
+
+    fn negative_ttl_at(&self, name: &Name) -> Option<Duration> {
+        if self.negative.is_empty() {
+            return self.ttl;
+        }
+        name.ancestors()
+            .find_map(|ancestor| self.negative.get(&ancestor).copied())
+            .or(self.ttl)
     }
 
     /// RFC 4592 §3.3.1: the wildcard directly below the closest encloser, if the name itself does not exist.

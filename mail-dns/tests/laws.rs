@@ -1,0 +1,104 @@
+//! Laws: what is printed parses to the same value, and nothing panics.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use mail_dns::{Name, Question, Record, RecordType, Tlsa, Txt, Zone};
+use proptest::prelude::*;
+
+fn label() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![3 => "[a-zA-Z0-9_-]{1,12}".prop_map(String::into_bytes), 1 => proptest::collection::vec(any::<u8>(), 1..=20)]
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    proptest::collection::vec(label(), 0..8).prop_map(|labels| Name::from_labels(labels).unwrap())
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        any::<u32>().prop_map(|address| Record::A(address.into())),
+        any::<u128>().prop_map(|address| Record::Aaaa(address.into())),
+        (any::<u16>(), name()).prop_map(|(preference, exchange)| Record::Mx {
+            preference,
+            exchange
+        }),
+        proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 1..4)
+            .prop_map(|strings| Record::Txt(Txt::new(strings))),
+        name().prop_map(Record::Ptr),
+        (
+            any::<[u8; 3]>(),
+            proptest::collection::vec(any::<u8>(), 1..80)
+        )
+            .prop_map(|([usage, selector, matching], data)| Record::Tlsa(Tlsa {
+                usage,
+                selector,
+                matching,
+                data: data.into()
+            })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn names_print_and_parse(name in name()) {
+        let text = name.to_string();
+        let parsed: Name = text.parse().unwrap();
+        prop_assert_eq!(parsed.wire(), name.wire());
+        if !name.is_root() {
+            prop_assert_eq!(&format!("{text}.").parse::<Name>().unwrap(), &name);
+        }
+    }
+
+    #[test]
+    fn parsed_names_print_and_parse(text in "\\PC{0,40}|[a-z.\\\\0-9]{0,300}") {
+        if let Ok(name) = text.parse::<Name>() {
+            prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
+        }
+        let _ = Name::from_dotted(text.as_bytes());
+    }
+
+    /// Equal names have equal hashes, and order agrees with equality.
+    #[test]
+    fn case_never_matters(name in name()) {
+        use std::hash::{BuildHasher, RandomState};
+        let upper = Name::from_labels(name.labels().map(<[u8]>::to_ascii_uppercase)).unwrap();
+        let state = RandomState::new();
+        prop_assert_eq!(&upper, &name);
+        prop_assert_eq!(state.hash_one(&upper), state.hash_one(&name));
+        prop_assert!(upper.cmp(&name).is_eq());
+        prop_assert_eq!(name.ancestors().count(), name.label_count() + 1);
+        prop_assert!(name.ancestors().all(|ancestor| name.is_subdomain_of(&ancestor)));
+    }
+
+    /// The canonical order puts everything below a name directly behind it; `Zone` relies on it.
+    #[test]
+    fn order_is_that_of_reversed_labels(mut names in proptest::collection::vec(name(), 0..12)) {
+        names.sort();
+        let keys: Vec<Vec<Vec<u8>>> = names.iter().map(|name| {
+            let mut labels: Vec<_> = name.labels().map(<[u8]>::to_ascii_lowercase).collect();
+            labels.reverse();
+            labels
+        }).collect();
+        prop_assert!(keys.is_sorted());
+    }
+
+    /// A zone file made of printed records holds those records.
+    #[test]
+    fn zones_hold_what_was_written(records in proptest::collection::vec((name(), 0..1000_u32, record()), 0..8)) {
+        let text: String = records.iter().map(|(name, ttl, record)| {
+            format!("{name}{} {ttl} IN {} ( {record} ) ; end\r\n", if name.is_root() { "" } else { "." }, record.kind())
+        }).collect();
+        let zone: Zone = text.parse().unwrap();
+        for (name, _, record) in &records {
+            let answer = zone.answer(&Question::new(name.clone(), record.kind()));
+            let expected: Vec<_> = records.iter().filter(|(other, _, one)| other == name && one.kind() == record.kind()).map(|(_, _, one)| one.clone()).collect();
+            prop_assert_eq!(answer.records(), &expected);
+        }
+        for kind in RecordType::ALL {
+            let _ = zone.answer(&Question::new("a.b".parse().unwrap(), kind));
+        }
+    }
+
+    #[test]
+    fn no_zone_text_panics(text in "(\\$TTL|\\$ORIGIN|@|[a-c.]{1,4}|IN|A|MX|TXT|[0-9.]{1,8}|\"[^\"]{0,5}\"|[ \t\n();\"\\\\]){0,40}") {
+        let _ = text.parse::<Zone>();
+    }
+}
