@@ -1,5 +1,5 @@
 //! The examples of RFC 5782.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use mail_dns::{Name, Zone, resolve_blocking};
 use screening::dnsbl::{Dnsbl, Family, Health, List, Lists, Outcome, SelfTest};
