@@ -1,1 +1,18 @@
 //! For tests: every split, pairs in memory, transcripts, loaders for the public conformance suites.
+//!
+//! - [`every_split`] proves of a session that the same bytes give the same events however they are cut;
+//! - [`Pair`] joins a client and a server in memory, with latency, chunk size and a simulated clock;
+//! - [`transcript`] plays the `C:`/`S:` examples of the RFCs against a session.
+//!
+//! Everything here fails by panic, with a message for the reader of a test.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![allow(clippy::panic, reason = "a test tool fails by panic")]
+
+mod every_split;
+mod pair;
+pub mod transcript;
+
+pub use every_split::{Ended, Run, Seen, every_split, every_truncation, run_cut};
+pub use pair::{Pair, Side};

@@ -1,0 +1,350 @@
+//! Tag=value lists, as DKIM signatures, DKIM keys, ARC sets and DMARC records have them (RFC 6376 §3.2).
+
+use core::fmt;
+use core::ops::Range;
+
+/// The most tags a list may have: 100. The longest known use (an ARC or DKIM signature) has 14.
+pub const MAX_TAGS: usize = 100;
+
+/// One `name=value` of a list, borrowed from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag<'a> {
+    name: &'a str,
+    value: &'a str,
+    offset: usize,
+    value_range: Range<usize>,
+}
+
+impl<'a> Tag<'a> {
+    /// The name; case counts (RFC 6376 §3.2: "Tags MUST be interpreted in a case-sensitive manner.").
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The value, without the white space around it; white space and folds inside it are kept.
+    #[must_use]
+    pub fn value(&self) -> &'a str {
+        self.value
+    }
+
+    /// The value with all white space and folds taken out, as base64 and lists want it.
+    #[must_use]
+    pub fn compact(&self) -> std::borrow::Cow<'a, str> {
+        if self.value.bytes().any(is_space) {
+            self.value
+                .split([' ', '\t', '\r', '\n'])
+                .collect::<String>()
+                .into()
+        } else {
+            self.value.into()
+        }
+    }
+
+    /// Where the name begins, in octets from the start of the list.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Where the value stands: all octets between the `=` and the `;`, white space included. A DKIM signature is verified with
+    /// exactly these octets of its `b=` left out (RFC 6376 §3.7).
+    #[must_use]
+    pub fn value_range(&self) -> Range<usize> {
+        self.value_range.clone()
+    }
+}
+
+/// Why a text is no tag list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TagListError {
+    /// No name, or one that does not begin with a letter or goes on with something other than letters, digits and underscores.
+    #[error("no tag name at byte {offset}")]
+    Name {
+        /// Where the name should have been.
+        offset: usize,
+    },
+    /// No `=` behind a name.
+    #[error("no = behind the tag name that begins at byte {offset}")]
+    MissingEquals {
+        /// Where the name begins.
+        offset: usize,
+    },
+    /// An octet that may not stand in a value: a control character, a line break that is no fold, or no UTF-8.
+    #[error("octet not allowed at byte {offset} of the tag list")]
+    Octet {
+        /// Where it stands.
+        offset: usize,
+    },
+    /// A name that stood before.
+    #[error("the tag at byte {offset} stands twice in the list")]
+    Duplicate {
+        /// Where the second one begins.
+        offset: usize,
+    },
+    /// More than [`MAX_TAGS`].
+    #[error("more than 100 tags")]
+    TooMany,
+}
+
+/// A tag list, its names all different.
+///
+/// ```
+/// use mail_syntax::tag_list::{TagList, TagListError};
+/// let list = TagList::parse(b"v=1; a=rsa-sha256; b=dzdV\r\n yOfA;")?;
+/// assert_eq!(list.value("a"), Some("rsa-sha256"));
+/// assert_eq!(list.tag("b").map(|b| b.compact()).as_deref(), Some("dzdVyOfA"));
+/// assert_eq!(TagList::parse(b"d=a; d=b"), Err(TagListError::Duplicate { offset: 5 }));
+/// # Ok::<(), TagListError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagList<'a> {
+    tags: Vec<Tag<'a>>,
+}
+
+impl<'a> TagList<'a> {
+    /// Parses a whole list.
+    ///
+    /// Values may hold UTF-8 beyond ASCII, as RFC 8616 §5 has it.
+    ///
+    /// # Errors
+    /// The first mistake, with its offset.
+    pub fn parse(list: &'a [u8]) -> Result<Self, TagListError> {
+        let mut tags: Vec<Tag<'a>> = Vec::new();
+        for tag in Tags::new(list) {
+            let tag = tag?;
+            if tags.len() == MAX_TAGS {
+                return Err(TagListError::TooMany);
+            }
+            // RFC 6376 §3.2: "Tags with duplicate names MUST NOT occur within a single tag-list; if a tag name does occur more
+            // than once, the entire tag-list is invalid."
+            if tags.iter().any(|other| other.name == tag.name) {
+                return Err(TagListError::Duplicate { offset: tag.offset });
+            }
+            tags.push(tag);
+        }
+        if tags.is_empty() {
+            Err(TagListError::Name { offset: 0 })
+        } else {
+            Ok(Self { tags })
+        }
+    }
+
+    /// The tags, in order.
+    #[must_use]
+    pub fn tags(&self) -> &[Tag<'a>] {
+        &self.tags
+    }
+
+    /// The tag of this name.
+    #[must_use]
+    pub fn tag(&self, name: &str) -> Option<&Tag<'a>> {
+        self.tags.iter().find(|tag| tag.name == name)
+    }
+
+    /// The value of the tag of this name.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&'a str> {
+        self.tag(name).map(Tag::value)
+    }
+}
+
+/// Prints the list as `a=b; c=d`.
+impl fmt::Display for TagList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, tag) in self.tags.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "; " };
+            write!(f, "{separator}{}={}", tag.name, tag.value)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tags of a list one by one, each with its own mistake: for records that are read past a broken part (RFC 9989 §4.8).
+///
+/// Does not look for duplicates. An empty part before the end is a mistake, a final `;` is not.
+#[derive(Debug, Clone)]
+pub struct Tags<'a> {
+    list: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Tags<'a> {
+    /// The tags of this list.
+    #[must_use]
+    pub fn new(list: &'a [u8]) -> Self {
+        Self { list, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Result<Tag<'a>, TagListError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.list.get(self.at..)?;
+        let length = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let start = self.at;
+        self.at += length + 1;
+        let part = &rest[..length];
+        // RFC 6376 §3.2: "tag-list  =  tag-spec *( ";" tag-spec ) [ ";" ]"
+        if self.at > self.list.len() && start > 0 && part.iter().copied().all(is_space) {
+            return check_folds(part, start).err().map(Err);
+        }
+        Some(parse_tag(part, start))
+    }
+}
+
+fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
+    check_folds(part, start)?;
+    let text = core::str::from_utf8(part).map_err(|error| TagListError::Octet {
+        offset: start + error.valid_up_to(),
+    })?;
+    let lead = text.len() - trim_start(text).len();
+    let offset = start + lead;
+    let name_length = text[lead..]
+        .bytes()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == b'_')
+        .count();
+    let name = &text[lead..lead + name_length];
+    // RFC 6376 §3.2: "tag-name  =  ALPHA *ALNUMPUNC"
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Err(TagListError::Name { offset });
+    }
+    let behind = trim_start(&text[lead + name_length..]);
+    let raw_value = behind
+        .strip_prefix('=')
+        .ok_or(TagListError::MissingEquals { offset })?;
+    let value_start = text.len() - raw_value.len();
+    let value = trim_start(raw_value).trim_end_matches([' ', '\t', '\r', '\n']);
+    // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
+    if let Some(at) = raw_value
+        .bytes()
+        .position(|c| c < 0x21 && !is_space(c) || c == 0x7f)
+    {
+        return Err(TagListError::Octet {
+            offset: start + value_start + at,
+        });
+    }
+    Ok(Tag {
+        name,
+        value,
+        offset,
+        value_range: start + value_start..start + part.len(),
+    })
+}
+
+/// RFC 6376 §2.8: "FWS      =   [*WSP CRLF] 1*WSP". A CR or LF elsewhere is a mistake.
+fn check_folds(part: &[u8], start: usize) -> Result<(), TagListError> {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'\r', b'\n', &part[at..]) {
+        at += found;
+        if !matches!(&part[at..], [b'\r', b'\n', b' ' | b'\t', ..]) && &part[at..] != b"\r\n" {
+            return Err(TagListError::Octet { offset: start + at });
+        }
+        at += 2;
+    }
+    Ok(())
+}
+
+fn trim_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
+fn is_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lists() {
+        let list = b" v = 1 ;a=\r\n\tx y\t; b_2= ; c=p=q;\r\n ";
+        let parsed = TagList::parse(list).unwrap();
+        let pairs: Vec<_> = parsed
+            .tags()
+            .iter()
+            .map(|tag| (tag.name(), tag.value(), tag.offset()))
+            .collect();
+        assert_eq!(
+            pairs,
+            [
+                ("v", "1", 1),
+                ("a", "x y", 8),
+                ("b_2", "", 19),
+                ("c", "p=q", 26)
+            ]
+        );
+        assert_eq!(
+            &list[parsed.tag("a").unwrap().value_range()],
+            b"\r\n\tx y\t"
+        );
+        assert_eq!(parsed.to_string(), "v=1; a=x y; b_2=; c=p=q");
+    }
+
+    #[test]
+    fn mistakes() {
+        for (list, error) in [
+            (&b""[..], TagListError::Name { offset: 0 }),
+            (b";", TagListError::Name { offset: 0 }),
+            (b"a=1;;b=2", TagListError::Name { offset: 4 }),
+            (b"a=1; ;", TagListError::Name { offset: 5 }),
+            (b"1=a", TagListError::Name { offset: 0 }),
+            (b"=a", TagListError::Name { offset: 0 }),
+            (b"a=1; b", TagListError::MissingEquals { offset: 5 }),
+            (b"a-b=1", TagListError::MissingEquals { offset: 0 }),
+            (b"a=1; a=1", TagListError::Duplicate { offset: 5 }),
+            (b"a=1\x00", TagListError::Octet { offset: 3 }),
+            (b"a=1\n b", TagListError::Octet { offset: 3 }),
+            (b"a=1\r\nb", TagListError::Octet { offset: 3 }),
+            (b"a=\xff", TagListError::Octet { offset: 2 }),
+            (b"a=1;\r", TagListError::Octet { offset: 4 }),
+        ] {
+            assert_eq!(
+                TagList::parse(list),
+                Err(error),
+                "{:?}",
+                list.escape_ascii().to_string()
+            );
+        }
+        let many: String = (0..101).map(|n| format!("t{n}=x;")).collect();
+        assert_eq!(TagList::parse(many.as_bytes()), Err(TagListError::TooMany));
+        let kept: Vec<_> = Tags::new(b"v=DMARC1; !; p=none")
+            .filter_map(Result::ok)
+            .map(|tag| tag.name)
+            .collect();
+        assert_eq!(kept, ["v", "p"]);
+    }
+
+    #[test]
+    fn case_of_names_counts() {
+        assert_eq!(TagList::parse(b"a=1; A=2").unwrap().tags().len(), 2);
+        assert_eq!(
+            TagList::parse("i=jörg@example.com".as_bytes())
+                .unwrap()
+                .value("i"),
+            Some("jörg@example.com")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read(list in proptest::collection::vec(("[a-z][a-z0-9_]{0,4}", "[!-:<-~]{0,8}( [!-:<-~]{1,4})?"), 1..8)) {
+            let text = list.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(";");
+            if let Ok(parsed) = TagList::parse(text.as_bytes()) {
+                let printed = parsed.to_string();
+                let again = TagList::parse(printed.as_bytes()).unwrap();
+                let pairs = |list: &TagList<'_>| list.tags().iter().map(|t| (t.name.to_owned(), t.value.to_owned())).collect::<Vec<_>>();
+                prop_assert_eq!(pairs(&again), pairs(&parsed));
+            }
+        }
+
+        #[test]
+        fn never_panics(list in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = TagList::parse(&list);
+        }
+    }
+}
