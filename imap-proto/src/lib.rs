@@ -40,6 +40,7 @@ mod reader;
 mod response;
 mod search;
 mod sequence;
+pub mod server;
 
 pub use body_structure::{
     BodyStructure, CommonExtension, MultipartExtension, Parameters, SinglePart,
