@@ -6,6 +6,9 @@
 //! - [`parse_command`] and [`parse_response`], which read one command or response that lies in memory whole, bounded in nesting (32)
 //!   and items; [`Command::print`] and [`Response::print`], which choose atom, quoted string or literal by content.
 //!
+//! - [`server::Session`] and [`client::Session`]: both sides of a connection, as [`mail_wire::Session`]s: append what was read to
+//!   `input()`, poll until it wants something, answer its events, send what lies in `output()`.
+//!
 //! # What is not here
 //!
 //! No socket, store or clock.
@@ -27,6 +30,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 mod body_structure;
+pub mod client;
 mod command;
 mod date;
 mod envelope;

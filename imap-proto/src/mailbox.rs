@@ -199,7 +199,8 @@ pub fn list_pattern_matches(pattern: &str, name: &str, delimiter: Option<char>) 
         pattern.chars().collect()
     };
     let (mut p, mut n) = (0, 0);
-    let (mut star, mut percent): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    let mut star: Option<(usize, usize)> = None;
+    let mut percent: Option<(usize, usize)> = None;
     loop {
         match (pattern.get(p), name.get(n)) {
             (Some('*'), _) => {

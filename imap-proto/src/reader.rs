@@ -301,10 +301,7 @@ impl<'a> Reader<'a> {
     }
 
     fn is_literal(&self) -> bool {
-        match self.rest() {
-            [b'{', ..] | [b'~', b'{', ..] => true,
-            _ => false,
-        }
+        matches!(self.rest(), [b'{', ..] | [b'~', b'{', ..])
     }
 
     pub(crate) fn string(&mut self) -> Parsed<Vec<u8>> {
@@ -584,10 +581,9 @@ impl<'a> Reader<'a> {
             if self.eat(b')') {
                 return Ok(out);
             }
-            if !out.is_empty()
-                && !(self.peek() == Some(b'(')
-                    && matches!(out.last(), Some(ExtensionValue::List(_))))
-            {
+            let side_by_side =
+                self.peek() == Some(b'(') && matches!(out.last(), Some(ExtensionValue::List(_)));
+            if !out.is_empty() && !side_by_side {
                 self.sp()?;
             }
             self.item()?;

@@ -51,8 +51,8 @@ pub enum SequenceSet {
 impl SequenceSet {
     /// The set as sorted, disjoint ranges, `*` being `last`. A saved result is not known here and gives the empty set.
     ///
-    /// RFC 9051 §9: "a UID range of 3291:* includes the UID of the last message in the mailbox, even if that value is less than
-    /// 3291" (in the words of its example for "3291:*").
+    /// RFC 9051 §9: "a unique identifier sequence range of 3291:* includes the UID of the last message in the mailbox, even if
+    /// that value is less than 3291."
     #[must_use]
     pub fn resolve(&self, last: u32) -> UidSet {
         match self {

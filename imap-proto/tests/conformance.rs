@@ -1,5 +1,11 @@
 //! The public suites: RFC examples, the traces of imap-codec and of MailKit. Each response must parse, print, and parse to the same.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use imap_proto::{PrintOptions, parse_command, parse_response};
 use std::path::PathBuf;

@@ -1,5 +1,11 @@
 //! The server's session against a small application: a dialogue after RFC 9051 §8, every split of it, and what must not happen.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use imap_proto::server::{Config, Event, MailboxView, Session};
 use imap_proto::{FetchItem, FetchValue, Flag, Section, SectionData, SectionName, Text, UidSet};
@@ -168,7 +174,7 @@ fn nothing_before_tls_outlives_it() {
         output.contains("LOGINDISABLED") && output.ends_with("a1 OK Begin TLS negotiation now\r\n")
     );
     assert!(matches!(end, Ok(Step::Upgrade(_))));
-    s.upgraded(Upgraded::Tls(Box::new(TlsInfo::default())));
+    s.upgraded(Upgraded::Tls(Box::default()));
     let (output, end) = drive(&mut s, b"");
     assert_eq!(output, "");
     assert!(end.is_err());
