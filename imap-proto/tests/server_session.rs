@@ -9,7 +9,7 @@
 
 use imap_proto::server::{Config, Event, MailboxView, Session};
 use imap_proto::{FetchItem, FetchValue, Flag, Section, SectionData, SectionName, Text, UidSet};
-use mail_wire::{Secret, Session as _, Step, Time, TlsInfo, Upgraded};
+use mail_wire::{Secret, Session as _, Step, Time, Upgraded};
 use sasl_core::server::{Question, ServerConfig};
 use sasl_core::{Entropy, Mechanism, Mechanisms};
 use std::num::NonZeroU32;

@@ -522,7 +522,7 @@ impl Session {
         });
         writer.raw(format!("* {number} FETCH (").as_bytes());
         let mut between = "";
-        // RFC 9051 §6.4.9: "the UID of the message MUST be included in the response" to UID FETCH.
+        // RFC 9051 §6.4.9: every FETCH response that UID FETCH causes names the UID.
         if fetching.uid
             && !values
                 .iter()
