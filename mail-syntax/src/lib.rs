@@ -20,9 +20,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod address_list;
+pub mod date;
 pub mod domain;
 pub mod folding;
 pub mod header;
+mod lexer;
 pub mod mailbox;
 pub mod tag_list;
 
