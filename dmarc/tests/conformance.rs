@@ -85,7 +85,7 @@ fn identifiers(value: &Value) -> Vec<(Domain, Authentication)> {
     };
     list.iter()
         .filter_map(|item| {
-            let domain = item.as_str().or(item["domain"].as_str())?;
+            let domain = item.as_str().or_else(|| item["domain"].as_str())?;
             let result = item["result"].as_str().unwrap_or("pass");
             Some((domain.parse().unwrap(), authentication(result)))
         })
@@ -204,7 +204,7 @@ fn policy_lookup() {
         let expect = &case["expect"];
         let found = case["rfc_expect"]["found"]
             .as_bool()
-            .or(expect["found"].as_bool());
+            .or_else(|| expect["found"].as_bool());
         match found {
             Some(found) => {
                 let temporary = verdict.result == DmarcResult::TempError;

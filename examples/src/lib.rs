@@ -1,1 +1,2 @@
 //! Working mail servers, clients and command-line tools composed from the crates.
+pub mod store;

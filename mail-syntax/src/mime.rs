@@ -369,7 +369,7 @@ impl Builder<'_, '_> {
             let (behind, closes) = behind
                 .strip_prefix(b"--")
                 .map_or((behind, false), |behind| (behind, true));
-            // RFC 2046 §5.1.1: "delimiter := CRLF "--" boundary", then "transport-padding"
+            // RFC 2046 §5.1.1: "delimiter := CRLF dash-boundary", "dash-boundary := "--" boundary", then transport-padding.
             behind
                 .iter()
                 .all(|c| matches!(c, b' ' | b'\t'))
@@ -498,22 +498,36 @@ impl Builder<'_, '_> {
     }
 
     /// Ends all parts from this place in `open` on, at this octet, before which there are so many line ends.
-    fn close_from(&mut self, at: usize, end: usize, newlines: usize) {
+    ///
+    /// A part that began behind that octet, as its header took the line end that the boundary wants too, is empty, and those
+    /// around it end where it does.
+    fn close_from(&mut self, at: usize, mut end: usize, mut newlines: usize) {
         while self.open.len() > at {
-            let Some(Open { node, state, .. }) = self.open.last() else {
+            let Some(Open {
+                node,
+                state,
+                newlines: before,
+            }) = self.open.last()
+            else {
                 return;
             };
-            let node = *node;
-            if matches!(state, State::Header) {
-                let start = self.tree.nodes[node].header.start;
+            let (node, before, in_header) = (*node, *before, matches!(state, State::Header));
+            let this = &mut self.tree.nodes[node];
+            let start = if in_header {
+                this.header.start
+            } else {
+                this.body.start
+            };
+            if start > end {
+                (end, newlines) = (start, self.newlines);
+            }
+            if in_header {
                 // The header was cut off, so there is no body in which parts could stand.
-                self.finish_header(node, end.max(start));
+                self.finish_header(node, end);
                 self.tree.nodes[node].kind = Kind::Leaf;
             } else {
-                let this = &mut self.tree.nodes[node];
-                this.body.end = end.max(this.body.start);
-                this.lines =
-                    newlines.saturating_sub(self.open.last().map_or(0, |open| open.newlines));
+                this.body.end = end;
+                this.lines = newlines.saturating_sub(before);
             }
             self.open.pop();
         }
@@ -635,6 +649,14 @@ mod tests {
             0
         );
         assert_eq!(parse("").root().body(), b"");
+        // The line end behind the inner boundary is the one that the outer boundary wants before it.
+        let tree = parse(
+            "Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/y; boundary=a\r\n\r\n--a\r\n--b--\r\n",
+        );
+        assert_eq!(
+            tree.parts().skip(1).map(|p| p.body()).collect::<Vec<_>>(),
+            [&b"--a\r\n"[..], b""]
+        );
         // Without a boundary, a multipart is one part.
         assert!(
             !parse("Content-Type: multipart/x\r\n\r\n--\r\n")
