@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mail_wire::Secret;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use sasl_core::server::ServerConfig;
+use sasl_core::server::{Question, ServerConfig, is_own};
 use sasl_core::{Entropy, StoredKeys};
 
 use crate::store::{Account, AccountId, SharedStore, StoreError, blocking};
@@ -35,8 +35,23 @@ pub fn keys_of(password: &str) -> Result<StoredKeys, StoreError> {
 #[expect(clippy::expect_used, reason = "without randomness nothing is secure")]
 pub fn entropy() -> Entropy {
     let mut seed = [0; 32];
-    SystemRandom::new().fill(&mut seed).expect("the system gives randomness");
+    SystemRandom::new()
+        .fill(&mut seed)
+        .expect("the system gives randomness");
     Entropy::new(seed)
+}
+
+/// The answer to a question of SASL, for the session that asked.
+#[derive(Debug, Clone)]
+pub enum AuthAnswer {
+    /// The user's keys, where there is such a user.
+    StoredKeys(Option<StoredKeys>),
+    /// Whether the password is right.
+    Password(bool),
+    /// Whether the user may act as asked.
+    Authorized(bool),
+    /// The store cannot be asked now: a temporary failure.
+    Unavailable,
 }
 
 /// Answers what SASL asks, for all protocols.
@@ -83,6 +98,28 @@ impl Accounts {
         &self.config
     }
 
+    /// The answer to a question of SASL; nobody may act for another.
+    pub async fn answer(&self, question: Question) -> AuthAnswer {
+        let answer = match question {
+            Question::StoredKeys { authcid } => self
+                .keys(authcid.as_str())
+                .await
+                .map(AuthAnswer::StoredKeys),
+            Question::CheckPassword { authcid, password } => self
+                .check(authcid.as_str(), password)
+                .await
+                .map(AuthAnswer::Password),
+            Question::Authorize { authcid, authzid } => {
+                return AuthAnswer::Authorized(is_own(&authcid, authzid.as_ref()));
+            }
+            _ => return AuthAnswer::Unavailable,
+        };
+        answer.unwrap_or_else(|error| {
+            tracing::error!(%error, "a login could not be checked");
+            AuthAnswer::Unavailable
+        })
+    }
+
     /// The account of a login name, prepared by SASLprep.
     ///
     /// # Errors
@@ -99,7 +136,10 @@ impl Accounts {
     ///
     /// A failure of the store.
     pub async fn keys(&self, name: &str) -> Result<Option<StoredKeys>, StoreError> {
-        Ok(self.account(name).await?.and_then(|account| account.keys.parse().ok()))
+        Ok(self
+            .account(name)
+            .await?
+            .and_then(|account| account.keys.parse().ok()))
     }
 
     /// Whether this is the user's password; takes the same time for users who do not exist.
@@ -111,7 +151,10 @@ impl Accounts {
         let keys = self.keys(name).await?;
         let (exists, nobody) = (keys.is_some(), Arc::clone(&self.nobody));
         tokio::task::spawn_blocking(move || {
-            let right = keys.as_ref().unwrap_or(&nobody).verify(password.expose_secret());
+            let right = keys
+                .as_ref()
+                .unwrap_or(&nobody)
+                .verify(password.expose_secret());
             right && exists
         })
         .await
@@ -125,7 +168,10 @@ impl Accounts {
     /// A failure of the store.
     pub async fn may_send_as(&self, account: AccountId, address: &str) -> Result<bool, StoreError> {
         let address = address.to_owned();
-        let owner = blocking(&self.store.0, move |store| store.owner(&without_detail(&address))).await?;
+        let owner = blocking(&self.store.0, move |store| {
+            store.owner(&without_detail(&address))
+        })
+        .await?;
         Ok(owner.is_some_and(|owner| owner.id == account))
     }
 
@@ -221,10 +267,20 @@ mod tests {
             counts: Mutex::default(),
         };
         let (now, client) = (Instant::now(), "2001:db8::1".parse().unwrap());
-        let waits: Vec<u64> = (0..5).map(|_| failures.note(client, now).as_secs()).collect();
+        let waits: Vec<u64> = (0..5)
+            .map(|_| failures.note(client, now).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 8, 8]);
-        assert_eq!(failures.note("2001:db8::2".parse().unwrap(), now).as_secs(), 8);
-        assert_eq!(failures.note("2001:db8:1::2".parse().unwrap(), now).as_secs(), 1);
+        assert_eq!(
+            failures.note("2001:db8::2".parse().unwrap(), now).as_secs(),
+            8
+        );
+        assert_eq!(
+            failures
+                .note("2001:db8:1::2".parse().unwrap(), now)
+                .as_secs(),
+            1
+        );
         assert_eq!(failures.note(client, now + MEMORY).as_secs(), 1);
         failures.forget(client);
         assert_eq!(failures.note(client, now).as_secs(), 1);

@@ -286,7 +286,10 @@ impl Config {
     fn check(&mut self) -> Result<(), ConfigError> {
         let value = |field, why: String| Err(ConfigError::Value { field, why });
         if self.domains.is_empty() {
-            return value("domains", "name at least one domain whose mail ends here".to_owned());
+            return value(
+                "domains",
+                "name at least one domain whose mail ends here".to_owned(),
+            );
         }
         for domain in self.domains.iter_mut().chain([&mut self.hostname]) {
             domain.make_ascii_lowercase();
@@ -296,14 +299,23 @@ impl Config {
         }
         for account in &self.accounts {
             if account.name.is_empty() || account.name.chars().any(char::is_control) {
-                return value("account", "a name is needed, without control characters".to_owned());
+                return value(
+                    "account",
+                    "a name is needed, without control characters".to_owned(),
+                );
             }
             if account.keys.is_some() == account.password.is_some() {
-                return value("account", format!("{}: give it either keys or a password", account.name));
+                return value(
+                    "account",
+                    format!("{}: give it either keys or a password", account.name),
+                );
             }
         }
         if self.outbound.retry.is_empty() || self.outbound.retry.contains(&0) {
-            return value("outbound.retry", "name at least one wait, none of them zero".to_owned());
+            return value(
+                "outbound.retry",
+                "name at least one wait, none of them zero".to_owned(),
+            );
         }
         Ok(())
     }
@@ -311,7 +323,9 @@ impl Config {
     /// Whether mail for this domain ends here.
     #[must_use]
     pub fn is_local(&self, domain: &str) -> bool {
-        self.domains.iter().any(|local| local.eq_ignore_ascii_case(domain))
+        self.domains
+            .iter()
+            .any(|local| local.eq_ignore_ascii_case(domain))
     }
 }
 

@@ -7,6 +7,9 @@
 
 pub mod accounts;
 pub mod config;
+pub mod queue;
 pub mod resolver;
+pub mod server;
+pub mod service;
 pub mod store;
 pub mod tls;

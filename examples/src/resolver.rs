@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr;
-use hickory_resolver::TokioResolver;
 use mail_dns::{Answer, Cache, CacheLimits, Failure, Question, Zone};
 
 use crate::config::Dns;
@@ -96,10 +96,11 @@ impl Resolver {
         if let Some(answer) = kept {
             return answer;
         }
-        let answer = match tokio::time::timeout(Duration::from_secs(10), lookup(resolver, question)).await {
-            Ok(answer) => answer,
-            Err(_) => Answer::failed(Failure::Timeout),
-        };
+        let answer =
+            match tokio::time::timeout(Duration::from_secs(10), lookup(resolver, question)).await {
+                Ok(answer) => answer,
+                Err(_) => Answer::failed(Failure::Timeout),
+            };
         self.cache().insert(question, &answer, self.start.elapsed());
         answer
     }
@@ -127,7 +128,9 @@ async fn lookup(resolver: &TokioResolver, question: &Question) -> Answer {
         Err(error) if error.is_nx_domain() => Answer::nx_domain(),
         Err(error) if error.is_no_records_found() => Answer::no_data(),
         Err(NetError::Timeout) => Answer::failed(Failure::Timeout),
-        Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused))) => Answer::failed(Failure::Refused),
+        Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused))) => {
+            Answer::failed(Failure::Refused)
+        }
         Err(_) => Answer::failed(Failure::ServFail),
     }
 }
