@@ -61,7 +61,7 @@ impl ReceivedSpf {
             }
             // RFC 7208 §9.1: "if no mechanisms matched, substitute the word "default""
             (Cause::NoMatch { .. }, _) => {
-                pairs.push(("mechanism".to_owned(), "default".to_owned()))
+                pairs.push(("mechanism".to_owned(), "default".to_owned()));
             }
             // RFC 7208 §9.1: "if an error was returned, details about the error"
             (cause, SpfResult::TempError | SpfResult::PermError) => {

@@ -421,12 +421,12 @@ impl Argument<'_> {
         let fault = |at: usize| (self.at + at, RecordFault::Prefix);
         let start = digits_at_end(text);
         if text[..start].ends_with("//") {
-            both.v6 = prefix(&text[start..], 128).ok_or(fault(start))?;
+            both.v6 = prefix(&text[start..], 128).ok_or_else(|| fault(start))?;
             text = &text[..start - 2];
         }
         let start = digits_at_end(text);
         if start < text.len() && text[..start].ends_with('/') {
-            both.v4 = prefix(&text[start..], 32).ok_or(fault(start))?;
+            both.v4 = prefix(&text[start..], 32).ok_or_else(|| fault(start))?;
             text = &text[..start - 1];
         }
         if text.is_empty() {
