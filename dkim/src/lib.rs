@@ -4,6 +4,17 @@
 
 pub mod canonicalization;
 pub mod crypto;
+pub mod key_record;
 pub mod public_key;
+mod quoted_printable;
+pub mod signature;
+pub mod signer;
+mod signing_input;
+pub mod signing_key;
 
 pub use canonicalization::Canonicalization;
+pub use key_record::KeyRecord;
+pub use signature::{Algorithm, Signature};
+pub use signer::{SignError, SignedFields, Signer, Signing, UnsignedField};
+pub use signing_input::signing_input;
+pub use signing_key::{PrivateKey, SigningKey, SigningKeyError};
