@@ -11,6 +11,8 @@ pub mod signature;
 pub mod signer;
 mod signing_input;
 pub mod signing_key;
+pub mod verdict;
+pub mod verifier;
 
 pub use canonicalization::Canonicalization;
 pub use key_record::KeyRecord;
@@ -18,3 +20,5 @@ pub use signature::{Algorithm, Signature};
 pub use signer::{SignError, SignedFields, Signer, Signing, UnsignedField};
 pub use signing_input::signing_input;
 pub use signing_key::{PrivateKey, SigningKey, SigningKeyError};
+pub use verdict::{Cause, DkimResult, SignatureVerdict, Verdict};
+pub use verifier::{Limits, Options, UnsignedContent, Verifier};

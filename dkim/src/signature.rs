@@ -215,10 +215,13 @@ pub struct Signature {
     pub(crate) body_length: Option<u64>,
     pub(crate) timestamp: Option<u64>,
     pub(crate) expiration: Option<u64>,
-    pub(crate) copied_fields: Vec<(Box<str>, Vec<u8>)>,
+    pub(crate) copied_fields: Vec<CopiedField>,
     pub(crate) body_hash: Vec<u8>,
     pub(crate) octets: Vec<u8>,
 }
+
+/// Name and value of a field in `z=`.
+type CopiedField = (Box<str>, Vec<u8>);
 
 impl Signature {
     /// Reads the field.
@@ -501,7 +504,7 @@ fn canonicalizations(
     let (header, body) = tag
         .value()
         .split_once('/')
-        .unwrap_or((tag.value(), "simple"));
+        .unwrap_or_else(|| (tag.value(), "simple"));
     match (header.parse(), body.parse()) {
         (Ok(header), Ok(body)) => Ok((header, body)),
         _ => Err(SignatureError::Canonicalization {
@@ -608,7 +611,7 @@ pub(crate) fn is_field_name(name: &str) -> bool {
             .all(|octet| matches!(octet, 33..=126) && !b":;".contains(&octet))
 }
 
-fn copied_fields(list: &TagList<'_>) -> Result<Vec<(Box<str>, Vec<u8>)>, SignatureError> {
+fn copied_fields(list: &TagList<'_>) -> Result<Vec<CopiedField>, SignatureError> {
     let Some(tag) = list.tag("z") else {
         return Ok(Vec::new());
     };

@@ -1,6 +1,7 @@
 //! Signing (RFC 6376 §5): a message goes in, DKIM-Signature header fields come out.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mail_syntax::Domain;
@@ -114,14 +115,12 @@ impl SignedFields {
     /// The names for `h=`.
     fn names(&self, header: &FieldsByName<'_>) -> Vec<Box<str>> {
         let mut names: Vec<Box<str>> = Vec::new();
-        let is_from = |name: &&Box<str>| name.eq_ignore_ascii_case("From");
         let from = Box::from("From");
-        let from = self.oversigned.iter().find(is_from).unwrap_or(&from);
-        let others = self.oversigned.iter().filter(|name| !is_from(name));
-        let oversigned = [from].into_iter().chain(others).map(|name| (name, 1));
-        let present = self.present.iter().filter(|name| !is_from(name));
-        let mut done = std::collections::BTreeSet::new();
-        for (name, more) in oversigned.chain(present.map(|name| (name, 0))) {
+        let oversigned = [&from].into_iter().chain(&self.oversigned);
+        let oversigned = oversigned.map(|name| (name, 1));
+        let present = self.present.iter().map(|name| (name, 0));
+        let mut done = BTreeSet::new();
+        for (name, more) in oversigned.chain(present) {
             if done.insert(name.to_ascii_lowercase()) {
                 let count = header.count(name) + more;
                 names.extend(core::iter::repeat_n(name, count).cloned());
