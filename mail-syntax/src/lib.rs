@@ -27,6 +27,7 @@ pub mod folding;
 pub mod header;
 mod lexer;
 pub mod mailbox;
+pub mod mime;
 pub mod tag_list;
 
 pub use domain::{AddressLiteral, Domain, Host};
