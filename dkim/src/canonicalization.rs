@@ -94,6 +94,12 @@ impl BodyCanonicalizer {
         }
     }
 
+    /// Which canonical form it makes.
+    #[must_use]
+    pub const fn kind(&self) -> Canonicalization {
+        self.kind
+    }
+
     /// Takes a piece of the body, and hands on what is settled by it.
     pub fn update(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
         if piece.is_empty() {

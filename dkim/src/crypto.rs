@@ -26,6 +26,13 @@ pub trait Sha256: fmt::Debug + Send {
     fn finish(self: Box<Self>) -> [u8; 32];
 }
 
+/// The SHA-256 hash of these octets.
+pub(crate) fn sha256(crypto: &dyn Crypto, octets: &[u8]) -> [u8; 32] {
+    let mut hash = crypto.sha256();
+    hash.update(octets);
+    hash.finish()
+}
+
 /// Cryptography by the crate ring.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ring;

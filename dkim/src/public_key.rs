@@ -108,6 +108,23 @@ impl RsaPublicKey {
     }
 }
 
+impl RsaPublicKey {
+    /// The key as a SubjectPublicKeyInfo in DER (RFC 3279 §2.3.1).
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        let numbers = [unsigned(&self.modulus), unsigned(&self.exponent)].concat();
+        let key = [&[0][..], &encode(SEQUENCE, &numbers)].concat();
+        // The parameters of rsaEncryption are NULL.
+        let algorithm = [
+            &encode(OBJECT_IDENTIFIER, RSA_ENCRYPTION)[..],
+            &[0x05, 0x00],
+        ]
+        .concat();
+        let parts = [encode(SEQUENCE, &algorithm), encode(BIT_STRING, &key)].concat();
+        encode(SEQUENCE, &parts)
+    }
+}
+
 impl fmt::Debug for RsaPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RsaPublicKey({} bits)", self.bits())
@@ -182,8 +199,6 @@ fn bits(number: &[u8]) -> usize {
 
 /// The content of the bit string in a SubjectPublicKeyInfo with the algorithm rsaEncryption (RFC 3279 §2.3.1).
 fn subject_public_key(der: &[u8]) -> Option<&[u8]> {
-    /// OBJECT IDENTIFIER 1.2.840.113549.1.1.1.
-    const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
     let (info, rest) = element(der, SEQUENCE)?;
     let (algorithm, key) = element(info, SEQUENCE)?;
     let (identifier, parameters) = element(algorithm, OBJECT_IDENTIFIER)?;
@@ -207,6 +222,9 @@ fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((positive(modulus)?, positive(exponent)?))
 }
 
+/// The content of OBJECT IDENTIFIER 1.2.840.113549.1.1.1.
+const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OBJECT_IDENTIFIER: u8 = 0x06;
@@ -225,6 +243,26 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     content.split_at_checked(length)
+}
+
+/// An element; its content is shorter than 64 KiB, as everything around a checked key is.
+fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [.., high, low] = content.len().to_be_bytes();
+    let mut der = match (high, low) {
+        (0, 0..=0x7f) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    der.extend_from_slice(content);
+    der
+}
+
+/// An INTEGER without sign.
+fn unsigned(number: &[u8]) -> Vec<u8> {
+    match number {
+        [0x80..=0xff, ..] => encode(INTEGER, &[&[0], number].concat()),
+        _ => encode(INTEGER, number),
+    }
 }
 
 /// The octets of a positive INTEGER without the zero that only keeps the sign.
@@ -307,10 +345,9 @@ mod tests {
                 &[algorithm, tlv(BIT_STRING, &[&[unused][..], &bare].concat())].concat(),
             )
         };
-        assert_eq!(
-            RsaPublicKey::from_der(&info(1, 0)),
-            RsaPublicKey::from_der(&bare)
-        );
+        let key = RsaPublicKey::from_der(&bare).unwrap();
+        assert_eq!(RsaPublicKey::from_der(&info(1, 0)).as_ref(), Ok(&key));
+        assert_eq!(key.to_der(), info(1, 0));
         assert_eq!(
             RsaPublicKey::from_der(&info(10, 0)),
             Err(PublicKeyError::Der)

@@ -1,0 +1,293 @@
+//! Key records (RFC 6376 §3.6.1, RFC 8463 §4.2): read from the DNS, and printed for the zone.
+
+use core::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use mail_dns::Name;
+use mail_syntax::tag_list::{Tag, TagList, TagListError};
+
+use crate::public_key::{Ed25519PublicKey, PublicKey, PublicKeyError, RsaPublicKey};
+use crate::quoted_printable;
+use crate::signature::{Algorithm, BASE64};
+
+/// A key record.
+///
+/// ```
+/// use dkim::KeyRecord;
+///
+/// let record: KeyRecord = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".parse()?;
+/// assert!(record.public_key.is_some() && record.allows_email());
+/// # Ok::<(), dkim::key_record::KeyRecordError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyRecord {
+    /// The kind of key, `k=`.
+    pub key_type: KeyType,
+    /// The key, `p=`; `None` where it has been revoked.
+    pub public_key: Option<PublicKey>,
+    /// The names of the hash algorithms that may be used, `h=`; `None` allows all.
+    pub hashes: Option<Vec<Box<str>>>,
+    /// The services that the key is for, `s=`; `None` allows all.
+    pub services: Option<Vec<Box<str>>>,
+    /// `t=y`: "This domain is testing DKIM."
+    pub testing: bool,
+    /// `t=s`: the domain of `i=` must be that of `d=`, not one below it.
+    pub strict: bool,
+    /// A note for people, `n=`, as it is written: quoted-printable, not decoded.
+    pub notes: Option<Box<str>>,
+}
+
+/// The kinds of key that are defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyType {
+    /// `rsa`.
+    Rsa,
+    /// `ed25519`.
+    Ed25519,
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Rsa => "rsa",
+            Self::Ed25519 => "ed25519",
+        })
+    }
+}
+
+/// Why a text is no key record. Offsets count from the start of the record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRecordError {
+    /// No tag list, or one with a tag twice.
+    #[error("key syntax error: {0}")]
+    TagList(#[from] TagListError),
+    /// RFC 6376 §3.6.1: "Records beginning with a "v=" tag with any other value MUST be discarded."
+    #[error("the key record has a version other than DKIM1")]
+    Version,
+    /// RFC 6376 §3.6.1: "This tag MUST be the first tag in the record."
+    #[error("v= at byte {offset} of the key record is not its first tag")]
+    VersionNotFirst {
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// No `p=`.
+    #[error("the key record has no p=")]
+    MissingKey,
+    /// A kind of key that is not defined.
+    #[error("the key record has an unknown key type at byte {offset}")]
+    KeyType {
+        /// Where the tag `k=` begins.
+        offset: usize,
+    },
+    /// The list of a tag has an empty or malformed word.
+    #[error("the list {tag}= at byte {offset} of the key record is malformed")]
+    List {
+        /// The tag.
+        tag: &'static str,
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// `p=` is not base64.
+    #[error("p= at byte {offset} of the key record is not base64")]
+    Base64 {
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// `p=` is no key of its kind that we would use.
+    #[error(transparent)]
+    PublicKey(#[from] PublicKeyError),
+}
+
+impl KeyRecord {
+    /// A record for this key that restricts nothing.
+    #[must_use]
+    pub fn new(public_key: PublicKey) -> Self {
+        Self {
+            key_type: match public_key {
+                PublicKey::Rsa(_) => KeyType::Rsa,
+                PublicKey::Ed25519(_) => KeyType::Ed25519,
+            },
+            public_key: Some(public_key),
+            hashes: None,
+            services: None,
+            testing: false,
+            strict: false,
+            notes: None,
+        }
+    }
+
+    /// Reads the joined strings of a TXT record.
+    ///
+    /// # Errors
+    /// [`KeyRecordError`]; the record must then be ignored (RFC 6376 §6.1.2).
+    pub fn parse(text: &[u8]) -> Result<Self, KeyRecordError> {
+        let list = TagList::parse(text)?;
+        if let Some(tag) = list.tag("v") {
+            if list.tags().first() != Some(tag) {
+                let offset = tag.offset();
+                return Err(KeyRecordError::VersionNotFirst { offset });
+            }
+            if tag.value() != "DKIM1" {
+                return Err(KeyRecordError::Version);
+            }
+        }
+        let key_type = match list.tag("k") {
+            None => KeyType::Rsa,
+            Some(tag) => match tag.value() {
+                "rsa" => KeyType::Rsa,
+                "ed25519" => KeyType::Ed25519,
+                _ => {
+                    let offset = tag.offset();
+                    return Err(KeyRecordError::KeyType { offset });
+                }
+            },
+        };
+        let p = list.tag("p").ok_or(KeyRecordError::MissingKey)?;
+        let flags = words(&list, "t")?.unwrap_or_default();
+        Ok(Self {
+            key_type,
+            public_key: public_key(key_type, p)?,
+            hashes: words(&list, "h")?,
+            services: words(&list, "s")?,
+            testing: flags.iter().any(|flag| **flag == *"y"),
+            strict: flags.iter().any(|flag| **flag == *"s"),
+            notes: list.value("n").map(Into::into),
+        })
+    }
+
+    /// Whether signatures with the hash of this algorithm may be made with the key (`h=`).
+    #[must_use]
+    pub fn allows_hash_of(&self, algorithm: Algorithm) -> bool {
+        let allows =
+            |hashes: &[Box<str>]| hashes.iter().any(|hash| **hash == *algorithm.hash_name());
+        self.hashes.as_deref().is_none_or(allows)
+    }
+
+    /// Whether the key is for mail (`s=`).
+    #[must_use]
+    pub fn allows_email(&self) -> bool {
+        let allows = |services: &[Box<str>]| {
+            services
+                .iter()
+                .any(|service| matches!(&**service, "*" | "email"))
+        };
+        self.services.as_deref().is_none_or(allows)
+    }
+
+    /// The record as a line of a zone file (RFC 1035 §5.1), in strings of at most 255 octets.
+    ///
+    /// ```
+    /// # use dkim::KeyRecord;
+    /// let record: KeyRecord = "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".parse()?;
+    /// assert_eq!(
+    ///     record.zone_line(&"brisbane._domainkey.example.com".parse()?),
+    ///     "brisbane._domainkey.example.com. IN TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"",
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn zone_line(&self, name: &Name) -> String {
+        let mut line = format!("{name}. IN TXT");
+        for string in self.to_string().as_bytes().chunks(255) {
+            line.push_str(" \"");
+            for octet in string {
+                match octet {
+                    b'"' | b'\\' => line.extend(['\\', char::from(*octet)]),
+                    b' '..=b'~' => line.push(char::from(*octet)),
+                    // Writing to a String cannot fail.
+                    _ => drop(write!(line, "\\{octet:03}")),
+                }
+            }
+            line.push('"');
+        }
+        line
+    }
+}
+
+/// Prints the record in one line, the key last and as a SubjectPublicKeyInfo where it is RSA, as it is published everywhere.
+impl fmt::Display for KeyRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v=DKIM1; k={}; ", self.key_type)?;
+        for (tag, list) in [("h", &self.hashes), ("s", &self.services)] {
+            if let Some(list) = list {
+                write!(f, "{tag}={}; ", list.join(":"))?;
+            }
+        }
+        match (self.testing, self.strict) {
+            (true, true) => f.write_str("t=y:s; ")?,
+            (true, false) => f.write_str("t=y; ")?,
+            (false, true) => f.write_str("t=s; ")?,
+            (false, false) => {}
+        }
+        if let Some(notes) = &self.notes {
+            write!(f, "n={notes}; ")?;
+        }
+        let octets = match &self.public_key {
+            Some(PublicKey::Rsa(key)) => key.to_der(),
+            Some(PublicKey::Ed25519(key)) => key.octets().to_vec(),
+            None => Vec::new(),
+        };
+        write!(f, "p={}", BASE64.encode(octets))
+    }
+}
+
+impl core::str::FromStr for KeyRecord {
+    type Err = KeyRecordError;
+
+    fn from_str(text: &str) -> Result<Self, KeyRecordError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+/// A note for [`KeyRecord::notes`], with all written as quoted-printable that the record cannot hold.
+#[must_use]
+pub fn encode_notes(text: &str) -> Box<str> {
+    quoted_printable::encode(text.as_bytes()).into()
+}
+
+fn public_key(key_type: KeyType, tag: &Tag<'_>) -> Result<Option<PublicKey>, KeyRecordError> {
+    let base64 = tag.compact();
+    // RFC 6376 §3.6.1: "An empty value means that this public key has been revoked."
+    if base64.is_empty() {
+        return Ok(None);
+    }
+    let octets = (BASE64.decode(base64.as_bytes())).map_err(|_| KeyRecordError::Base64 {
+        offset: tag.offset(),
+    })?;
+    Ok(Some(match key_type {
+        KeyType::Rsa => PublicKey::Rsa(RsaPublicKey::from_der(&octets)?),
+        KeyType::Ed25519 => PublicKey::Ed25519(Ed25519PublicKey::from_octets(&octets)?),
+    }))
+}
+
+/// The words of a list with colons between them; white space around the colons is no part of them.
+fn words(list: &TagList<'_>, tag: &'static str) -> Result<Option<Vec<Box<str>>>, KeyRecordError> {
+    let Some(at) = list.tag(tag) else {
+        return Ok(None);
+    };
+    let white_space = [' ', '\t', '\r', '\n'];
+    let words: Vec<Box<str>> = (at.value().split(':'))
+        .map(|word| word.trim_matches(white_space).into())
+        .collect();
+    if words
+        .iter()
+        .all(|word| **word == *"*" || is_hyphenated_word(word))
+    {
+        Ok(Some(words))
+    } else {
+        let offset = at.offset();
+        Err(KeyRecordError::List { tag, offset })
+    }
+}
+
+/// RFC 6376 §2.10: "hyphenated-word =  ALPHA [ *(ALPHA / DIGIT / "-") (ALPHA / DIGIT) ]"
+fn is_hyphenated_word(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && word
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+}

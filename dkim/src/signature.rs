@@ -1,0 +1,637 @@
+//! The DKIM-Signature header field (RFC 6376 §3.5): read strictly, written folded.
+
+use core::fmt;
+use core::ops::Range;
+use core::str::FromStr;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use mail_dns::Name;
+use mail_syntax::folding::{FieldWriter, FoldError};
+use mail_syntax::header::Field;
+use mail_syntax::mailbox::LocalPart;
+use mail_syntax::tag_list::{Tag, TagList, TagListError};
+use mail_syntax::{Domain, domain::DomainError};
+
+use crate::canonicalization::Canonicalization;
+use crate::quoted_printable;
+
+/// The name of the field.
+pub const FIELD_NAME: &str = "DKIM-Signature";
+
+/// RFC 6376 §2.10 lets base64 end without its padding.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// How the hashes are made and signed: the tag `a=` (RFC 6376 §3.3, RFC 8301 §3.1, RFC 8463 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// `rsa-sha256`.
+    RsaSha256,
+    /// `ed25519-sha256`.
+    Ed25519Sha256,
+    /// `rsa-sha1`, known so that a verifier can say why it refuses it (RFC 8301 §3.1).
+    RsaSha1,
+}
+
+impl Algorithm {
+    /// The name of its hash algorithm, as a key record has it in `h=`.
+    #[must_use]
+    pub const fn hash_name(self) -> &'static str {
+        match self {
+            Self::RsaSha256 | Self::Ed25519Sha256 => "sha256",
+            Self::RsaSha1 => "sha1",
+        }
+    }
+
+    const fn hash_octets(self) -> usize {
+        match self {
+            Self::RsaSha256 | Self::Ed25519Sha256 => 32,
+            Self::RsaSha1 => 20,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::RsaSha256 => "rsa-sha256",
+            Self::Ed25519Sha256 => "ed25519-sha256",
+            Self::RsaSha1 => "rsa-sha1",
+        })
+    }
+}
+
+/// The word names no algorithm that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no algorithm but rsa-sha256, ed25519-sha256 and rsa-sha1 is defined")]
+pub struct UnknownAlgorithm;
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAlgorithm> {
+        match text {
+            "rsa-sha256" => Ok(Self::RsaSha256),
+            "ed25519-sha256" => Ok(Self::Ed25519Sha256),
+            "rsa-sha1" => Ok(Self::RsaSha1),
+            _ => Err(UnknownAlgorithm),
+        }
+    }
+}
+
+/// The Agent or User Identifier of the tag `i=` (RFC 6376 §3.5): like an address, but the local-part may be absent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The local-part, if there is one.
+    pub local_part: Option<LocalPart>,
+    /// The domain, equal to that of `d=` or below it.
+    pub domain: Domain,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(local_part) = &self.local_part {
+            local_part.fmt(f)?;
+        }
+        write!(f, "@{}", self.domain)
+    }
+}
+
+/// Text that is no [`Identity`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an identity is a local-part, which may be absent, an @, and a domain")]
+pub struct NoIdentity;
+
+impl FromStr for Identity {
+    type Err = NoIdentity;
+
+    fn from_str(text: &str) -> Result<Self, NoIdentity> {
+        let (local_part, domain) = text.rsplit_once('@').ok_or(NoIdentity)?;
+        let local_part = match local_part {
+            "" => None,
+            text => Some(LocalPart::parse_utf8(text).map_err(|_| NoIdentity)?),
+        };
+        let domain = Domain::parse_utf8(domain).map_err(|_| NoIdentity)?;
+        Ok(Self { local_part, domain })
+    }
+}
+
+/// Why a DKIM-Signature cannot be used. Offsets count from the octet behind the colon of the field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// The field has another name.
+    #[error("not a DKIM-Signature header field")]
+    FieldName,
+    /// No tag list, or one with a tag twice.
+    #[error("signature syntax error: {0}")]
+    TagList(#[from] TagListError),
+    /// RFC 6376 §6.1.1: "PERMFAIL (incompatible version)".
+    #[error("incompatible version at byte {offset}: only v=1 is defined")]
+    Version {
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// RFC 6376 §6.1.1: "PERMFAIL (signature missing required tag)".
+    #[error("signature missing required tag {tag}=")]
+    MissingTag {
+        /// The tag.
+        tag: &'static str,
+    },
+    /// The value of a tag is not of its form.
+    #[error("the value of the tag {tag}= at byte {offset} is not of its form")]
+    Value {
+        /// The tag.
+        tag: &'static str,
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// An algorithm in `a=` that we do not know.
+    #[error("unknown algorithm at byte {offset}")]
+    Algorithm {
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// A canonicalization in `c=` that we do not know.
+    #[error("unknown canonicalization at byte {offset}")]
+    Canonicalization {
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// `q=` does not have `dns/txt`.
+    #[error("no query method at byte {offset} that is defined: only dns/txt is")]
+    QueryMethod {
+        /// Where the tag begins.
+        offset: usize,
+    },
+    /// RFC 6376 §6.1.1: "PERMFAIL (domain mismatch)".
+    #[error("domain mismatch: that of i= at byte {offset} is neither that of d= nor below it")]
+    DomainMismatch {
+        /// Where the tag `i=` begins.
+        offset: usize,
+    },
+    /// RFC 6376 §6.1.1: "PERMFAIL (From field not signed)".
+    #[error("From field not signed: h= at byte {offset} does not name it")]
+    FromNotSigned {
+        /// Where the tag `h=` begins.
+        offset: usize,
+    },
+    /// RFC 6376 §3.5: "The value of the "x=" tag MUST be greater than the value of the "t=" tag if both are present."
+    #[error("x= at byte {offset} is not later than t=")]
+    ExpiresBeforeSigned {
+        /// Where the tag `x=` begins.
+        offset: usize,
+    },
+}
+
+/// A DKIM-Signature header field that is well-formed (RFC 6376 §3.5).
+///
+/// ```
+/// use dkim::signature::{Algorithm, Signature};
+/// use mail_syntax::header::Field;
+///
+/// let field = b"DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=brisbane; h=From:To;\r\n \
+///     bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=; b=AAAA\r\n";
+/// let field = Field::parse(field).ok_or("no field")?;
+/// let signature = Signature::parse(&field)?;
+/// assert_eq!(signature.algorithm(), Algorithm::Ed25519Sha256);
+/// assert_eq!(signature.key_name()?.to_string(), "brisbane._domainkey.example.com");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) header_canonicalization: Canonicalization,
+    pub(crate) body_canonicalization: Canonicalization,
+    pub(crate) domain: Domain,
+    pub(crate) selector: Domain,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) signed_fields: Vec<Box<str>>,
+    pub(crate) body_length: Option<u64>,
+    pub(crate) timestamp: Option<u64>,
+    pub(crate) expiration: Option<u64>,
+    pub(crate) copied_fields: Vec<CopiedField>,
+    pub(crate) body_hash: Vec<u8>,
+    pub(crate) octets: Vec<u8>,
+}
+
+/// Name and value of a field in `z=`.
+type CopiedField = (Box<str>, Vec<u8>);
+
+impl Signature {
+    /// Reads the field.
+    ///
+    /// # Errors
+    /// The first of the mistakes of RFC 6376 §6.1.1, in its order.
+    pub fn parse(field: &Field<'_>) -> Result<Self, SignatureError> {
+        Self::parse_with_range(field).map(|(signature, _)| signature)
+    }
+
+    /// As [`Signature::parse`], and where in the body of the field the value of `b=` stands, all white space around it included.
+    pub(crate) fn parse_with_range(
+        field: &Field<'_>,
+    ) -> Result<(Self, Range<usize>), SignatureError> {
+        if !field.is(FIELD_NAME) {
+            return Err(SignatureError::FieldName);
+        }
+        let list = TagList::parse(field.body())?;
+        // RFC 6376 §6.1.1: "Verifiers MUST return PERMFAIL (incompatible version) when presented a DKIM-Signature header field
+        // with a "v=" tag that is inconsistent with this specification."
+        let version = required(&list, "v")?;
+        if version.value() != "1" {
+            let offset = version.offset();
+            return Err(SignatureError::Version { offset });
+        }
+        for tag in ["a", "b", "bh", "d", "h", "s"] {
+            required(&list, tag)?;
+        }
+        let tag = required(&list, "a")?;
+        let algorithm: Algorithm =
+            (tag.value().parse()).map_err(|_| SignatureError::Algorithm {
+                offset: tag.offset(),
+            })?;
+        let b = required(&list, "b")?;
+        let (header_canonicalization, body_canonicalization) = canonicalizations(&list)?;
+        let domain = name(&list, "d", 2)?;
+        let identity = identity(&list, &domain)?;
+        let (timestamp, expiration) = (time(&list, "t")?, time(&list, "x")?);
+        if let (Some(timestamp), Some(expiration), Some(tag)) =
+            (timestamp, expiration, list.tag("x"))
+            && expiration <= timestamp
+        {
+            let offset = tag.offset();
+            return Err(SignatureError::ExpiresBeforeSigned { offset });
+        }
+        check_query_methods(&list)?;
+        let signature = Self {
+            algorithm,
+            header_canonicalization,
+            body_canonicalization,
+            selector: name(&list, "s", 1)?,
+            domain,
+            identity,
+            signed_fields: signed_fields(&list)?,
+            body_length: number(&list, "l", 76)?,
+            timestamp,
+            expiration,
+            copied_fields: copied_fields(&list)?,
+            body_hash: base64(&list, "bh", |octets| octets == algorithm.hash_octets())?,
+            octets: base64(&list, "b", |octets| octets > 0)?,
+        };
+        Ok((signature, b.value_range()))
+    }
+
+    /// The algorithm, `a=`.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// How the header is canonicalized, `c=` before the slash.
+    #[must_use]
+    pub fn header_canonicalization(&self) -> Canonicalization {
+        self.header_canonicalization
+    }
+
+    /// How the body is canonicalized, `c=` behind the slash.
+    #[must_use]
+    pub fn body_canonicalization(&self) -> Canonicalization {
+        self.body_canonicalization
+    }
+
+    /// The Signing Domain Identifier, `d=`: who takes responsibility.
+    #[must_use]
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// The selector, `s=`.
+    #[must_use]
+    pub fn selector(&self) -> &Domain {
+        &self.selector
+    }
+
+    /// The Agent or User Identifier, `i=`, if the tag is there; else it is `@` and [`Signature::domain`].
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// The names of the signed fields, `h=`, as they are spelled and in their order; `From` is among them.
+    pub fn signed_fields(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.signed_fields.iter().map(|name| &**name)
+    }
+
+    /// How many octets of the canonical body are signed, `l=`, if not all of them.
+    #[must_use]
+    pub fn body_length(&self) -> Option<u64> {
+        self.body_length
+    }
+
+    /// When it was made, `t=`, in seconds of Unix time; a number of more than 12 digits is [`u64::MAX`].
+    #[must_use]
+    pub fn timestamp(&self) -> Option<u64> {
+        self.timestamp
+    }
+
+    /// When it expires, `x=`, in seconds of Unix time; a number of more than 12 digits is [`u64::MAX`].
+    #[must_use]
+    pub fn expiration(&self) -> Option<u64> {
+        self.expiration
+    }
+
+    /// Fields as they were when they were signed, `z=`: names and decoded values, for diagnosis only.
+    pub fn copied_fields(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.copied_fields
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The hash of the canonical body, `bh=`.
+    #[must_use]
+    pub fn body_hash(&self) -> &[u8] {
+        &self.body_hash
+    }
+
+    /// The signature, `b=`.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// The name of the key record: selector, `_domainkey` and domain, in A-labels (RFC 6376 §3.6.2.1).
+    ///
+    /// # Errors
+    /// [`KeyNameError`] if the name is too long for the DNS or its U-labels cannot be converted (feature `idna`).
+    pub fn key_name(&self) -> Result<Name, KeyNameError> {
+        key_name(&self.selector, &self.domain)
+    }
+
+    /// Prints the field, folded at 78 columns and with its CRLF.
+    ///
+    /// # Errors
+    /// [`FoldError`] if a name in it does not fit into a line.
+    pub fn to_field(&self) -> Result<String, FoldError> {
+        finish_field(self.unsigned_field()?, &self.octets)
+    }
+
+    /// The field up to `b=`, to which its value is added last, so that it can be signed before.
+    pub(crate) fn unsigned_field(&self) -> Result<FieldWriter, FoldError> {
+        let mut field = FieldWriter::new(FIELD_NAME)?;
+        field.word("v=1;");
+        field.word(&format!("a={};", self.algorithm));
+        let (header, body) = (self.header_canonicalization, self.body_canonicalization);
+        field.word(&format!("c={header}/{body};"));
+        field.word(&format!("d={};", self.domain));
+        field.word(&format!("s={};", self.selector));
+        if let Some(identity) = &self.identity {
+            let identity = quoted_printable::encode(identity.to_string().as_bytes());
+            field.word(&format!("i={identity};"));
+        }
+        for (tag, value) in [
+            ("t", self.timestamp),
+            ("x", self.expiration),
+            ("l", self.body_length),
+        ] {
+            if let Some(value) = value {
+                field.word(&format!("{tag}={value};"));
+            }
+        }
+        self.write_signed_fields(&mut field);
+        for (at, (name, value)) in self.copied_fields.iter().enumerate() {
+            let start = if at == 0 { "z=" } else { "|" };
+            field.word(&format!("{start}{name}:"));
+            field.anywhere(&quoted_printable::encode(value));
+        }
+        if !self.copied_fields.is_empty() {
+            field.glue(";");
+        }
+        field.word("bh=");
+        field.anywhere(&BASE64.encode(&self.body_hash));
+        field.glue(";");
+        field.word("b=");
+        Ok(field)
+    }
+
+    /// Writes `h=`, several names to a word so that white space stands only where the line is folded.
+    fn write_signed_fields(&self, field: &mut FieldWriter) {
+        const WORD: usize = 64;
+        let mut word = String::from("h=");
+        let mut names = self.signed_fields.iter().peekable();
+        while let Some(name) = names.next() {
+            if word.len() + name.len() > WORD && word != "h=" {
+                field.word(&word);
+                word.clear();
+            }
+            word.push_str(name);
+            word.push(if names.peek().is_some() { ':' } else { ';' });
+        }
+        field.word(&word);
+    }
+}
+
+/// Adds the value of `b=`.
+pub(crate) fn finish_field(mut field: FieldWriter, octets: &[u8]) -> Result<String, FoldError> {
+    field.anywhere(&BASE64.encode(octets));
+    field.finish()
+}
+
+/// Selector and domain make no name that can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyNameError {
+    /// It has U-labels that do not convert to A-labels, or the feature `idna`, which converts them, is off.
+    #[error("the name of the key has U-labels that cannot be converted to A-labels")]
+    ULabel(Domain),
+    /// Longer than 255 octets.
+    #[error("the name of the key is no DNS name: {0}")]
+    Name(#[from] mail_dns::NameError),
+}
+
+/// The name of a key record (RFC 6376 §3.6.2.1).
+///
+/// # Errors
+/// As [`Signature::key_name`].
+pub fn key_name(selector: &Domain, domain: &Domain) -> Result<Name, KeyNameError> {
+    let u_label = |_| KeyNameError::ULabel(domain.clone());
+    let (selector, domain) = (
+        to_a_labels(selector).map_err(u_label)?,
+        to_a_labels(domain).map_err(u_label)?,
+    );
+    let labels = selector
+        .labels()
+        .chain(["_domainkey"])
+        .chain(domain.labels());
+    Ok(Name::from_labels(labels)?)
+}
+
+#[cfg(feature = "idna")]
+fn to_a_labels(domain: &Domain) -> Result<Domain, DomainError> {
+    domain.to_a_labels()
+}
+
+#[cfg(not(feature = "idna"))]
+fn to_a_labels(domain: &Domain) -> Result<Domain, DomainError> {
+    domain.as_str().parse()
+}
+
+fn required<'l, 'a>(
+    list: &'l TagList<'a>,
+    tag: &'static str,
+) -> Result<&'l Tag<'a>, SignatureError> {
+    list.tag(tag).ok_or(SignatureError::MissingTag { tag })
+}
+
+fn value_error(tag: &'static str, at: &Tag<'_>) -> SignatureError {
+    SignatureError::Value {
+        tag,
+        offset: at.offset(),
+    }
+}
+
+fn canonicalizations(
+    list: &TagList<'_>,
+) -> Result<(Canonicalization, Canonicalization), SignatureError> {
+    let Some(tag) = list.tag("c") else {
+        return Ok(Default::default());
+    };
+    // RFC 6376 §3.5: "If only one algorithm is named, that algorithm is used for the header and "simple" is used for the body."
+    let (header, body) = tag
+        .value()
+        .split_once('/')
+        .unwrap_or_else(|| (tag.value(), "simple"));
+    match (header.parse(), body.parse()) {
+        (Ok(header), Ok(body)) => Ok((header, body)),
+        _ => Err(SignatureError::Canonicalization {
+            offset: tag.offset(),
+        }),
+    }
+}
+
+/// RFC 6376 §3.5: "domain-name     = sub-domain 1*("." sub-domain)", and the selector may have one label only.
+fn name(list: &TagList<'_>, tag: &'static str, labels: usize) -> Result<Domain, SignatureError> {
+    let at = required(list, tag)?;
+    match Domain::parse_utf8(at.value()) {
+        Ok(name) if name.labels().count() >= labels => Ok(name),
+        _ => Err(value_error(tag, at)),
+    }
+}
+
+fn identity(list: &TagList<'_>, domain: &Domain) -> Result<Option<Identity>, SignatureError> {
+    let Some(tag) = list.tag("i") else {
+        return Ok(None);
+    };
+    let error = || value_error("i", tag);
+    let text = quoted_printable::decode(&tag.compact()).ok_or_else(error)?;
+    let text = String::from_utf8(text).map_err(|_| error())?;
+    let identity: Identity = text.parse().map_err(|_| error())?;
+    // RFC 6376 §6.1.1: "Verifiers MUST confirm that the domain specified in the "d=" tag is the same as or a parent domain of the
+    // domain part of the "i=" tag."
+    if is_at_or_below(&identity.domain, domain) {
+        Ok(Some(identity))
+    } else {
+        let offset = tag.offset();
+        Err(SignatureError::DomainMismatch { offset })
+    }
+}
+
+/// Compares in A-labels where they can be had: the same domain may be written in both forms (RFC 8616 §5).
+pub(crate) fn is_at_or_below(domain: &Domain, other: &Domain) -> bool {
+    domain.is_at_or_below(other)
+        || match (to_a_labels(domain), to_a_labels(other)) {
+            (Ok(domain), Ok(other)) => domain.is_at_or_below(&other),
+            _ => false,
+        }
+}
+
+/// A number of at most so many digits; beyond [`u64::MAX`] it is that.
+fn number(
+    list: &TagList<'_>,
+    tag: &'static str,
+    digits: usize,
+) -> Result<Option<u64>, SignatureError> {
+    let Some(at) = list.tag(tag) else {
+        return Ok(None);
+    };
+    let text = at.value();
+    if text.is_empty() || text.len() > digits || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(value_error(tag, at));
+    }
+    // All are digits, so what does not parse is too large.
+    Ok(Some(text.parse().unwrap_or(u64::MAX)))
+}
+
+/// RFC 6376 §3.5: "implementations MAY consider any value longer than 12 digits to be infinite."
+fn time(list: &TagList<'_>, tag: &'static str) -> Result<Option<u64>, SignatureError> {
+    let infinite = list.value(tag).is_some_and(|text| text.len() > 12);
+    let time = number(list, tag, usize::MAX)?;
+    Ok(time.map(|time| if infinite { u64::MAX } else { time }))
+}
+
+/// RFC 6376 §3.5: "Unrecognized query mechanisms MUST be ignored."
+fn check_query_methods(list: &TagList<'_>) -> Result<(), SignatureError> {
+    match list.tag("q") {
+        Some(tag) if !tag.compact().split(':').any(|method| method == "dns/txt") => {
+            Err(SignatureError::QueryMethod {
+                offset: tag.offset(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn signed_fields(list: &TagList<'_>) -> Result<Vec<Box<str>>, SignatureError> {
+    let tag = required(list, "h")?;
+    let white_space = [' ', '\t', '\r', '\n'];
+    let names: Vec<Box<str>> = (tag.value().split(':'))
+        .map(|name| name.trim_matches(white_space).into())
+        .collect();
+    if !names.iter().all(|name| is_field_name(name)) {
+        return Err(value_error("h", tag));
+    }
+    // RFC 6376 §6.1.1: "If the "h=" tag does not include the From header field, the Verifier MUST ignore the DKIM-Signature header
+    // field and return PERMFAIL (From field not signed)."
+    if !names.iter().any(|name| name.eq_ignore_ascii_case("From")) {
+        let offset = tag.offset();
+        return Err(SignatureError::FromNotSigned { offset });
+    }
+    Ok(names)
+}
+
+/// RFC 5322 §2.2, and no semicolon, which ends the tag.
+pub(crate) fn is_field_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|octet| matches!(octet, 33..=126) && !b":;".contains(&octet))
+}
+
+fn copied_fields(list: &TagList<'_>) -> Result<Vec<CopiedField>, SignatureError> {
+    let Some(tag) = list.tag("z") else {
+        return Ok(Vec::new());
+    };
+    let copy = |text: &str| {
+        let (name, value) = text.split_once(':')?;
+        let value = quoted_printable::decode(value)?;
+        is_field_name(name).then(|| (name.into(), value))
+    };
+    let fields: Option<Vec<_>> = tag.compact().split('|').map(copy).collect();
+    fields.ok_or_else(|| value_error("z", tag))
+}
+
+fn base64(
+    list: &TagList<'_>,
+    tag: &'static str,
+    fits: impl Fn(usize) -> bool,
+) -> Result<Vec<u8>, SignatureError> {
+    let at = required(list, tag)?;
+    match BASE64.decode(at.compact().as_bytes()) {
+        Ok(octets) if fits(octets.len()) => Ok(octets),
+        _ => Err(value_error(tag, at)),
+    }
+}

@@ -1,0 +1,210 @@
+//! The two hashes of RFC 6376 §3.7: which octets of a message a signature is over.
+
+use std::collections::BTreeMap;
+
+use mail_syntax::header::{Field, Header};
+
+use crate::canonicalization::{self, BodyCanonicalizer, Canonicalization};
+use crate::crypto::{Crypto, Sha256};
+use crate::signature::{Signature, SignatureError};
+
+/// The octets that `b=` of this signature signs: the fields named by `h=`, and the signature itself without the value of its `b=`,
+/// all canonical (RFC 6376 §3.7, hash step 2).
+///
+/// The field may be one of the header or stand alone.
+///
+/// # Errors
+/// [`SignatureError`] if the field is no DKIM-Signature.
+pub fn signing_input(
+    header: &Header<'_>,
+    signature_field: &Field<'_>,
+) -> Result<Vec<u8>, SignatureError> {
+    let (signature, b) = Signature::parse_with_range(signature_field)?;
+    let kind = signature.header_canonicalization;
+    // One that stands alone has offset 0, and so may another; only its own octets tell it from that.
+    let own = header
+        .fields()
+        .find(|field| core::ptr::eq(field.raw(), signature_field.raw()));
+    let own_offset = own.map(|own| own.offset());
+    let mut input = FieldsByName::new(header).select(kind, &signature.signed_fields, own_offset);
+    push_signature_field(kind, signature_field, b, &mut input);
+    Ok(input)
+}
+
+/// The fields of a header, found by name: built once for all signatures, so that the cost of a long `h=` is not its square.
+pub(crate) struct FieldsByName<'a> {
+    /// By name in lower case: a number, and the fields from the top.
+    names: BTreeMap<String, (usize, Vec<Field<'a>>)>,
+}
+
+impl<'a> FieldsByName<'a> {
+    pub(crate) fn new(header: &Header<'a>) -> Self {
+        let mut names: BTreeMap<String, (usize, Vec<Field<'a>>)> = BTreeMap::new();
+        for field in header.fields() {
+            let number = names.len();
+            let name = field.name().to_ascii_lowercase();
+            let (_, fields) = names.entry(name).or_insert_with(|| (number, Vec::new()));
+            fields.push(field);
+        }
+        Self { names }
+    }
+
+    /// How many fields have this name.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        (self.names.get(&name.to_ascii_lowercase())).map_or(0, |(_, fields)| fields.len())
+    }
+
+    /// The canonical form of the fields that `h=` names, never the field at `own_offset`.
+    ///
+    /// RFC 6376 §3.7: "The DKIM-Signature header field MUST NOT be included in its own "h=" tag, although other DKIM-Signature
+    /// header fields MAY be signed".
+    pub(crate) fn select(
+        &self,
+        kind: Canonicalization,
+        signed_fields: &[Box<str>],
+        own_offset: Option<usize>,
+    ) -> Vec<u8> {
+        let mut input = Vec::new();
+        let mut taken = vec![0; self.names.len()];
+        for name in signed_fields {
+            let Some((number, fields)) = self.names.get(&name.to_ascii_lowercase()) else {
+                continue;
+            };
+            let Some(taken) = taken.get_mut(*number) else {
+                continue;
+            };
+            // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
+            while let Some(field) = fields.iter().rev().nth(*taken) {
+                *taken += 1;
+                if Some(field.offset()) != own_offset {
+                    canonicalization::field(kind, field, &mut |run| input.extend_from_slice(run));
+                    break;
+                }
+            }
+        }
+        input
+    }
+}
+
+/// Adds the signature itself.
+///
+/// RFC 6376 §3.7: "with the value of the "b=" tag (including all surrounding whitespace) deleted (i.e., treated as the empty
+/// string), canonicalized using the header canonicalization algorithm specified in the "c=" tag, and without a trailing CRLF."
+pub(crate) fn push_signature_field(
+    kind: Canonicalization,
+    field: &Field<'_>,
+    b: core::ops::Range<usize>,
+    input: &mut Vec<u8>,
+) {
+    let body = field.body();
+    let before = body.get(..b.start).unwrap_or_default();
+    let behind = body.get(b.end..).unwrap_or_default();
+    match kind {
+        Canonicalization::Simple => {
+            let raw = field.raw();
+            // Up to the colon: white space may stand before it.
+            let colon = field.body_offset() - field.offset();
+            input.extend_from_slice(raw.get(..colon).unwrap_or_default());
+            input.extend_from_slice(before);
+            input.extend_from_slice(behind);
+        }
+        Canonicalization::Relaxed => {
+            let body = [before, behind].concat();
+            canonicalization::relaxed_field(field.name(), &body, &mut |run| {
+                input.extend_from_slice(run);
+            });
+        }
+    }
+}
+
+/// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
+#[derive(Debug, Default)]
+pub(crate) struct BodyHasher {
+    simple: Option<BodyCanonicalizer>,
+    relaxed: Option<BodyCanonicalizer>,
+    hashes: Vec<Hash>,
+}
+
+#[derive(Debug)]
+struct Hash {
+    kind: Canonicalization,
+    length: Option<u64>,
+    state: Box<dyn Sha256>,
+    hashed: u64,
+    unsigned: u64,
+}
+
+/// What the body came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyHash {
+    pub(crate) hash: [u8; 32],
+    /// Octets that were hashed.
+    pub(crate) hashed: u64,
+    /// Octets of the canonical body behind them.
+    pub(crate) unsigned: u64,
+}
+
+impl BodyHasher {
+    /// Adds a hash, and gives its number. Nothing of the body may have been hashed yet.
+    pub(crate) fn add(
+        &mut self,
+        crypto: &dyn Crypto,
+        kind: Canonicalization,
+        length: Option<u64>,
+    ) -> usize {
+        let same = |hash: &Hash| hash.kind == kind && hash.length == length;
+        if let Some(number) = self.hashes.iter().position(same) {
+            return number;
+        }
+        let canonicalizer = match kind {
+            Canonicalization::Simple => &mut self.simple,
+            Canonicalization::Relaxed => &mut self.relaxed,
+        };
+        canonicalizer.get_or_insert(BodyCanonicalizer::new(kind));
+        self.hashes.push(Hash {
+            kind,
+            length,
+            state: crypto.sha256(),
+            hashed: 0,
+            unsigned: 0,
+        });
+        self.hashes.len() - 1
+    }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        let hashes = &mut self.hashes;
+        for canonicalizer in [&mut self.simple, &mut self.relaxed].into_iter().flatten() {
+            let kind = canonicalizer.kind();
+            canonicalizer.update(piece, &mut |run| Hash::update(hashes, kind, run));
+        }
+    }
+
+    /// The hashes, by number.
+    pub(crate) fn finish(self) -> Vec<BodyHash> {
+        let mut hashes = self.hashes;
+        for canonicalizer in [self.simple, self.relaxed].into_iter().flatten() {
+            let kind = canonicalizer.kind();
+            canonicalizer.finish(&mut |run| Hash::update(&mut hashes, kind, run));
+        }
+        let finish = |hash: Hash| BodyHash {
+            hash: hash.state.finish(),
+            hashed: hash.hashed,
+            unsigned: hash.unsigned,
+        };
+        hashes.into_iter().map(finish).collect()
+    }
+}
+
+impl Hash {
+    fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
+        for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
+            let room = hash.length.map_or(u64::MAX, |length| length - hash.hashed);
+            // What does not fit into usize is more than the run has.
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let (signed, unsigned) = run.split_at(room.min(run.len()));
+            hash.state.update(signed);
+            hash.hashed += signed.len() as u64;
+            hash.unsigned += unsigned.len() as u64;
+        }
+    }
+}
