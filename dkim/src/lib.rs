@@ -5,8 +5,8 @@
 //! and keep the header and hashes. What they need of the outside is handed in: the key records as answers of the DNS, the time as a
 //! number.
 //!
-//! What it is not: no resolver, no opinion on what to do with a message whose signature fails (RFC 6376 §6.1: treat it like one
-//! "with no signature at all"), and no alignment with the From field, which is DMARC's. It never verifies SHA-1, RSA keys under 1024
+//! What it is not: no resolver, no opinion on what to do with a message whose signature fails (RFC 6376 §6.1: treat it as one
+//! with "no signature at all"), and no alignment with the From field, which is DMARC's. It never verifies SHA-1, RSA keys under 1024
 //! bits, or signatures that leave the From field out, and it never writes `l=`.
 //!
 //! # Verify
