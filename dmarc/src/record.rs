@@ -378,7 +378,7 @@ fn is_uri(uri: &str) -> bool {
             .get(..2)
             .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
     });
-    // RFC 9989 §4.8: "commas (ASCII 0x2C) and exclamation points (ASCII 0x21) MUST be encoded" is kept by the two who split there.
+    // The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing here.
     let characters_ok = rest
         .bytes()
         .all(|c| c.is_ascii_alphanumeric() || b"-._~:/?#[]@$&'()*+=%".contains(&c));
@@ -457,5 +457,104 @@ impl fmt::Display for Record {
             write!(f, "; fo={}", self.fo)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_behind_the_version_is_left_out() {
+        for (text, printed) in [
+            ("V = DMARC1 ; P = Reject", "v=DMARC1; p=reject"),
+            (
+                "v=DMARC1;;p=reject;garbage;=;9=8; adkim=x;",
+                "v=DMARC1; p=reject",
+            ),
+            (
+                "v=DMARC1; p=reject; v=DMARC2; unknown=1",
+                "v=DMARC1; p=reject",
+            ),
+            ("v=DMARC1; p=none; p=reject", "v=DMARC1"),
+            (
+                "v=DMARC1; p=none; P=reject; rua=mailto:a@b.example",
+                "v=DMARC1; p=none; rua=mailto:a@b.example",
+            ),
+            ("v=DMARC1; p=reject; adkim=s; adkim=r", "v=DMARC1; p=reject"),
+            (
+                "v=DMARC1; p=reject; sp=no; psd=n; rua=mailto:a@b.example",
+                "v=DMARC1; p=none; psd=n; rua=mailto:a@b.example",
+            ),
+            ("v=DMARC1; p=reject; np=", "v=DMARC1"),
+            ("v=DMARC1; p=reject; fo=1:d", "v=DMARC1; p=reject"),
+            (
+                "v=DMARC1; p=reject; fo=d:1:s; ruf=x:y",
+                "v=DMARC1; p=reject; ruf=x:y; fo=1:d:s",
+            ),
+            (
+                "v=DMARC1; p=reject; fo=0:1:d; ruf=x:y",
+                "v=DMARC1; p=reject; ruf=x:y",
+            ),
+            (
+                "v=DMARC1; p=reject; fo=d:d; ruf=x:y",
+                "v=DMARC1; p=reject; ruf=x:y",
+            ),
+            (
+                "v=DMARC1; p=reject; rua=mailto:a@b.example!10m , bogus, https://c.example/%2c!5,d:%2,e:x!!,f:!1mm",
+                "v=DMARC1; p=reject; rua=mailto:a@b.example,https://c.example/%2c",
+            ),
+        ] {
+            assert_eq!(
+                text.parse::<Record>().map(|record| record.to_string()),
+                Ok(printed.to_owned()),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "v=DMARC12; p=none",
+            " p=none; v=DMARC1",
+            "w=DMARC1",
+            "v=DMARC1 p=none",
+            "v==DMARC1",
+            ";v=DMARC1",
+        ] {
+            assert_eq!(text.parse::<Record>(), Err(RecordError::Version), "{text}");
+        }
+        let long = format!("v=DMARC1; p=none; x={}", "y".repeat(MAX_RECORD));
+        assert_eq!(long.parse::<Record>(), Err(RecordError::TooLong));
+    }
+
+    #[test]
+    fn a_mailto_uri_has_an_address() {
+        let record: Result<Record, _> =
+            "v=DMARC1; p=none; rua=MAILTO:a@b.example?subject=x, https://c.example".parse();
+        let uris = record.map(|record| record.rua).unwrap_or_default();
+        let addresses: Vec<Option<&str>> = uris.iter().map(ReportingUri::mailto).collect();
+        assert_eq!(addresses, [Some("a@b.example"), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut text = b"v=DMARC1;".to_vec();
+            text.extend(octets);
+            prop_assert!(Record::parse(&text).is_ok());
+        }
+
+        #[test]
+        fn what_is_printed_is_read_again(
+            tags in proptest::collection::vec(
+                ("p|sp|np|adkim|aspf|psd|t|fo|rua|ruf|x", "none|reject|quarantine|[rsyn01du]|0:d|s:1|mailto:a@b.example|x:y,z:w!3k|[ -~]{0,8}"),
+                0..12,
+            ),
+        ) {
+            let list: Vec<String> = tags.iter().map(|(name, value)| format!("; {name}={value}")).collect();
+            let record: Record = format!("v=DMARC1{}", list.concat()).parse()?;
+            prop_assert_eq!(record.to_string().parse::<Record>()?, record);
+        }
     }
 }
