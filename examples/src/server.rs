@@ -62,6 +62,8 @@ pub struct Context {
     pub resolver: Resolver,
     /// The server's certificate.
     pub tls: TlsServer,
+    /// The maildrops that POP3 has open.
+    pub maildrops: Arc<crate::service::pop3::Maildrops>,
     /// Becomes true when the server is to stop.
     pub stopping: watch::Receiver<bool>,
 }
@@ -185,6 +187,7 @@ impl Server {
                 accounts,
                 resolver,
                 tls,
+                maildrops: Arc::default(),
                 stopping,
             }),
             addresses: bound,
