@@ -7,9 +7,13 @@
 
 pub mod accounts;
 pub mod config;
+pub mod intake;
 pub mod queue;
 pub mod resolver;
+pub mod routing;
+pub mod screen;
 pub mod server;
 pub mod service;
+pub mod signing;
 pub mod store;
 pub mod tls;

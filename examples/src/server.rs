@@ -62,6 +62,10 @@ pub struct Context {
     pub resolver: Resolver,
     /// The server's certificate.
     pub tls: TlsServer,
+    /// The keys that sign what leaves.
+    pub signing: Vec<dkim::Signing>,
+    /// How mail from outside is judged.
+    pub judging: message_auth::Config,
     /// The maildrops that POP3 has open.
     pub maildrops: Arc<crate::service::pop3::Maildrops>,
     /// Becomes true when the server is to stop.
@@ -160,6 +164,7 @@ impl Server {
         let tls = crate::tls::server(&config.tls.certificate, &config.tls.key)?;
         let delay = Duration::from_millis(config.limits.failed_login_delay);
         let accounts = Accounts::new(Arc::clone(&store), delay)?;
+        let signing = crate::signing::keys(&config.dkim)?;
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [
@@ -187,6 +192,8 @@ impl Server {
                 accounts,
                 resolver,
                 tls,
+                signing,
+                judging: message_auth::Config::default(),
                 maildrops: Arc::default(),
                 stopping,
             }),

@@ -1,18 +1,345 @@
-//! SMTP.
+//! The SMTP service: mail from anywhere on 25, mail of our users on 587 and 465.
+//!
+//! Relaying is for those who have logged in. A message is acknowledged once it is on disk, and not before.
 
-use std::net::SocketAddr;
+mod deliver;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use mail_syntax::{ForwardPath, ReversePath};
+use mail_wire::driver::tokio::Driver;
+use mail_wire::{Pending, Proxied, Stale, Transport};
+use message_auth::{Inbound, MessageAuth};
+use smtp_proto::server::{AnswerError, Config, Event, Role, Session, StartTls, asked};
+use smtp_proto::{EnhancedStatus, Reply};
 use tokio::net::TcpStream;
 
-use crate::server::{Context, Security, Service};
+use crate::accounts::{AuthAnswer, entropy};
+use crate::intake::{Intake, Purpose, Refused, Submission};
+use crate::routing::{Route, routes};
+use crate::server::{Context, Security, Service, now};
+use crate::store::{AccountId, StoreError};
 
 /// Serves one connection.
 pub async fn serve(
-    _context: Arc<Context>,
-    _service: Service,
-    _security: Security,
-    _socket: TcpStream,
-    _peer: SocketAddr,
+    context: Arc<Context>,
+    service: Service,
+    security: Security,
+    socket: TcpStream,
+    peer: SocketAddr,
 ) {
+    let Ok(hostname) = context.config.hostname.parse() else {
+        tracing::error!("the host name was checked at the start");
+        return;
+    };
+    let mut config = Config::new(hostname);
+    config.role = match service {
+        Service::Submission => Role::Submission,
+        _ => Role::Mx,
+    };
+    config.start_tls = match security {
+        Security::StartTls => StartTls::Offered,
+        Security::Implicit => StartTls::Unavailable,
+    };
+    config.sasl = Some(context.accounts.sasl().clone());
+    config.limits.message = context.config.limits.message;
+    let session = Session::new(Arc::new(config), entropy());
+    let mut transport = match security {
+        Security::StartTls => Transport::new(session).with_start_tls_server(context.tls.clone()),
+        Security::Implicit => Transport::new(session).with_implicit_tls_server(context.tls.clone()),
+    };
+    if service == Service::Smtp && context.config.listen.proxy_header {
+        transport = transport.with_proxy_header();
+    }
+    let mut stopping = context.stopping.clone();
+    let mut connection = Connection {
+        context,
+        driver: Driver::new(transport, socket),
+        service,
+        peer,
+        account: None,
+        mail: None,
+    };
+    let ended = tokio::select! {
+        ended = connection.run() => ended,
+        // What was not acknowledged is sent again by the client.
+        _ = stopping.wait_for(|stopping| *stopping) => Err(Ended::Stopping),
+    };
+    match ended {
+        Ok(()) => tracing::debug!(%peer, "smtp: closed"),
+        Err(end) => tracing::info!(%peer, %end, "smtp: ended"),
+    }
+}
+
+/// Why a session ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Session(#[from] mail_wire::TransportError<smtp_proto::server::Error>),
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    #[error("the server stops")]
+    Stopping,
+}
+
+/// A transaction.
+struct Mail {
+    sender: ReversePath,
+    smtputf8: bool,
+    recipients: Vec<ForwardPath>,
+    routes: std::collections::BTreeSet<Route>,
+    intake: Option<Intake>,
+}
+
+struct Connection {
+    context: Arc<Context>,
+    driver: Driver<Session, TcpStream>,
+    service: Service,
+    peer: SocketAddr,
+    /// Who has logged in.
+    account: Option<AccountId>,
+    mail: Option<Mail>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<(), Ended> {
+        while let Some(event) = self.driver.next().await? {
+            self.answer(event).await?;
+        }
+        Ok(())
+    }
+
+    /// The client's address, behind a load balancer too.
+    fn client(&self) -> IpAddr {
+        match self.driver.transport().proxied() {
+            Some(Proxied::Tcp { source, .. }) => source.ip().to_canonical(),
+            _ => self.peer.ip().to_canonical(),
+        }
+    }
+
+    async fn answer(&mut self, event: Event) -> Result<(), Ended> {
+        match event {
+            Event::Connected(pending) => self.connected(pending).await?,
+            Event::Hello { pending, .. } => self.driver.session().accept(pending)?,
+            Event::Mail {
+                reverse_path,
+                parameters,
+                pending,
+            } => match self.sender(&reverse_path).await {
+                Ok(()) => {
+                    self.mail = Some(Mail {
+                        sender: reverse_path,
+                        smtputf8: parameters.smtputf8,
+                        recipients: Vec::new(),
+                        routes: std::collections::BTreeSet::new(),
+                        intake: None,
+                    });
+                    self.driver.session().accept(pending)?;
+                }
+                Err(reply) => self.driver.session().reject(pending, reply)?,
+            },
+            Event::Rcpt {
+                forward_path,
+                pending,
+                ..
+            } => match self.recipient(forward_path).await {
+                Ok(()) => self.driver.session().accept(pending)?,
+                Err(reply) => {
+                    tracing::info!(peer = %self.peer, %reply, "smtp: recipient refused");
+                    self.driver.session().reject(pending, reply)?;
+                }
+            },
+            Event::Data(pending) => match self.begin().await {
+                Ok(()) => self.driver.session().accept(pending)?,
+                Err(error) => {
+                    tracing::error!(%error, "smtp: no spool");
+                    self.driver.session().reject(pending, deliver::fault(&error))?;
+                }
+            },
+            Event::Body(octets) => {
+                if let Some(intake) = self.mail.as_mut().and_then(|mail| mail.intake.as_mut()) {
+                    intake.write(&self.context, &octets);
+                }
+            }
+            Event::EndOfData { pending, .. } => {
+                let reply = self.deliver().await;
+                tracing::info!(peer = %self.peer, %reply, "smtp: message");
+                if reply.is_positive() {
+                    self.driver.session().accept_with(pending, reply)?;
+                } else {
+                    self.driver.session().reject(pending, reply)?;
+                }
+            }
+            Event::Vrfy { pending, .. } => self.driver.session().accept(pending)?,
+            Event::Auth { question, pending } => {
+                let answer = self.context.accounts.answer(question).await;
+                let session = self.driver.session();
+                match answer {
+                    AuthAnswer::StoredKeys(keys) => session.stored_keys(pending, keys)?,
+                    AuthAnswer::Password(is_right) => session.password(pending, is_right)?,
+                    AuthAnswer::Authorized(may_act) => session.authorized(pending, may_act)?,
+                    AuthAnswer::Unavailable => session.auth_unavailable(pending)?,
+                }
+            }
+            Event::Authenticated(login) => {
+                let client = self.client();
+                self.context.accounts.succeeded(client);
+                tracing::info!(%client, user = ?login.identity().as_str(), "smtp: logged in");
+                let account = self.context.accounts.account(login.identity().as_str()).await;
+                self.account = account.ok().flatten().map(|account| account.id);
+            }
+            Event::AuthenticationFailed(reason) => {
+                let client = self.client();
+                tracing::warn!(%client, %reason, "smtp: login failed");
+                // The answer waits in the output until then.
+                tokio::time::sleep(self.context.accounts.failed(client)).await;
+            }
+            Event::Aborted(why) => {
+                tracing::debug!(peer = %self.peer, ?why, "smtp: transaction lost");
+                self.mail = None;
+            }
+            Event::Mistake { reply, is_too_many } => {
+                tracing::debug!(peer = %self.peer, %reply, "smtp: mistake");
+                if is_too_many {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn connected(&mut self, pending: Pending<asked::Greeting>) -> Result<(), Ended> {
+        let client = self.client();
+        tracing::debug!(%client, service = ?self.service, "smtp: connected");
+        if self.service == Service::Smtp
+            && let Some(list) = self.context.screen.blocked(&self.context, client).await
+        {
+            tracing::info!(%client, list, "smtp: block-listed");
+            let text = format!("{client} is listed by {list}");
+            self.driver.session().reject(pending, deliver::reply(554, EnhancedStatus::DELIVERY_NOT_AUTHORIZED, &text))?;
+            return Ok(());
+        }
+        Ok(self.driver.session().accept(pending)?)
+    }
+
+    /// Whether mail is taken from this sender.
+    async fn sender(&self, reverse_path: &ReversePath) -> Result<(), Reply> {
+        if self.service != Service::Submission {
+            return Ok(());
+        }
+        let Some(account) = self.account else {
+            // RFC 6409 §4.3: "The MSA MUST by default issue an error response to the MAIL command if the session has not been
+            // authenticated using [SMTP-AUTH]".
+            return Err(deliver::reply(530, EnhancedStatus::SECURITY, "Authentication required"));
+        };
+        let ReversePath::Mailbox(mailbox) = reverse_path else {
+            return Ok(());
+        };
+        match self.context.accounts.may_send_as(account, &mailbox.to_string()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(deliver::reply(
+                553,
+                EnhancedStatus::DELIVERY_NOT_AUTHORIZED,
+                "This sender address is not yours",
+            )),
+            Err(error) => Err(deliver::fault(&error)),
+        }
+    }
+
+    /// Takes a recipient in.
+    async fn recipient(&mut self, forward_path: ForwardPath) -> Result<(), Reply> {
+        let address = match &forward_path {
+            ForwardPath::Postmaster => "postmaster".to_owned(),
+            ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
+        };
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let is_ours = domain.is_empty() || self.context.config.is_local(domain);
+        if self.account.is_none() && !is_ours {
+            return Err(deliver::reply(
+                554,
+                EnhancedStatus::DELIVERY_NOT_AUTHORIZED,
+                "Relaying denied: log in to send mail elsewhere",
+            ));
+        }
+        let found = routes(&self.context, &address).await.map_err(|error| deliver::fault(&error))?;
+        if found.is_empty() {
+            return Err(deliver::reply(550, EnhancedStatus::BAD_MAILBOX, "No such user here"));
+        }
+        let Some(mail) = &mut self.mail else {
+            return Err(deliver::fault(&StoreError::Missing("the transaction")));
+        };
+        if self.service == Service::Smtp && self.account.is_none() {
+            let sender = match &mail.sender {
+                ReversePath::Null => String::new(),
+                ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+            };
+            let client = match self.driver.transport().proxied() {
+                Some(Proxied::Tcp { source, .. }) => source.ip(),
+                _ => self.peer.ip(),
+            };
+            let delay = self.context.screen.delay(&self.context, client.to_canonical(), &sender, &address).await;
+            if let Some(delay) = delay.map_err(|error| deliver::fault(&error))? {
+                let text = format!("Greylisted: please try again in {} s", delay.as_secs());
+                return Err(deliver::reply(450, EnhancedStatus::POLICY_TEMPORARY, &text));
+            }
+        }
+        mail.recipients.push(forward_path);
+        mail.routes.extend(found);
+        Ok(())
+    }
+
+    /// A message is about to come.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        let spool = self.context.store(|store| store.spool()).await?;
+        let client = self.client();
+        let context = Arc::clone(&self.context);
+        let helo = self.driver.session().hello().map(|hello| hello.host.to_string());
+        let mail = self.mail.as_mut().ok_or(StoreError::Missing("the transaction"))?;
+        let purpose = if self.account.is_some() {
+            let message_id = format!("{}@{}", deliver::trace_id(), context.config.hostname);
+            Purpose::Submit(Box::new(Submission::new(now(), message_id)))
+        } else {
+            let inbound = Inbound {
+                client_ip: client,
+                helo: helo.unwrap_or_default(),
+                mail_from: mail.sender.clone(),
+                authserv_id: context.config.hostname.clone(),
+                now: now(),
+            };
+            Purpose::Judge(Box::new(MessageAuth::new(inbound, &context.judging)))
+        };
+        mail.intake = Some(Intake::new(spool, purpose));
+        Ok(())
+    }
+
+    /// The message is whole: judges it, or signs it, and makes it durable. What it returns is the answer.
+    async fn deliver(&mut self) -> Reply {
+        let Some(mut mail) = self.mail.take() else {
+            return deliver::fault(&StoreError::Missing("the transaction"));
+        };
+        let Some(intake) = mail.intake.take() else {
+            return deliver::fault(&StoreError::Missing("the message"));
+        };
+        let (spool, purpose) = match intake.finish(&self.context) {
+            Ok(taken) => taken,
+            Err(Refused::Store(error)) => return deliver::fault(&error),
+            Err(refused @ Refused::Loop(_)) => {
+                return deliver::reply(554, EnhancedStatus::ROUTING_LOOP, &refused.to_string());
+            }
+            Err(refused) => return deliver::reply(554, EnhancedStatus::MEDIA, &refused.to_string()),
+        };
+        let session = self.driver.session();
+        let received = deliver::Trace {
+            hello: session.hello().cloned(),
+            tls: session.tls().is_some(),
+            auth: self.account.is_some(),
+            client: self.client(),
+        };
+        deliver::deliver(&self.context, received, &mail.sender, mail.smtputf8, &mail.recipients, &mail.routes, spool, purpose)
+            .await
+    }
 }

@@ -1,0 +1,158 @@
+//! What is asked of strangers: block lists when they connect, greylisting for each recipient.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mail_dns::resolve;
+use screening::Network;
+use screening::dnsbl::{Dnsbl, List, Lists};
+use screening::greylisting::{Attempt, Decision, Entry, Greylist, Key, Policy, Store as GreyStore};
+
+use crate::config::Inbound;
+use crate::server::{Context, now};
+use crate::store::{Store, StoreError};
+
+/// How strangers are screened.
+#[derive(Debug)]
+pub struct Screen {
+    lists: Option<Lists>,
+    greylist: Option<Greylist>,
+    exempt: Vec<Network>,
+}
+
+/// Why a list or a network of the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ScreenError(String);
+
+/// Block lists must all have answered within this time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Screen {
+    /// As configured.
+    ///
+    /// # Errors
+    ///
+    /// A name or a network that is none.
+    pub fn new(inbound: &Inbound) -> Result<Self, ScreenError> {
+        let failed = |text: &str, error: &dyn std::fmt::Display| ScreenError(format!("{text}: {error}"));
+        let exempt: Vec<Network> = inbound
+            .exempt
+            .iter()
+            .map(|text| text.parse().map_err(|error| failed(text, &error)))
+            .collect::<Result<_, _>>()?;
+        let lists = inbound
+            .dnsbl
+            .iter()
+            .map(|text| Ok(List::new(text.parse().map_err(|error| failed(text, &error))?, 1)))
+            .collect::<Result<Vec<_>, ScreenError>>()?;
+        let lists = match lists.is_empty() {
+            true => None,
+            false => Some(
+                Lists::new(lists, 1, &screening::dnsbl::Limits::default())
+                    .map_err(|error| failed("dnsbl", &error))?,
+            ),
+        };
+        let greylist = inbound.greylisting.then(|| {
+            let mut policy = Policy::default();
+            policy.delay = Duration::from_secs(inbound.greylisting_delay);
+            let mut greylist = Greylist::default();
+            greylist.policy = policy;
+            greylist.exempt.clone_from(&exempt);
+            greylist
+        });
+        Ok(Self {
+            lists,
+            greylist,
+            exempt,
+        })
+    }
+
+    /// The block list that a client stands in, if there are enough of them.
+    pub async fn blocked(&self, context: &Context, client: IpAddr) -> Option<String> {
+        let lists = self.lists.as_ref()?;
+        if self.exempt.iter().any(|network| network.contains(client)) {
+            return None;
+        }
+        let ask = |question| async move { context.resolver.ask(&question).await };
+        let verdict = resolve(Dnsbl::new(client, lists), ask, tokio::time::sleep(PATIENCE)).await;
+        tracing::debug!(%client, score = verdict.score, "dnsbl");
+        verdict.over_threshold.then(|| {
+            let listed = verdict.lists.iter().find(|(_, outcome)| {
+                matches!(outcome, screening::dnsbl::Outcome::Listed { .. })
+            });
+            listed.map_or_else(String::new, |(list, _)| list.zone.to_string())
+        })
+    }
+
+    /// How long this sender is to wait before it may come again with mail for this recipient; `None`: not at all.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub async fn delay(
+        &self,
+        context: &Context,
+        client: IpAddr,
+        sender: &str,
+        recipient: &str,
+    ) -> Result<Option<Duration>, StoreError> {
+        let Some(greylist) = self.greylist.clone() else {
+            return Ok(None);
+        };
+        let (sender, recipient) = (sender.to_owned(), recipient.to_owned());
+        let decision = context
+            .store(move |store| {
+                let attempt = Attempt {
+                    client,
+                    sender: &sender,
+                    recipient: &recipient,
+                };
+                let lifetime = greylist.policy.lifetime.as_secs();
+                let now = now();
+                let mut table = Table {
+                    store,
+                    expired: now.saturating_sub(lifetime),
+                };
+                greylist.check(&mut table, &attempt, now)
+            })
+            .await?;
+        tracing::debug!(%client, ?decision, "greylisting");
+        Ok(match decision {
+            Decision::Pass(_) => None,
+            Decision::Delay { retry_after, .. } => Some(retry_after),
+        })
+    }
+}
+
+/// The server's store as the table of the greylist.
+struct Table<'a> {
+    store: &'a dyn Store,
+    expired: u64,
+}
+
+impl GreyStore for Table<'_> {
+    type Error = StoreError;
+
+    fn load(&mut self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        let entry = self.store.grey(&name(key))?;
+        Ok(entry.map(|(first_seen, last_seen, passed)| Entry {
+            first_seen,
+            last_seen,
+            passed,
+        }))
+    }
+
+    fn save(&mut self, key: Key, entry: Entry) -> Result<(), StoreError> {
+        let row = (entry.first_seen, entry.last_seen, entry.passed);
+        self.store.put_grey(&name(&key), row, self.expired)
+    }
+}
+
+fn name(key: &Key) -> String {
+    match key {
+        Key::Client(network) => format!("client {network}"),
+        // An address holds no NUL.
+        Key::Message(network, sender, recipient) => format!("message {network} {sender}\0{recipient}"),
+    }
+}

@@ -1,0 +1,193 @@
+//! A whole message: judged or signed, marked, and put where it belongs, all at once.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use dmarc::Disposition;
+use mail_dns::resolve;
+use mail_syntax::received::{Protocol, Received, return_path};
+use mail_syntax::{ForwardPath, Host, ReversePath};
+use message_auth::MessageAuth;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use smtp_proto::server::Hello;
+use smtp_proto::{EnhancedStatus, Reply};
+
+use crate::config::DmarcPolicy;
+use crate::intake::{Purpose, date};
+use crate::routing::Route;
+use crate::server::{Context, now};
+use crate::store::{Delivery, Outgoing, Spool, StoreError};
+
+/// All lookups for a message must have ended within this time (RFC 7208 §4.6.4 allows 20 s for SPF alone).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the `Received` field tells of the session.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) hello: Option<Hello>,
+    pub(super) tls: bool,
+    pub(super) auth: bool,
+    pub(super) client: IpAddr,
+}
+
+/// A reply whose text was written for it.
+#[expect(clippy::expect_used, reason = "code and status are constants of the same class; the text is made safe")]
+pub(super) fn reply(code: u16, enhanced: EnhancedStatus, text: &str) -> Reply {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    Reply::new(code, enhanced, &text).expect("a valid reply")
+}
+
+/// The reply to a failure of the store: the client keeps the message and tries again.
+pub(super) fn fault(error: &StoreError) -> Reply {
+    tracing::error!(%error, "smtp: the store");
+    match error {
+        StoreError::Full => reply(452, EnhancedStatus::STORAGE_FULL, "Insufficient system storage"),
+        _ => reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "Local error in processing"),
+    }
+}
+
+/// A name for a message that nobody can guess.
+pub(super) fn trace_id() -> String {
+    let mut random = [0; 12];
+    // A name that repeats does no harm.
+    let _ = SystemRandom::new().fill(&mut random);
+    random.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one message, each used once")]
+pub(super) async fn deliver(
+    context: &Context,
+    trace: Trace,
+    sender: &ReversePath,
+    smtputf8: bool,
+    recipients: &[ForwardPath],
+    routes: &BTreeSet<Route>,
+    spool: Spool,
+    purpose: Purpose,
+) -> Reply {
+    let id = trace_id();
+    let received = match received(context, &trace, smtputf8, recipients, &id) {
+        Some(received) => received,
+        None => return reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "Local error in processing"),
+    };
+    let (above, junk) = match purpose {
+        Purpose::Judge(judge) => match judged(context, *judge).await {
+            Ok((fields, junk)) => (format!("{fields}{received}"), junk),
+            Err(refusal) => return refusal,
+        },
+        Purpose::Submit(submission) => match submission.sign() {
+            Ok((added, signatures)) => (format!("{}{received}{added}", signatures.concat()), false),
+            Err(error) => {
+                tracing::error!(%error, "a message could not be signed");
+                return reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "The message could not be signed");
+            }
+        },
+    };
+    match store(context, sender, smtputf8, routes, spool, above, junk).await {
+        Ok(()) => {
+            tracing::info!(id, %sender, recipients = recipients.len(), "accepted");
+            reply(250, EnhancedStatus::OK, &format!("Queued as {id}"))
+        }
+        Err(error) => fault(&error),
+    }
+}
+
+fn received(
+    context: &Context,
+    trace: &Trace,
+    smtputf8: bool,
+    recipients: &[ForwardPath],
+    id: &str,
+) -> Option<String> {
+    let by = Host::Domain(context.config.hostname.parse().ok()?);
+    let (tls, auth) = (trace.tls, trace.auth);
+    let with = match &trace.hello {
+        Some(hello) if hello.is_extended => Protocol::Esmtp {
+            tls,
+            auth,
+            utf8: smtputf8,
+        },
+        _ => Protocol::Smtp,
+    };
+    let from = trace.hello.as_ref().map_or_else(
+        || Host::Literal(trace.client.into()),
+        |hello| hello.host.clone(),
+    );
+    let mut received = Received::new(from, by, with, date(now()));
+    received.from_ip = Some(trace.client);
+    received.id = id.parse().ok();
+    if let [only] = recipients {
+        received.recipient = Some(only.clone());
+    }
+    received.to_field().ok()
+}
+
+/// The fields that say what was found, and whether it belongs into Junk; or the refusal.
+async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool), Reply> {
+    let ask = |question| async move { context.resolver.ask(&question).await };
+    let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
+    let results = verdict.authentication_results();
+    let received_spf = verdict.received_spf();
+    let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
+        return Err(reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "Local error in processing"));
+    };
+    tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
+    let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
+    if enforce && verdict.disposition == Disposition::Reject {
+        // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
+        return Err(reply(550, EnhancedStatus::DELIVERY_NOT_AUTHORIZED, "Refused by the DMARC policy of the author's domain"));
+    }
+    let junk = enforce && verdict.disposition == Disposition::Quarantine;
+    Ok((format!("{results}{received_spf}"), junk))
+}
+
+async fn store(
+    context: &Context,
+    sender: &ReversePath,
+    smtputf8: bool,
+    routes: &BTreeSet<Route>,
+    spool: Spool,
+    above: String,
+    junk: bool,
+) -> Result<(), StoreError> {
+    let sender_text = match sender {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    };
+    // RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
+    // beginning of the mail data."
+    let at_home = format!("{}{above}", return_path(sender));
+    let accepted = now();
+    let routes = routes.clone();
+    context
+        .store(move |store| {
+            let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
+            for route in routes {
+                match route {
+                    Route::Local(account) => {
+                        let inbox = store.mailbox(account, "INBOX")?;
+                        let chosen = match junk {
+                            true => store.mailbox(account, "Junk")?.or(inbox),
+                            false => inbox,
+                        };
+                        deliveries.push(Delivery {
+                            mailbox: chosen.ok_or(StoreError::Missing("INBOX"))?.id,
+                            added: at_home.clone().into_bytes(),
+                            flags: Vec::new(),
+                            internal_date: accepted,
+                        });
+                    }
+                    Route::Remote(recipient) => outgoing.push(Outgoing {
+                        sender: sender_text.clone(),
+                        recipient,
+                        added: above.clone().into_bytes(),
+                        smtputf8,
+                        accepted,
+                    }),
+                }
+            }
+            store.commit(spool, &deliveries, &outgoing).map(drop)
+        })
+        .await
+}
