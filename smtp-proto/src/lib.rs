@@ -3,8 +3,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod command;
 mod enhanced_status;
+pub mod parameters;
 mod reply;
 
+pub use command::{Command, CommandError};
 pub use enhanced_status::{EnhancedStatus, EnhancedStatusError};
+pub use parameters::{MailParameters, RcptParameters, Xtext, XtextError};
 pub use reply::{Reply, ReplyError, ReplyReader};

@@ -97,6 +97,29 @@ impl Reply {
         })
     }
 
+    /// A reply of this crate's own. A control character in `text` is replaced, so it may quote what a peer said; code and class are
+    /// constants that agree, which the tests of [`Reply::new`]'s rules go through.
+    pub(crate) fn certain(
+        code: u16,
+        enhanced: impl Into<Option<EnhancedStatus>>,
+        text: &str,
+    ) -> Self {
+        let enhanced = enhanced.into();
+        debug_assert!(
+            is_code(code) && enhanced.is_none_or(|status| u16::from(status.class()) == code / 100)
+        );
+        let printable = |line: &str| -> String {
+            line.chars()
+                .map(|c| if c.is_ascii_control() { '?' } else { c })
+                .collect()
+        };
+        Self {
+            code,
+            enhanced,
+            lines: text.split('\n').map(printable).collect(),
+        }
+    }
+
     /// The three digits.
     #[must_use]
     pub const fn code(&self) -> u16 {
