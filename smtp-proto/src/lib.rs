@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod client;
 pub mod command;
 mod enhanced_status;
 pub mod parameters;
