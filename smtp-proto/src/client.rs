@@ -347,7 +347,9 @@ impl Session {
                     };
                 }
                 Phase::Upgrading => return Ok(Step::Upgrade(Layer::Tls)),
-                Phase::Beginning if self.config.tls == TlsPolicy::Implicit && self.tls.is_none() => {
+                Phase::Beginning
+                    if self.config.tls == TlsPolicy::Implicit && self.tls.is_none() =>
+                {
                     return match (self.input.is_empty(), self.ended) {
                         (false, _) => Err(TlsError::Implicit.into()),
                         (true, Some(_)) => Err(self.cut_off()),
@@ -593,9 +595,7 @@ impl Session {
                 return Ok(Step::Closed);
             }
             Phase::Login(login) if login.deriving => Misuse::Unanswered("keys").into(),
-            Phase::Transaction(transaction)
-                if transaction.was_told() && self.output.is_empty() =>
-            {
+            Phase::Transaction(transaction) if transaction.was_told() && self.output.is_empty() => {
                 Misuse::Unanswered("content").into()
             }
             _ => PeerError::Timeout {

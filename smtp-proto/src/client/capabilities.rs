@@ -111,7 +111,11 @@ mod tests {
         ] {
             let reply = Reply::new(250, None, lines).unwrap();
             let capabilities = Capabilities::from_reply(&reply);
-            assert_eq!(capabilities.parameters(keyword).next(), parameters, "{lines}");
+            assert_eq!(
+                capabilities.parameters(keyword).next(),
+                parameters,
+                "{lines}"
+            );
         }
     }
 
@@ -124,7 +128,11 @@ mod tests {
             ("mx\nSIZE 7", Some(7)),
         ] {
             let reply = Reply::new(250, None, lines).unwrap();
-            assert_eq!(Capabilities::from_reply(&reply).most_octets(), limit, "{lines}");
+            assert_eq!(
+                Capabilities::from_reply(&reply).most_octets(),
+                limit,
+                "{lines}"
+            );
         }
     }
 }

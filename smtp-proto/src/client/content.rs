@@ -180,12 +180,20 @@ mod tests {
             (Reject, "a\nb", Err(1)),
             (Reject, "a\r\r\n", Err(1)),
             (Reject, "a\r", Err(1)),
-            (Normalise, "a\nb\rc\r\r\nd\r", Ok("a\r\nb\r\nc\r\n\r\nd\r\n")),
+            (
+                Normalise,
+                "a\nb\rc\r\r\nd\r",
+                Ok("a\r\nb\r\nc\r\n\r\nd\r\n"),
+            ),
         ] {
             for cut in 0..=body.len() {
                 let (a, b) = body.as_bytes().split_at(cut);
                 let found = chunked(policy, &[a, b]).map_err(|error| error.at);
-                assert_eq!(found, expected.map(|text| text.as_bytes().to_vec()), "{body:?}");
+                assert_eq!(
+                    found,
+                    expected.map(|text| text.as_bytes().to_vec()),
+                    "{body:?}"
+                );
             }
         }
     }

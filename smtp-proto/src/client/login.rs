@@ -4,7 +4,9 @@ use mail_wire::{Secret, Stale};
 use sasl_core::client::{DerivedKeys, Exchange, Failure, Next};
 use sasl_core::{Credentials, Mechanism, base64};
 
-use super::{CommandError, Error, Event, Expected, LoginFailure, PeerError, Phase, Session, unexpected};
+use super::{
+    CommandError, Error, Event, Expected, LoginFailure, PeerError, Phase, Session, unexpected,
+};
 use crate::Reply;
 use crate::command::{Command, InitialResponse};
 

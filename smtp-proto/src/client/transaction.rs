@@ -64,7 +64,9 @@ impl Transaction {
 
     /// Whether the application owes content.
     pub(super) fn wants_content(&self) -> bool {
-        self.content.as_ref().is_some_and(|content| !content.finished)
+        self.content
+            .as_ref()
+            .is_some_and(|content| !content.finished)
     }
 
     /// Whether it was told so.
@@ -315,7 +317,8 @@ impl Session {
                     if !self.capabilities.has("SIZE") {
                         parameters.size = None;
                     }
-                    if !self.capabilities.has("8BITMIME") && parameters.body == Some(BodyType::SevenBit)
+                    if !self.capabilities.has("8BITMIME")
+                        && parameters.body == Some(BodyType::SevenBit)
                     {
                         parameters.body = None;
                     }
@@ -529,8 +532,7 @@ impl Session {
 
     /// Tells that the message was refused; behind a RSET where the server may still hold the transaction.
     fn conclude(&mut self, reset: bool) {
-        let Phase::Transaction(transaction) =
-            core::mem::replace(&mut self.phase, Phase::Ready)
+        let Phase::Transaction(transaction) = core::mem::replace(&mut self.phase, Phase::Ready)
         else {
             return;
         };
