@@ -1,0 +1,462 @@
+//! What the server does with each command.
+
+use mail_syntax::Host;
+use sasl_core::Mechanisms;
+
+use super::body::Discard;
+use super::event::{Abort, Envelope, Event, Hello, Recipient};
+use super::{Asked, Error, Role, Session, StartTls, State, Transaction};
+use crate::parameters::BodyType;
+use crate::{
+    Command, EnhancedStatus, Extensions, MailParameters, RcptParameters, Reply,
+    extension::TransactionLimits,
+};
+
+impl Session {
+    pub(super) fn command(&mut self, line: &[u8]) {
+        if self.hello.is_none() && is_http(line) {
+            self.ok(421, EnhancedStatus::TEMPORARY_SECURITY, "This is SMTP");
+            self.end(Some(Error::CrossProtocol));
+            return;
+        }
+        let parsed = Command::parse(line);
+        match core::mem::replace(&mut self.state, State::Over(None)) {
+            State::Command(transaction) => match parsed {
+                Ok(command) => self.obey(command, transaction),
+                Err(error) => {
+                    self.state = State::Command(transaction);
+                    self.mistake(error.reply());
+                }
+            },
+            State::TurnedAway => {
+                self.state = State::TurnedAway;
+                match parsed {
+                    Ok(Command::Quit) => self.quit(&Transaction::None),
+                    // RFC 5321 §3.1: "The server … waits for the client to send a QUIT … before closing the connection", other
+                    // commands get 503.
+                    _ => self.mistake(Reply::certain(
+                        503,
+                        EnhancedStatus::INVALID_COMMAND,
+                        "No service here: say QUIT",
+                    )),
+                }
+            }
+            other => self.state = other,
+        }
+    }
+
+    fn obey(&mut self, command: Command<'_>, transaction: Transaction) {
+        if self.config.start_tls == StartTls::Required
+            && self.tls.is_none()
+            && !matches!(
+                command,
+                Command::Ehlo(_)
+                    | Command::Lhlo(_)
+                    | Command::Helo(_)
+                    | Command::Noop(_)
+                    | Command::StartTls
+                    | Command::Quit
+                    | Command::Rset
+            )
+        {
+            // RFC 3207 §4: "530 Must issue a STARTTLS command first"
+            return self.refuse_command(
+                &command,
+                transaction,
+                530,
+                EnhancedStatus::SECURITY,
+                "Must issue a STARTTLS command first",
+            );
+        }
+        if self.is_idle(&command) {
+            self.idle_commands = self.idle_commands.saturating_add(1);
+            if self.idle_commands > self.config.limits.idle_commands {
+                self.errors = self.errors.saturating_add(1);
+            }
+        }
+        match command {
+            Command::Ehlo(host) => self.greet(host, Greeting::Ehlo, transaction),
+            Command::Helo(host) => self.greet(host, Greeting::Helo, transaction),
+            Command::Lhlo(host) => self.greet(host, Greeting::Lhlo, transaction),
+            Command::Mail {
+                reverse_path,
+                parameters,
+            } => {
+                if let Some(reply) = self.refuses_mail(&parameters, &transaction) {
+                    self.state = State::Command(transaction);
+                    return self.mistake(reply);
+                }
+                let envelope = Envelope {
+                    reverse_path: reverse_path.clone(),
+                    parameters: parameters.clone(),
+                    recipients: Vec::new(),
+                };
+                self.state = State::Asked(Asked::Mail(Box::new(envelope)), Transaction::None);
+                let pending = self.desk.open();
+                self.events.push_back(Event::Mail {
+                    reverse_path,
+                    parameters,
+                    pending,
+                });
+            }
+            Command::Rcpt {
+                forward_path,
+                parameters,
+            } => {
+                let is_ascii = forward_path
+                    .mailbox()
+                    .is_none_or(|mailbox| mailbox.is_ascii());
+                if let Some(reply) = self.refuses_rcpt(is_ascii, &parameters, &transaction) {
+                    self.state = State::Command(transaction);
+                    return self.mistake(reply);
+                }
+                let recipient = Recipient {
+                    forward_path: forward_path.clone(),
+                    parameters: parameters.clone(),
+                };
+                self.state = State::Asked(Asked::Rcpt(recipient), transaction);
+                let pending = self.desk.open();
+                self.events.push_back(Event::Rcpt {
+                    forward_path,
+                    parameters,
+                    pending,
+                });
+            }
+            Command::Data => {
+                if let Some(reply) = self.refuses_data(&transaction) {
+                    self.state = State::Command(transaction);
+                    return self.mistake(reply);
+                }
+                self.state = State::Asked(Asked::Data, transaction);
+                let pending = self.desk.open();
+                self.events.push_back(Event::Data(pending));
+            }
+            Command::Bdat { size, last } => self.chunk(size, last, transaction),
+            Command::Rset => {
+                self.abort(&transaction, Abort::Reset);
+                self.state = State::Command(Transaction::None);
+                self.ok(250, EnhancedStatus::OK, "OK");
+            }
+            Command::Noop(_) => {
+                self.state = State::Command(transaction);
+                self.ok(250, EnhancedStatus::OK, "OK");
+            }
+            Command::Vrfy(string) if self.config.vrfy => {
+                self.state = State::Asked(Asked::Vrfy, transaction);
+                let pending = self.desk.open();
+                self.events.push_back(Event::Vrfy {
+                    string: string.to_owned(),
+                    pending,
+                });
+            }
+            Command::Vrfy(_) => {
+                self.state = State::Command(transaction);
+                self.ok(252, EnhancedStatus::OK, VRFY_UNKNOWN);
+            }
+            Command::Expn(_) => {
+                self.refuse_command(
+                    &command,
+                    transaction,
+                    502,
+                    EnhancedStatus::INVALID_COMMAND,
+                    "EXPN is not implemented",
+                );
+            }
+            Command::Help(_) => {
+                self.state = State::Command(transaction);
+                self.ok(214, EnhancedStatus::OK, "See RFC 5321");
+            }
+            Command::Quit => self.quit(&transaction),
+            Command::StartTls => self.start_tls(transaction),
+            Command::Auth { mechanism, initial } => self.auth(mechanism, initial, transaction),
+        }
+    }
+
+    /// Refuses a command; the octets of a chunk are consumed.
+    fn refuse_command(
+        &mut self,
+        command: &Command<'_>,
+        transaction: Transaction,
+        code: u16,
+        enhanced: EnhancedStatus,
+        text: &str,
+    ) {
+        let reply = Reply::certain(code, enhanced, text);
+        if let Command::Bdat { size, .. } = command {
+            self.refuse_chunk(*size, transaction, reply);
+        } else {
+            self.state = State::Command(transaction);
+            self.mistake(reply);
+        }
+    }
+
+    /// Refuses a chunk: its octets are read and dropped, then the reply is given. The transaction is lost, as RFC 3030 §2 has it:
+    /// "the state … is indeterminate".
+    pub(super) fn refuse_chunk(&mut self, size: u64, transaction: Transaction, reply: Reply) {
+        self.abort(&transaction, Abort::Refused(reply.clone()));
+        if size > self.config.limits.discard {
+            self.state = State::Command(Transaction::None);
+            self.say(&reply);
+            self.end(Some(Error::TooMuchToDiscard));
+        } else {
+            self.state = State::Discard(Discard::new(size, reply));
+        }
+    }
+
+    const fn is_idle(&self, command: &Command<'_>) -> bool {
+        matches!(
+            command,
+            Command::Ehlo(_)
+                | Command::Helo(_)
+                | Command::Lhlo(_)
+                | Command::Rset
+                | Command::Noop(_)
+                | Command::Vrfy(_)
+                | Command::Expn(_)
+                | Command::Help(_)
+        )
+    }
+
+    fn greet(&mut self, host: Host, greeting: Greeting, transaction: Transaction) {
+        let is_lmtp = self.config.role == Role::Lmtp;
+        if is_lmtp != (greeting == Greeting::Lhlo) {
+            self.state = State::Command(transaction);
+            // RFC 2033 §4.1: "The HELO and EHLO commands of ESMTP are replaced by the LHLO command."
+            let text = if is_lmtp {
+                "This is LMTP: say LHLO"
+            } else {
+                "This is SMTP: say EHLO"
+            };
+            return self.mistake(Reply::certain(500, EnhancedStatus::INVALID_COMMAND, text));
+        }
+        // RFC 5321 §4.1.4: "If a previous command was EHLO … the SMTP server MUST clear all buffers and reset the state exactly as
+        // if a RSET command had been issued."
+        self.abort(&transaction, Abort::Reset);
+        let hello = Hello {
+            host,
+            is_extended: greeting != Greeting::Helo,
+        };
+        self.state = State::Asked(Asked::Hello(hello.clone()), Transaction::None);
+        let pending = self.desk.open();
+        self.events.push_back(Event::Hello { hello, pending });
+    }
+
+    /// What is offered now.
+    pub(super) fn extensions(&self) -> Extensions {
+        let config = &self.config;
+        let tls = self.tls();
+        Extensions {
+            pipelining: true,
+            size: Some(config.limits.message),
+            eight_bit_mime: true,
+            smtputf8: config.smtputf8,
+            start_tls: config.start_tls != StartTls::Unavailable && tls.is_none(),
+            auth: match &config.sasl {
+                Some(sasl) if !self.needs_tls() => sasl.offered(tls),
+                _ => Mechanisms::NONE,
+            },
+            dsn: config.dsn,
+            enhanced_status_codes: true,
+            chunking: config.chunking,
+            binary_mime: config.chunking && config.binary_mime,
+            require_tls: config.require_tls && tls.is_some(),
+            limits: Some(TransactionLimits {
+                rcpt_max: u32::try_from(config.limits.recipients)
+                    .ok()
+                    .filter(|most| (1..=999_999).contains(most)),
+                ..TransactionLimits::default()
+            }),
+            other: Vec::new(),
+        }
+    }
+
+    fn needs_tls(&self) -> bool {
+        self.config.start_tls == StartTls::Required && self.tls.is_none()
+    }
+
+    fn refuses_mail(
+        &self,
+        parameters: &MailParameters,
+        transaction: &Transaction,
+    ) -> Option<Reply> {
+        let reply = |code, enhanced, text: &str| Some(Reply::certain(code, enhanced, text));
+        let Some(hello) = &self.hello else {
+            return reply(503, EnhancedStatus::INVALID_COMMAND, "Say EHLO first");
+        };
+        if transaction.envelope().is_some() {
+            return reply(
+                503,
+                EnhancedStatus::INVALID_COMMAND,
+                "A transaction is open already",
+            );
+        }
+        if self.config.role == Role::Submission && self.login.is_none() {
+            // RFC 6409 §4.3: "The MSA MUST by default issue an error response to the MAIL command if the session has not been
+            // authenticated".
+            return reply(530, EnhancedStatus::SECURITY, "Authentication required");
+        }
+        let offered = self.extensions();
+        let extended = hello.is_extended;
+        let unknown = [
+            (parameters.size.is_some(), extended, "SIZE"),
+            (parameters.body.is_some(), extended, "BODY"),
+            (
+                parameters.smtputf8,
+                extended && offered.smtputf8,
+                "SMTPUTF8",
+            ),
+            (
+                parameters.auth.is_some(),
+                extended && self.config.sasl.is_some(),
+                "AUTH",
+            ),
+            (parameters.ret.is_some(), extended && offered.dsn, "RET"),
+            (parameters.envid.is_some(), extended && offered.dsn, "ENVID"),
+            (
+                parameters.require_tls,
+                extended && offered.require_tls,
+                "REQUIRETLS",
+            ),
+            (
+                parameters.body == Some(BodyType::BinaryMime),
+                offered.binary_mime,
+                "BODY=BINARYMIME",
+            ),
+        ];
+        if let Some((.., name)) = unknown
+            .iter()
+            .find(|(given, offered, _)| *given && !offered)
+        {
+            let text = format!("{name} is not offered");
+            return reply(555, EnhancedStatus::INVALID_ARGUMENTS, &text);
+        }
+        // RFC 1870 §6.1: "552 message size exceeds fixed maximum message size"
+        if parameters
+            .size
+            .is_some_and(|size| size > self.config.limits.message)
+        {
+            return reply(
+                552,
+                EnhancedStatus::TOO_BIG,
+                "Message size exceeds fixed maximum message size",
+            );
+        }
+        None
+    }
+
+    fn refuses_rcpt(
+        &self,
+        is_ascii: bool,
+        parameters: &RcptParameters,
+        transaction: &Transaction,
+    ) -> Option<Reply> {
+        let reply = |code, enhanced, text: &str| Some(Reply::certain(code, enhanced, text));
+        let Transaction::Open(envelope) = transaction else {
+            return reply(503, EnhancedStatus::INVALID_COMMAND, "Say MAIL first");
+        };
+        if !is_ascii && !envelope.parameters.smtputf8 {
+            // RFC 6531 §3.5: "When messages are rejected because the RCPT command requires an ASCII address, the reply-code 553 is
+            // returned"
+            return reply(
+                553,
+                EnhancedStatus::NON_ASCII_ADDRESS,
+                "The mailbox needs SMTPUTF8",
+            );
+        }
+        if (parameters.notify.is_some() || parameters.orcpt.is_some()) && !self.config.dsn {
+            return reply(555, EnhancedStatus::INVALID_ARGUMENTS, "DSN is not offered");
+        }
+        if envelope.recipients.len() >= self.config.limits.recipients {
+            // RFC 5321 §4.5.3.1.10: "If an SMTP server has an implementation limit on the number of RCPT commands and this limit
+            // is exhausted, it MUST use a response code of 452".
+            return reply(
+                452,
+                EnhancedStatus::TOO_MANY_RECIPIENTS,
+                "Too many recipients",
+            );
+        }
+        None
+    }
+
+    /// Why no message can come now, by DATA.
+    fn refuses_data(&self, transaction: &Transaction) -> Option<Reply> {
+        let reply =
+            |code, text: &str| Some(Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text));
+        match transaction {
+            Transaction::None => reply(503, "Say MAIL first"),
+            // RFC 3030 §2: "If a DATA statement is issued after a BDAT for the current transaction, a 503 "Bad sequence of
+            // commands" MUST be issued."
+            Transaction::Chunks(_) => reply(503, "DATA cannot follow BDAT"),
+            Transaction::Open(envelope) if envelope.recipients.is_empty() => {
+                Some(self.no_recipients())
+            }
+            Transaction::Open(envelope)
+                if envelope.parameters.body == Some(BodyType::BinaryMime) =>
+            {
+                reply(503, "BINARYMIME needs BDAT")
+            }
+            Transaction::Open(_) => None,
+        }
+    }
+
+    pub(super) fn no_recipients(&self) -> Reply {
+        // RFC 2033 §4.2: "when there have been no successful RCPT commands in the mail transaction, the DATA command MUST fail with
+        // a 503 reply code."
+        let code = if self.config.role == Role::Lmtp {
+            503
+        } else {
+            554
+        };
+        Reply::certain(code, EnhancedStatus::INVALID_COMMAND, "No valid recipients")
+    }
+
+    fn quit(&mut self, transaction: &Transaction) {
+        self.abort(transaction, Abort::Quit);
+        let text = format!("{} closes the connection", self.config.hostname);
+        self.ok(221, EnhancedStatus::OK, &text);
+        self.end(None);
+    }
+
+    fn start_tls(&mut self, transaction: Transaction) {
+        let refusal = match self.config.start_tls {
+            _ if self.tls.is_some() => Some((503, "TLS is there already")),
+            StartTls::Unavailable => Some((502, "STARTTLS is not implemented")),
+            _ if self.hello.is_none() => Some((503, "Say EHLO first")),
+            _ => None,
+        };
+        if let Some((code, text)) = refusal {
+            self.state = State::Command(transaction);
+            return self.mistake(Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text));
+        }
+        self.abort(&transaction, Abort::StartTls);
+        self.ok(220, EnhancedStatus::OK, "Ready to start TLS");
+        self.state = State::StartTls;
+    }
+}
+
+pub(super) const VRFY_UNKNOWN: &str =
+    "Cannot VRFY user, but will accept message and attempt delivery";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    Ehlo,
+    Helo,
+    Lhlo,
+}
+
+/// Whether a line is the first of a request in HTTP.
+fn is_http(line: &[u8]) -> bool {
+    const METHODS: [&[u8]; 10] = [
+        b"GET ",
+        b"POST ",
+        b"PUT ",
+        b"HEAD ",
+        b"OPTIONS ",
+        b"CONNECT ",
+        b"PATCH ",
+        b"DELETE ",
+        b"TRACE ",
+        b"PRI ",
+    ];
+    METHODS.iter().any(|method| line.starts_with(method))
+}
