@@ -51,11 +51,13 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod client;
 pub mod command;
 mod enhanced_status;
 pub mod extension;
 mod line_ends;
 pub mod parameters;
+mod received;
 mod reply;
 pub mod server;
 
@@ -63,4 +65,5 @@ pub use command::{Command, CommandError};
 pub use enhanced_status::{EnhancedStatus, EnhancedStatusError};
 pub use extension::Extensions;
 pub use parameters::{MailParameters, RcptParameters, Xtext, XtextError};
+pub use received::{Received, ReceivedError, With};
 pub use reply::{Reply, ReplyError, ReplyReader};

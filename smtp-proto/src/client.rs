@@ -1,0 +1,617 @@
+//! The client's side of a connection: SMTP and LMTP.
+//!
+//! A session greets by itself, and goes over to TLS by itself where its policy and the server say so. Then it tells
+//! [`Event::Ready`], and the application logs in, sends messages, and quits. Everything that goes to the wire is made of values that
+//! were checked: paths, parameters, and content through a writer that stuffs dots. So nothing can be injected.
+//!
+//! # The loop
+//!
+//! ```
+//! use mail_wire::{Session as _, Step, Time};
+//! use sasl_core::Entropy;
+//! use smtp_proto::client::{Config, Envelope, Event, Session, TlsPolicy};
+//! use mail_syntax::{Mailbox, Domain};
+//!
+//! let mut config = Config::new("client.example".parse::<Domain>()?);
+//! config.tls = TlsPolicy::Opportunistic;
+//! let mut session = Session::new(config, Entropy::new([1; 32]));
+//! let from: Mailbox = "a@client.example".parse()?;
+//! let to: Mailbox = "b@mx.example".parse()?;
+//!
+//! // What a driver would read from the server.
+//! let mut server = ["220 mx", "250 mx", "250 ok", "250 ok", "354 go", "250 taken", "221 bye"].into_iter();
+//! let mut delivered = false;
+//! loop {
+//!     match session.poll(Time::START)? {
+//!         Step::Event(Event::Ready(_)) => session.send(Envelope::new(from.clone(), [to.clone().into()]))?,
+//!         Step::Event(Event::Room(stream)) => {
+//!             session.content(stream, b"Subject: hello\r\n\r\n.\r\n")?;
+//!             session.finish(stream)?;
+//!         }
+//!         Step::Event(Event::Delivered { .. }) => {
+//!             delivered = true;
+//!             session.quit()?;
+//!         }
+//!         Step::Event(_) => {}
+//!         Step::NeedInput => {
+//!             let line = server.next().ok_or("the server is silent")?;
+//!             session.input().extend_from_slice(format!("{line}\r\n").as_bytes());
+//!         }
+//!         Step::Closed => break,
+//!         step => return Err(format!("{step:?}").into()),
+//!     }
+//! }
+//! assert!(delivered);
+//! assert!(session.output().ends_with(b"\r\n..\r\n.\r\nQUIT\r\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod capabilities;
+mod config;
+mod content;
+mod event;
+mod login;
+mod transaction;
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use mail_wire::{Desk, End, Layer, Step, Time, TlsInfo, Upgraded};
+use sasl_core::Entropy;
+
+use crate::{Command, Reply, ReplyReader};
+
+pub use capabilities::Capabilities;
+pub use config::{Config, Limits, Protocol, Timeouts, TlsPolicy};
+pub use event::{
+    CommandError, ContentError, Envelope, Error, Event, LoginFailure, Misuse, PeerError, Recipient,
+    TlsError,
+};
+
+/// A connection to a server, until it ends.
+pub struct Session {
+    config: Config,
+    entropy: Entropy,
+    input: BytesMut,
+    output: BytesMut,
+    replies: ReplyReader,
+    desk: Desk,
+    tls: Option<Box<TlsInfo>>,
+    capabilities: Capabilities,
+    pipelining: bool,
+    enhanced: bool,
+    logged_in: bool,
+    phase: Phase,
+    /// What the replies that will come are to.
+    expected: VecDeque<Expected>,
+    events: VecDeque<Event>,
+    failure: Option<Error>,
+    /// Something moved since the last poll.
+    progress: bool,
+    /// When something last moved.
+    since: Option<Time>,
+    /// What the output held at the end of the last poll.
+    queued: usize,
+    ended: Option<End>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Greeting, EHLO, STARTTLS.
+    Beginning,
+    Upgrading,
+    Ready,
+    Login(Box<login::Login>),
+    Transaction(Box<transaction::Transaction>),
+    /// RSET is on its way; then this is told.
+    Resetting(Option<Box<Event>>),
+    Quitting,
+    Over,
+}
+
+/// What a reply is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Auth,
+    Mail,
+    Rcpt(usize),
+    Data,
+    /// A BDAT that is not the last.
+    Chunk,
+    /// The end of the content.
+    Final,
+    /// The single dot behind a DATA that should have been refused.
+    Discarded,
+    Reset,
+    Quit,
+}
+
+impl Expected {
+    const fn during(self) -> &'static str {
+        match self {
+            Self::Greeting => "before its greeting",
+            Self::Ehlo | Self::Helo => "after our name",
+            Self::StartTls => "after STARTTLS",
+            Self::Auth => "during the login",
+            Self::Mail => "after MAIL",
+            Self::Rcpt(_) => "after RCPT",
+            Self::Data => "after DATA",
+            Self::Chunk => "after BDAT",
+            Self::Final | Self::Discarded => "after the content",
+            Self::Reset => "after RSET",
+            Self::Quit => "after QUIT",
+        }
+    }
+}
+
+impl Session {
+    /// A connection that was just opened. Give fresh `entropy` for each: the nonces of SCRAM come from it.
+    #[must_use]
+    pub fn new(config: Config, entropy: Entropy) -> Self {
+        Self {
+            replies: ReplyReader::new(config.limits.reply, config.limits.reply_lines),
+            config,
+            entropy,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            desk: Desk::new(),
+            tls: None,
+            capabilities: Capabilities::default(),
+            pipelining: false,
+            enhanced: false,
+            logged_in: false,
+            phase: Phase::Beginning,
+            expected: VecDeque::from([Expected::Greeting]),
+            events: VecDeque::new(),
+            failure: None,
+            progress: true,
+            since: None,
+            queued: 0,
+            ended: None,
+        }
+    }
+
+    /// What the server said it can, on the connection as it is now.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// What is known of TLS; `None` in the clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
+    }
+
+    /// Whether [`send`](Self::send), [`login`](Self::login), [`reset`](Self::reset) and [`quit`](Self::quit) may be called now.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// Sends RSET, to see whether the server is still there; [`Event::Reset`] tells the reply.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::NotNow`].
+    pub fn reset(&mut self) -> Result<(), CommandError> {
+        self.is_ready()?;
+        self.phase = Phase::Resetting(None);
+        self.command(&Command::Rset, Expected::Reset);
+        Ok(())
+    }
+
+    /// Sends QUIT; the session is closed when the server has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::NotNow`]: to end what was begun, [`abort`](Self::abort).
+    pub fn quit(&mut self) -> Result<(), CommandError> {
+        self.is_ready()?;
+        self.phase = Phase::Quitting;
+        self.command(&Command::Quit, Expected::Quit);
+        Ok(())
+    }
+
+    /// Ends the session at once; content that was not finished stays without an end, so that the server drops it.
+    pub fn abort(&mut self) {
+        self.over();
+        self.output.clear();
+    }
+
+    const fn is_ready(&self) -> Result<(), CommandError> {
+        match self.phase {
+            Phase::Ready => Ok(()),
+            _ => Err(CommandError::NotNow),
+        }
+    }
+
+    fn command(&mut self, command: &Command<'_>, expected: Expected) {
+        use fmt::Write as _;
+        // Writing to a BytesMut does not fail.
+        let _ = write!(self.output, "{command}\r\n");
+        self.expected.push_back(expected);
+        self.progress = true;
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.over();
+        self.failure = Some(error);
+    }
+
+    fn over(&mut self) {
+        self.phase = Phase::Over;
+        self.desk.close();
+        self.expected = VecDeque::new();
+        self.events = VecDeque::new();
+        self.input = BytesMut::new();
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Without the queues: they may hold passwords and mail.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase)
+            .field("expected", &self.expected)
+            .field("tls", &self.tls)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+impl mail_wire::Session for Session {
+    type Event = Event;
+    type Error = Error;
+
+    fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
+        let step = self.advance().inspect_err(|_| self.over())?;
+        if matches!(step, Step::NeedInput | Step::NeedAnswer(_)) {
+            let moved = core::mem::take(&mut self.progress) || self.output.len() < self.queued;
+            if moved || self.since.is_none() {
+                self.since = Some(now);
+            } else if self.deadline().is_some_and(|deadline| deadline <= now) {
+                return self.late(now);
+            }
+        } else {
+            self.progress = true;
+        }
+        self.queued = self.output.len();
+        Ok(step)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Over => None,
+            _ if self.progress => Some(self.since.unwrap_or(Time::START)),
+            _ => Some(self.since.unwrap_or(Time::START) + self.patience()),
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        self.ended.is_none()
+            && !matches!(self.phase, Phase::Over)
+            && self.input.len() <= self.config.limits.reply + 2
+    }
+
+    fn end_of_input(&mut self, how: End) {
+        self.ended = self.ended.or(Some(how));
+    }
+
+    fn upgraded(&mut self, layer: Upgraded) {
+        let Upgraded::Tls(info) = layer else {
+            return;
+        };
+        self.tls = Some(info);
+        if !matches!(self.phase, Phase::Upgrading) {
+            return;
+        }
+        if !self.input.is_empty() {
+            self.fail(TlsError::PlaintextAfterStartTls.into());
+            return;
+        }
+        // RFC 3207 §4.2: "The client MUST discard any knowledge obtained from the server, such as the list of SMTP service
+        // extensions, which was not obtained from the TLS negotiation itself." "The client SHOULD send an EHLO command as the first
+        // command after a successful TLS negotiation."
+        self.learn(Capabilities::default());
+        self.phase = Phase::Beginning;
+        self.hello();
+    }
+}
+
+impl Session {
+    fn advance(&mut self) -> Result<Step<Event>, Error> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            match &self.phase {
+                Phase::Over => {
+                    return match self.failure.take() {
+                        Some(failure) => Err(failure),
+                        None => Ok(Step::Closed),
+                    };
+                }
+                Phase::Upgrading => return Ok(Step::Upgrade(Layer::Tls)),
+                Phase::Beginning
+                    if self.config.tls == TlsPolicy::Implicit && self.tls.is_none() =>
+                {
+                    return match (self.input.is_empty(), self.ended) {
+                        (false, _) => Err(TlsError::Implicit.into()),
+                        (true, Some(_)) => Err(self.cut_off()),
+                        (true, None) => Ok(Step::NeedInput),
+                    };
+                }
+                Phase::Login(login) if login.deriving => return Ok(Step::NeedAnswer("Derive")),
+                _ => {}
+            }
+            self.pump();
+            // While the content flows the reply to it is not looked for, so that what happens does not hang on when it comes.
+            let wants_content = match &self.phase {
+                Phase::Transaction(transaction) => transaction.wants_content(),
+                _ => false,
+            };
+            if (!wants_content || !self.expected.is_empty() || self.ended.is_some())
+                && let Some(reply) = self
+                    .replies
+                    .next(&mut self.input)
+                    .map_err(PeerError::Malformed)?
+            {
+                self.progress = true;
+                self.reply(reply)?;
+                continue;
+            }
+            if self.ended.is_some() {
+                return match self.phase {
+                    Phase::Ready | Phase::Quitting => {
+                        self.over();
+                        Ok(Step::Closed)
+                    }
+                    _ => Err(self.cut_off()),
+                };
+            }
+            let queued = self.output.len();
+            if let Phase::Transaction(transaction) = &mut self.phase {
+                if let Some(stream) = transaction.room(queued) {
+                    return Ok(Step::Event(Event::Room(stream)));
+                }
+                if transaction.was_told() {
+                    return Ok(Step::NeedAnswer("Room"));
+                }
+            }
+            return Ok(Step::NeedInput);
+        }
+    }
+
+    fn reply(&mut self, reply: Reply) -> Result<(), Error> {
+        let expected = self.expected.pop_front();
+        let is_hello = matches!(
+            expected,
+            Some(Expected::Greeting | Expected::Ehlo | Expected::Helo)
+        );
+        // RFC 2034 §3: all replies "other than the initial greeting and any response to HELO or EHLO are prefaced with a status code".
+        let reply = if self.enhanced && !is_hello {
+            reply.with_enhanced_from_text()
+        } else {
+            reply
+        };
+        if matches!(self.phase, Phase::Quitting) {
+            self.over();
+            return Ok(());
+        }
+        // RFC 5321 §4.2.3: "421  <domain> Service not available, closing transmission channel (This may be a reply to any command if
+        // the service knows it must shut down)"
+        if reply.code() == 421 {
+            return Err(PeerError::Closing(reply).into());
+        }
+        let Some(expected) = expected else {
+            return Err(PeerError::Unexpected {
+                during: "to no command",
+                reply,
+            }
+            .into());
+        };
+        match expected {
+            Expected::Greeting => {
+                if reply.code() != 220 {
+                    return Err(self.turned_away(expected, reply));
+                }
+                self.hello();
+            }
+            Expected::Ehlo | Expected::Helo => self.hello_reply(expected, reply)?,
+            Expected::StartTls => match reply.code() {
+                220 => self.phase = Phase::Upgrading,
+                _ if reply.is_positive() || reply.is_intermediate() => {
+                    return Err(unexpected(expected, reply));
+                }
+                _ if self.config.tls == TlsPolicy::Require => {
+                    self.say_quit();
+                    return Err(TlsError::Refused(reply).into());
+                }
+                _ => self.ready(),
+            },
+            Expected::Auth => self.login_reply(reply)?,
+            Expected::Reset => {
+                let told = match core::mem::replace(&mut self.phase, Phase::Ready) {
+                    Phase::Resetting(told) => told,
+                    _ => None,
+                };
+                match told {
+                    None => self.events.push_back(Event::Reset(reply)),
+                    Some(told) if reply.is_positive() => self.events.push_back(*told),
+                    Some(_) => return Err(unexpected(expected, reply)),
+                }
+            }
+            Expected::Quit => self.over(),
+            _ => self.transaction_reply(expected, reply)?,
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self) {
+        let host = self.config.host.clone();
+        let command = match self.config.protocol {
+            Protocol::Smtp => Command::Ehlo(host),
+            Protocol::Lmtp => Command::Lhlo(host),
+        };
+        self.command(&command, Expected::Ehlo);
+    }
+
+    fn hello_reply(&mut self, expected: Expected, reply: Reply) -> Result<(), Error> {
+        if reply.is_positive() {
+            if expected == Expected::Ehlo {
+                self.learn(Capabilities::from_reply(&reply));
+            }
+            let wanted = matches!(
+                self.config.tls,
+                TlsPolicy::Require | TlsPolicy::Opportunistic
+            );
+            if self.tls.is_some() || !wanted {
+                self.ready();
+            } else if self.capabilities.has("STARTTLS") {
+                self.command(&Command::StartTls, Expected::StartTls);
+            } else if self.config.tls == TlsPolicy::Require {
+                self.say_quit();
+                return Err(TlsError::NotOffered.into());
+            } else {
+                self.ready();
+            }
+            return Ok(());
+        }
+        // RFC 5321 §3.2: "For a particular connection attempt, if the server returns a "command not recognized" response to EHLO,
+        // the client SHOULD be able to fall back and send HELO." Old servers say so with various codes.
+        if expected == Expected::Ehlo
+            && reply.is_permanent()
+            && self.config.protocol == Protocol::Smtp
+        {
+            let command = Command::Helo(self.config.host.clone());
+            self.command(&command, Expected::Helo);
+            return Ok(());
+        }
+        Err(self.turned_away(expected, reply))
+    }
+
+    fn learn(&mut self, capabilities: Capabilities) {
+        self.pipelining = capabilities.has("PIPELINING");
+        self.enhanced = capabilities.has("ENHANCEDSTATUSCODES");
+        self.capabilities = capabilities;
+    }
+
+    fn ready(&mut self) {
+        self.phase = Phase::Ready;
+        self.events
+            .push_back(Event::Ready(self.capabilities.clone()));
+    }
+
+    /// A polite last word, whose answer is not waited for.
+    fn say_quit(&mut self) {
+        self.command(&Command::Quit, Expected::Quit);
+    }
+
+    fn turned_away(&mut self, expected: Expected, reply: Reply) -> Error {
+        if reply.is_positive() || reply.is_intermediate() {
+            return unexpected(expected, reply);
+        }
+        self.say_quit();
+        PeerError::Refused(reply).into()
+    }
+
+    fn cut_off(&self) -> Error {
+        PeerError::Closed {
+            during: self.during(),
+        }
+        .into()
+    }
+
+    fn during(&self) -> &'static str {
+        match self.expected.front() {
+            Some(expected) => expected.during(),
+            None => match self.phase {
+                Phase::Upgrading => "during the TLS handshake",
+                Phase::Login(_) => "during the login",
+                _ => "during the content",
+            },
+        }
+    }
+
+    /// How long to wait in this state.
+    fn patience(&self) -> Duration {
+        let timeouts = &self.config.timeouts;
+        match &self.phase {
+            Phase::Login(login) if login.deriving => return timeouts.application,
+            Phase::Ready => return timeouts.idle,
+            Phase::Transaction(transaction) if transaction.wants_content() => {
+                return if transaction.was_told() && self.output.is_empty() {
+                    timeouts.application
+                } else {
+                    timeouts.data_block
+                };
+            }
+            _ => {}
+        }
+        match self.expected.front() {
+            Some(Expected::Greeting) => timeouts.initial_220,
+            Some(Expected::Mail) => timeouts.mail,
+            Some(Expected::Rcpt(_)) => timeouts.rcpt,
+            Some(Expected::Data) => timeouts.data_initiation,
+            // What the server has not taken yet is still content.
+            Some(Expected::Final | Expected::Discarded | Expected::Chunk)
+                if self.output.is_empty() =>
+            {
+                timeouts.data_termination
+            }
+            Some(Expected::Final | Expected::Discarded | Expected::Chunk) => timeouts.data_block,
+            _ => timeouts.command,
+        }
+    }
+
+    /// What is done when the time is over.
+    fn late(&mut self, now: Time) -> Result<Step<Event>, Error> {
+        let error = match &self.phase {
+            Phase::Ready => {
+                self.phase = Phase::Quitting;
+                self.command(&Command::Quit, Expected::Quit);
+                self.progress = false;
+                self.since = Some(now);
+                self.queued = self.output.len();
+                return Ok(Step::NeedInput);
+            }
+            Phase::Quitting => {
+                self.over();
+                return Ok(Step::Closed);
+            }
+            Phase::Login(login) if login.deriving => Misuse::Unanswered("keys").into(),
+            Phase::Transaction(transaction) if transaction.was_told() && self.output.is_empty() => {
+                Misuse::Unanswered("content").into()
+            }
+            _ => PeerError::Timeout {
+                during: self.during(),
+            }
+            .into(),
+        };
+        self.over();
+        Err(error)
+    }
+}
+
+fn unexpected(expected: Expected, reply: Reply) -> Error {
+    PeerError::Unexpected {
+        during: expected.during(),
+        reply,
+    }
+    .into()
+}
