@@ -1,6 +1,6 @@
 //! Laws that hold for all messages: what is signed verifies, however it is cut and in whatever order the answers come, and any change
 //! of what is signed is found.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::{Arc, LazyLock};
 
