@@ -139,12 +139,10 @@ impl CheckHost {
     /// Checks any text as the sender: a mailbox, or a domain for which the local part is `postmaster` (RFC 7208 §4.3), or nothing for
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
-        let sender = if sender.is_empty() {
-            client.helo.as_str()
-        } else {
-            sender
+        let (local_part, domain) = match sender {
+            "" => ("", client.helo.as_str()),
+            sender => sender.rsplit_once('@').unwrap_or(("", sender)),
         };
-        let (local_part, domain) = sender.rsplit_once('@').unwrap_or(("", sender));
         // RFC 7208 §4.3: "If the <sender> has no local-part, substitute the string "postmaster" for the local-part."
         let local_part = if local_part.is_empty() {
             "postmaster"
@@ -401,7 +399,7 @@ impl CheckHost {
             }
             ended = self.frames.pop();
         }
-        // RFC 7208 §6.2: "during recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
+        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
         // last frame to end is the one that counts.
         match ended {
             Some(frame) if result == SpfResult::Fail => {
@@ -485,7 +483,8 @@ fn domain_of(text: &str) -> Option<Name> {
         return None;
     }
     let text = a_labels(text)?;
-    let visible = text.bytes().all(|octet| matches!(octet, b'!'..=b'~'));
+    let visible = |octet: u8| matches!(octet, b'!'..=b'~') && octet != b'@';
+    let visible = text.bytes().all(visible);
     let name = Name::from_dotted(text.as_bytes())
         .ok()
         .filter(|_| visible)?;
@@ -570,6 +569,7 @@ mod tests {
             )
             .a("postmaster.local.example.com", [127, 0, 0, 2]);
         let client = Client::new([192, 0, 2, 1], "helo.example.org");
+        let mailbox = Client::new([192, 0, 2, 1], "postmaster@helo.example.org");
         let run = |check: CheckHost| resolve_blocking(check, |question| zone.answer(question));
         let config = Config::default();
 
@@ -588,6 +588,14 @@ mod tests {
         );
         assert_eq!(helo.domain, Some(name("helo.example.org")));
         assert_eq!(helo.authenticated_mail_from(), None);
+
+        // A HELO parameter that looks like a mailbox names no domain.
+        for check in [
+            CheckHost::helo(&mailbox, &config),
+            CheckHost::mail_from(&mailbox, &ReversePath::Null, &config),
+        ] {
+            assert_eq!(run(check).cause, Cause::NoDomain);
+        }
 
         let joe = run(CheckHost::mail_from(
             &client,
