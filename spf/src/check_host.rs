@@ -58,6 +58,8 @@ pub struct CheckHost {
     fresh: bool,
     terms: usize,
     void_lookups: usize,
+    /// Of the last term that matched by itself; an `include` matches by one of those.
+    authorized_bits: Option<u8>,
     trace: Vec<TraceStep>,
 }
 
@@ -173,6 +175,7 @@ impl CheckHost {
             fresh: true,
             terms: 0,
             void_lookups: 0,
+            authorized_bits: None,
             trace: Vec::new(),
         };
         match domain {
@@ -263,6 +266,7 @@ impl CheckHost {
             // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
             Test::Match => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::Match);
+                self.authorized_bits = directive.mechanism.address_bits(self.session.ip);
                 let (domain, directive) = (domain.clone(), directive.clone());
                 let result = directive.qualifier.into();
                 Err(Stop::End(result, Cause::Matched { domain, directive }))
@@ -416,6 +420,7 @@ impl CheckHost {
             sender: self.session.sender.clone(),
             domain: self.session.domain.clone(),
             cause,
+            authorized_bits: self.authorized_bits.filter(|_| result == SpfResult::Pass),
             explanation,
             terms: self.terms,
             void_lookups: self.void_lookups,
@@ -799,6 +804,27 @@ mod tests {
             ]
         );
         assert_eq!((verdict.terms, verdict.void_lookups), (3, 1));
+    }
+
+    #[test]
+    fn how_much_a_pass_lets_pass() {
+        for (record, bits) in [
+            ("v=spf1 ip4:192.0.2.0/24 -all", Some(8)),
+            ("v=spf1 a -all", Some(0)),
+            ("v=spf1 a/20//64 -all", Some(12)),
+            ("v=spf1 include:i.example.com -all", Some(24)),
+            ("v=spf1 -include:none.example.com all", Some(32)),
+            ("v=spf1 exists:example.com -all", None),
+            ("v=spf1 ~all", None),
+        ] {
+            let zone = Zone::new()
+                .txt("example.com", record)
+                .a("example.com", [192, 0, 2, 1])
+                .txt("i.example.com", "v=spf1 ip4:192.0.0.0/8 -all")
+                .txt("none.example.com", "v=spf1 -all");
+            let (verdict, _) = evaluate(&zone, "example.com", &Config::default());
+            assert_eq!(verdict.authorized_bits, bits, "{record}");
+        }
     }
 
     #[test]
