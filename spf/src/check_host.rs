@@ -1,5 +1,7 @@
 //! check_host() (RFC 7208 §4) as a machine: a stack of records, no recursion.
 
+mod mechanisms;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,9 +9,10 @@ use std::sync::Arc;
 use mail_dns::{Answer, Evaluation, Name, Need, Question, Record, RecordType};
 use mail_syntax::ReversePath;
 
-use crate::config::{Config, Explain};
-use crate::macros::{Context, DomainSpec, ExplainString, Letter};
-use crate::record::{Directive, DualPrefix, Mechanism, SpfRecord, Term, is_spf_record};
+use self::mechanisms::{Target, Test};
+use crate::config::Config;
+use crate::macros::{DomainSpec, Letter};
+use crate::record::{Directive, SpfRecord, Term, is_spf_record};
 use crate::verdict::{Cause, Explanation, Identity, SpfResult, TermOutcome, TraceStep, Verdict};
 
 /// Who connects, and what it calls itself.
@@ -55,6 +58,8 @@ pub struct CheckHost {
     fresh: bool,
     terms: usize,
     void_lookups: usize,
+    /// Of the last term that matched by itself; an `include` matches by one of those.
+    authorized_bits: Option<u8>,
     trace: Vec<TraceStep>,
 }
 
@@ -116,25 +121,6 @@ enum Stop {
 
 type Step<T> = Result<T, Stop>;
 
-/// What a mechanism comes to.
-enum Test {
-    Match,
-    NoMatch,
-    /// No match, because its own lookup found nothing (RFC 7208 §4.6.4).
-    Void,
-    /// Ask this domain first.
-    Include(Name),
-}
-
-/// What a domain-spec comes to.
-enum Target {
-    Name(Name),
-    /// No name comes of it.
-    Malformed,
-    /// It needs a local part that is not ASCII.
-    NotAscii,
-}
-
 impl CheckHost {
     /// Checks the MAIL FROM identity: the reverse-path, or for a null one `postmaster@` and the HELO name (RFC 7208 §2.4).
     pub fn mail_from(client: &Client, reverse_path: &ReversePath, config: &Config) -> Self {
@@ -155,12 +141,10 @@ impl CheckHost {
     /// Checks any text as the sender: a mailbox, or a domain for which the local part is `postmaster` (RFC 7208 §4.3), or nothing for
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
-        let sender = if sender.is_empty() {
-            client.helo.as_str()
-        } else {
-            sender
+        let (local_part, domain) = match sender {
+            "" => ("", client.helo.as_str()),
+            sender => sender.rsplit_once('@').unwrap_or(("", sender)),
         };
-        let (local_part, domain) = sender.rsplit_once('@').unwrap_or(("", sender));
         // RFC 7208 §4.3: "If the <sender> has no local-part, substitute the string "postmaster" for the local-part."
         let local_part = if local_part.is_empty() {
             "postmaster"
@@ -191,6 +175,7 @@ impl CheckHost {
             fresh: true,
             terms: 0,
             void_lookups: 0,
+            authorized_bits: None,
             trace: Vec::new(),
         };
         match domain {
@@ -281,6 +266,7 @@ impl CheckHost {
             // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
             Test::Match => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::Match);
+                self.authorized_bits = directive.mechanism.address_bits(self.session.ip);
                 let (domain, directive) = (domain.clone(), directive.clone());
                 let result = directive.qualifier.into();
                 Err(Stop::End(result, Cause::Matched { domain, directive }))
@@ -331,282 +317,6 @@ impl CheckHost {
             *frame = Frame::new(target, true);
         }
         Ok(())
-    }
-
-    fn test(&mut self, domain: &Name, mechanism: &Mechanism) -> Step<Test> {
-        let spec = match mechanism {
-            Mechanism::All => return Ok(Test::Match),
-            Mechanism::Ip4 { network, prefix } => {
-                return Ok(of(same_network(
-                    self.session.ip,
-                    (*network).into(),
-                    *prefix,
-                    0,
-                )));
-            }
-            Mechanism::Ip6 { network, prefix } => {
-                return Ok(of(same_network(
-                    self.session.ip,
-                    (*network).into(),
-                    0,
-                    *prefix,
-                )));
-            }
-            Mechanism::Include(spec) | Mechanism::Exists(spec) => Some(spec),
-            Mechanism::Ptr(spec) => spec.as_ref(),
-            Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } => domain.as_ref(),
-        };
-        self.count_term(spec)?;
-        let target = match (self.target(domain, spec)?, mechanism) {
-            (Target::Name(target), Mechanism::Include(spec)) if target.label_count() < 2 => {
-                return Err(no_domain(domain.clone(), spec));
-            }
-            (Target::Name(target), _) => target,
-            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
-            (Target::Malformed, Mechanism::Include(spec)) => {
-                return Err(no_domain(domain.clone(), spec));
-            }
-            // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
-            // chooses what `%{l}` expands to, so the publisher's record is not to blame.
-            (Target::Malformed, _) => return Ok(Test::NoMatch),
-            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
-            (Target::NotAscii, _) => return Ok(Test::NoMatch),
-        };
-        match mechanism {
-            Mechanism::Include(_) => Ok(Test::Include(target)),
-            Mechanism::Exists(_) => {
-                // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
-                let answer = self.lookup(&target, RecordType::A)?;
-                let found = answer
-                    .records()
-                    .iter()
-                    .any(|record| matches!(record, Record::A(_)));
-                Ok(if found { Test::Match } else { Test::Void })
-            }
-            Mechanism::Mx { prefix, .. } => self.mx(&target, *prefix),
-            Mechanism::Ptr(_) => self.ptr(&target),
-            Mechanism::A { prefix, .. } => {
-                let answer = self.lookup(&target, self.address_type())?;
-                Ok(if answer.is_void() {
-                    Test::Void
-                } else {
-                    of(self.has_client(&answer, *prefix))
-                })
-            }
-            Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => Ok(Test::NoMatch),
-        }
-    }
-
-    /// RFC 7208 §5.4.
-    fn mx(&mut self, target: &Name, prefix: DualPrefix) -> Step<Test> {
-        let answer = self.lookup(target, RecordType::Mx)?;
-        if answer.is_void() {
-            return Ok(Test::Void);
-        }
-        let mut exchanges = Vec::new();
-        for record in answer.records() {
-            if let Record::Mx { exchange, .. } = record
-                && !exchange.is_root()
-            {
-                // RFC 7208 §4.6.4: "the evaluation of each "MX" record MUST NOT result in querying more than 10 address records -- either
-                // "A" or "AAAA" resource records.  If this limit is exceeded, the "mx" mechanism MUST produce a "permerror" result."
-                if exchanges.len() == self.config.limits.mx_names {
-                    let cause = Cause::TooManyExchanges {
-                        domain: target.clone(),
-                    };
-                    return Err(Stop::End(SpfResult::PermError, cause));
-                }
-                exchanges.push(exchange.clone());
-            }
-        }
-        let questions = self.ask_together(&exchanges);
-        // RFC 7208 §5.4: "If any address matches, the mechanism matches." Then no other answer counts, so their order does not either.
-        let answers = || {
-            questions.iter().map(|question| {
-                (
-                    question,
-                    self.answers.get(question).and_then(Option::as_ref),
-                )
-            })
-        };
-        if answers().any(|(_, answer)| answer.is_some_and(|answer| self.has_client(answer, prefix)))
-        {
-            return Ok(Test::Match);
-        }
-        if answers().any(|(_, answer)| answer.is_none()) {
-            return Err(Stop::Wait);
-        }
-        for (question, answer) in answers() {
-            if let Some(Err(failure)) = answer.map(Answer::outcome) {
-                let question = question.clone();
-                return Err(Stop::End(
-                    SpfResult::TempError,
-                    Cause::LookupFailed { question, failure },
-                ));
-            }
-        }
-        Ok(Test::NoMatch)
-    }
-
-    /// RFC 7208 §5.5.
-    fn ptr(&mut self, target: &Name) -> Step<Test> {
-        let Some(answer) = self.client_names()? else {
-            // RFC 7208 §5.5: "If a DNS error occurs while doing the PTR RR lookup, then this mechanism fails to match."
-            return Ok(Test::NoMatch);
-        };
-        if answer.is_empty() {
-            return Ok(Test::Void);
-        }
-        // Only these can match, so only these need to be validated. (The last list of §5.5 has it the other way round; its own example
-        // and the sentence before say what is meant.)
-        let names: Vec<Name> = answer
-            .into_iter()
-            .filter(|name| name.is_subdomain_of(target))
-            .collect();
-        let validated = self.validate(&names);
-        if validated.contains(&Some(true)) {
-            return Ok(Test::Match);
-        }
-        if validated.contains(&None) {
-            Err(Stop::Wait)
-        } else {
-            Ok(Test::NoMatch)
-        }
-    }
-
-    /// The names of the client's address, the first of them within the limit; none where the lookup failed.
-    fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
-        let question = Question::new(Name::reverse(self.session.ip), RecordType::Ptr);
-        let answer = self.ask(question)?;
-        let Ok(records) = answer.outcome() else {
-            return Ok(None);
-        };
-        // RFC 7208 §4.6.4: "If this limit is exceeded, all records other than the first 10 MUST be ignored."
-        let first = records.iter().take(self.config.limits.ptr_names);
-        let mut names = Vec::new();
-        for record in first {
-            if let Record::Ptr(name) = record
-                && !names.contains(name)
-            {
-                names.push(name.clone());
-            }
-        }
-        Ok(Some(names))
-    }
-
-    /// Whether each name leads back to the client; none where the answer is still missing.
-    ///
-    /// RFC 7208 §5.5: "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search continues."
-    fn validate(&mut self, names: &[Name]) -> Vec<Option<bool>> {
-        let questions = self.ask_together(names);
-        let whole = DualPrefix { v4: 32, v6: 128 };
-        let answers = questions
-            .iter()
-            .map(|question| self.answers.get(question).and_then(Option::as_ref));
-        answers
-            .map(|answer| answer.map(|answer| self.has_client(answer, whole)))
-            .collect()
-    }
-
-    /// The value of `%{p}` (RFC 7208 §7.3).
-    fn validated_name(&mut self, domain: &Name) -> Step<Vec<u8>> {
-        let names = self.client_names()?.unwrap_or_default();
-        let names: Vec<Name> = names.into_iter().filter(|name| !name.is_root()).collect();
-        let validated = self.validate(&names);
-        if validated.contains(&None) {
-            return Err(Stop::Wait);
-        }
-        let validated = || {
-            names
-                .iter()
-                .zip(&validated)
-                .filter(|(_, valid)| **valid == Some(true))
-                .map(|(name, _)| name)
-        };
-        // RFC 7208 §7.3: "If the <domain> is present in the list of validated domains, it SHOULD be used.  Otherwise, if a subdomain of
-        // the <domain> is present, it SHOULD be used.  Otherwise, any name from the list can be used."
-        let name = validated()
-            .find(|name| *name == domain)
-            .or_else(|| validated().find(|name| name.is_subdomain_of(domain)))
-            .or_else(|| validated().next());
-        // RFC 7208 §7.3: "If there are no validated domain names or if a DNS error occurs, the string "unknown" is used."
-        Ok(name.map_or_else(|| b"unknown".to_vec(), Name::to_dotted))
-    }
-
-    /// RFC 7208 §6.2: the explanation of a record, or none for whatever reason: "proceed as if no "exp" modifier was given."
-    fn explanation(&mut self, frame: &Frame) -> Step<Option<Explanation>> {
-        let (Some(record), Some(explain)) = (&frame.record, self.config.explain.clone()) else {
-            return Ok(None);
-        };
-        let Some(spec) = record.explanation() else {
-            return Ok(None);
-        };
-        let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
-            return Ok(None);
-        };
-        let answer = self.ask(Question::new(target, RecordType::Txt))?;
-        let [Record::Txt(text)] = answer.records() else {
-            return Ok(None);
-        };
-        let text = text.joined();
-        let parsed = core::str::from_utf8(&text)
-            .ok()
-            .filter(|text| text.len() <= self.config.limits.record);
-        let Some(text) = parsed.and_then(|text| text.parse::<ExplainString>().ok()) else {
-            return Ok(None);
-        };
-        let validated = if text.uses(&[Letter::Validated]) {
-            self.validated_name(&frame.domain)?
-        } else {
-            Vec::new()
-        };
-        let domain = frame.domain.to_dotted();
-        let sender_domain = self.session.sender_domain();
-        let context = self.context(&domain, &sender_domain, &validated, Some(&explain));
-        Ok(text
-            .expand(&context, self.config.limits.explanation)
-            .ok()
-            .and_then(Explanation::new))
-    }
-
-    /// The target-name of a term (RFC 7208 §4.8).
-    fn target(&mut self, domain: &Name, spec: Option<&DomainSpec>) -> Step<Target> {
-        let Some(spec) = spec else {
-            return Ok(Target::Name(domain.clone()));
-        };
-        if !self.session.local_part.is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart]) {
-            return Ok(Target::NotAscii);
-        }
-        let validated = if spec.uses(&[Letter::Validated]) {
-            self.validated_name(domain)?
-        } else {
-            Vec::new()
-        };
-        let dotted = domain.to_dotted();
-        let sender_domain = self.session.sender_domain();
-        let context = self.context(&dotted, &sender_domain, &validated, None);
-        Ok(spec
-            .expand(&context)
-            .map_or(Target::Malformed, Target::Name))
-    }
-
-    fn context<'a>(
-        &'a self,
-        domain: &'a [u8],
-        sender_domain: &'a [u8],
-        validated: &'a [u8],
-        explain: Option<&'a Explain>,
-    ) -> Context<'a> {
-        Context {
-            local_part: &self.session.local_part,
-            sender_domain,
-            domain,
-            ip: self.session.ip,
-            helo: &self.session.helo,
-            validated,
-            receiver: explain.map_or(b"unknown", |explain| explain.receiver.as_bytes()),
-            now: explain.map_or(0, |explain| explain.now),
-        }
     }
 
     /// RFC 7208 §4.6.4: "SPF implementations MUST limit the total number of those terms to 10 during SPF evaluation, to avoid unreasonable
@@ -668,41 +378,6 @@ impl CheckHost {
         }
     }
 
-    /// The questions for the addresses of these names, all of them asked.
-    fn ask_together(&mut self, names: &[Name]) -> Vec<Question> {
-        let kind = self.address_type();
-        let questions: Vec<Question> = names
-            .iter()
-            .map(|name| Question::new(name.clone(), kind))
-            .collect();
-        for question in &questions {
-            if !self.answers.contains_key(question) {
-                self.unasked.push_back(question.clone());
-                self.answers.insert(question.clone(), None);
-            }
-        }
-        questions
-    }
-
-    /// RFC 7208 §5: "when <ip> is an IPv4, "A" records are fetched; when <ip> is an IPv6 address, "AAAA" records are fetched."
-    const fn address_type(&self) -> RecordType {
-        match self.session.ip {
-            IpAddr::V4(_) => RecordType::A,
-            IpAddr::V6(_) => RecordType::Aaaa,
-        }
-    }
-
-    fn has_client(&self, answer: &Answer, prefix: DualPrefix) -> bool {
-        answer.records().iter().any(|record| {
-            let address = match record {
-                Record::A(address) => IpAddr::V4(*address),
-                Record::Aaaa(address) => IpAddr::V6(*address),
-                _ => return false,
-            };
-            same_network(self.session.ip, address, prefix.v4, prefix.v6)
-        })
-    }
-
     /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
     fn end(&mut self, mut result: SpfResult, mut cause: Cause) {
         self.forget_unasked();
@@ -728,11 +403,11 @@ impl CheckHost {
             }
             ended = self.frames.pop();
         }
-        // RFC 7208 §6.2: "during recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
+        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
         // last frame to end is the one that counts.
         match ended {
             Some(frame) if result == SpfResult::Fail => {
-                self.stage = Stage::Explaining(frame, cause)
+                self.stage = Stage::Explaining(frame, cause);
             }
             _ => self.conclude(result, cause, None),
         }
@@ -745,6 +420,7 @@ impl CheckHost {
             sender: self.session.sender.clone(),
             domain: self.session.domain.clone(),
             cause,
+            authorized_bits: self.authorized_bits.filter(|_| result == SpfResult::Pass),
             explanation,
             terms: self.terms,
             void_lookups: self.void_lookups,
@@ -798,10 +474,6 @@ impl Evaluation for CheckHost {
     }
 }
 
-const fn of(matches: bool) -> Test {
-    if matches { Test::Match } else { Test::NoMatch }
-}
-
 fn no_domain(domain: Name, target: &DomainSpec) -> Stop {
     let target = target.clone();
     Stop::End(
@@ -810,29 +482,14 @@ fn no_domain(domain: Name, target: &DomainSpec) -> Stop {
     )
 }
 
-/// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are
-/// compared for equality."
-fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
-    match (ip, network) {
-        (IpAddr::V4(ip), IpAddr::V4(network)) => {
-            let differ = ip.to_bits() ^ network.to_bits();
-            differ.leading_zeros() >= u32::from(v4)
-        }
-        (IpAddr::V6(ip), IpAddr::V6(network)) => {
-            let differ = ip.to_bits() ^ network.to_bits();
-            differ.leading_zeros() >= u32::from(v6)
-        }
-        _ => false,
-    }
-}
-
 /// RFC 7208 §4.3: a well-formed domain of more than one label; visible ASCII only, and no address literal.
 fn domain_of(text: &str) -> Option<Name> {
     if text.len() > 4 * MAX_DOMAIN || text.starts_with('[') {
         return None;
     }
     let text = a_labels(text)?;
-    let visible = text.bytes().all(|octet| matches!(octet, b'!'..=b'~'));
+    let visible = |octet: u8| matches!(octet, b'!'..=b'~') && octet != b'@';
+    let visible = text.bytes().all(visible);
     let name = Name::from_dotted(text.as_bytes())
         .ok()
         .filter(|_| visible)?;
@@ -855,4 +512,340 @@ fn a_labels(text: &str) -> Option<std::borrow::Cow<'_, str>> {
 #[cfg(not(feature = "idna"))]
 fn a_labels(text: &str) -> Option<&str> {
     text.is_ascii().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_dns::{Failure, Zone, resolve_blocking};
+
+    use super::*;
+    use crate::{Explain, Limits};
+
+    fn evaluate(zone: &Zone, sender: &str, config: &Config) -> (Verdict, Vec<Question>) {
+        let client = Client::new([192, 0, 2, 1], "helo.example.org");
+        let mut asked = Vec::new();
+        let check = CheckHost::new(&client, Identity::MailFrom, sender, config);
+        let verdict = resolve_blocking(check, |question| {
+            asked.push(question.clone());
+            zone.answer(question)
+        });
+        (verdict, asked)
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_no_domain_is_none_without_a_question() {
+        let long = "a.".repeat(200);
+        for sender in [
+            "joe@localhost",
+            "joe@a..example.com",
+            "joe@.example.com",
+            "joe@[192.0.2.1]",
+            "joe@[IPv6:2001:db8::1]",
+            "joe@two words.example.com",
+            "joe@a\r\nb.example.com",
+            "joe@",
+            "@",
+            ".",
+            long.as_str(),
+            &format!("joe@{}.example.com", "a".repeat(64)),
+            &format!("{}@example.com", "a".repeat(257)),
+        ] {
+            let (verdict, asked) = evaluate(&Zone::new(), sender, &Config::default());
+            assert_eq!(
+                (verdict.result, verdict.domain, asked.len()),
+                (SpfResult::None, None, 0),
+                "{sender}"
+            );
+            assert_eq!(verdict.cause, Cause::NoDomain);
+        }
+    }
+
+    #[test]
+    fn the_identity_and_its_domain() {
+        let zone = Zone::new()
+            .txt("example.com", "v=spf1 exists:%{l}.local.example.com -all")
+            .txt(
+                "helo.example.org",
+                "v=spf1 exists:%{l}.local.example.com -all",
+            )
+            .a("postmaster.local.example.com", [127, 0, 0, 2]);
+        let client = Client::new([192, 0, 2, 1], "helo.example.org");
+        let mailbox = Client::new([192, 0, 2, 1], "postmaster@helo.example.org");
+        let run = |check: CheckHost| resolve_blocking(check, |question| zone.answer(question));
+        let config = Config::default();
+
+        let null = run(CheckHost::mail_from(&client, &ReversePath::Null, &config));
+        assert_eq!(
+            (null.result, null.identity),
+            (SpfResult::Pass, Identity::MailFrom)
+        );
+        assert_eq!(null.sender, "postmaster@helo.example.org");
+        assert_eq!(null.authenticated_mail_from().unwrap(), "helo.example.org");
+
+        let helo = run(CheckHost::helo(&client, &config));
+        assert_eq!(
+            (helo.result, helo.identity),
+            (SpfResult::Pass, Identity::Helo)
+        );
+        assert_eq!(helo.domain, Some(name("helo.example.org")));
+        assert_eq!(helo.authenticated_mail_from(), None);
+
+        // A HELO parameter that looks like a mailbox names no domain.
+        for check in [
+            CheckHost::helo(&mailbox, &config),
+            CheckHost::mail_from(&mailbox, &ReversePath::Null, &config),
+        ] {
+            assert_eq!(run(check).cause, Cause::NoDomain);
+        }
+
+        let joe = run(CheckHost::mail_from(
+            &client,
+            &"<joe@example.com>".parse().unwrap(),
+            &config,
+        ));
+        assert_eq!(
+            (joe.result, joe.domain.clone()),
+            (SpfResult::Fail, Some(name("example.com")))
+        );
+        assert_eq!(joe.authenticated_mail_from(), None);
+    }
+
+    #[test]
+    fn causes() {
+        let zone = Zone::new()
+            .exists("empty.example.com")
+            .txt("neutral.example.com", "v=spf1 a:neutral.example.com")
+            .a("neutral.example.com", [192, 0, 2, 9])
+            .txt("two.example.com", "v=spf1 -all")
+            .txt("two.example.com", "v=spf1 +all")
+            .txt("late.example.com", "v=spf1 +all moo")
+            .txt(
+                "follows.example.com",
+                "v=spf1 include:empty.example.com +all",
+            )
+            .txt("label.example.com", "v=spf1 include:%{d1} +all")
+            .txt("odd.example.com", "v=spf1 redirect=..%{d}")
+            .txt("down.example.com", "v=spf1 mx -all")
+            .fail_type("down.example.com", RecordType::Mx, Failure::Refused);
+        for (domain, result, cause) in [
+            (
+                "gone.example.com",
+                SpfResult::None,
+                "gone.example.com does not exist",
+            ),
+            (
+                "empty.example.com",
+                SpfResult::None,
+                "empty.example.com has no SPF record",
+            ),
+            (
+                "neutral.example.com",
+                SpfResult::Neutral,
+                "no term of neutral.example.com matches",
+            ),
+            (
+                "two.example.com",
+                SpfResult::PermError,
+                "two.example.com has more than one SPF record",
+            ),
+            (
+                "late.example.com",
+                SpfResult::PermError,
+                "late.example.com: unknown mechanism at octet 12 of the SPF record",
+            ),
+            (
+                "follows.example.com",
+                SpfResult::PermError,
+                "empty.example.com is referred to and has no SPF record",
+            ),
+            (
+                "label.example.com",
+                SpfResult::PermError,
+                "label.example.com refers to %{d1}, which gives no domain",
+            ),
+            (
+                "odd.example.com",
+                SpfResult::PermError,
+                "odd.example.com refers to ..%{d}, which gives no domain",
+            ),
+            (
+                "down.example.com",
+                SpfResult::TempError,
+                "down.example.com MX: refused",
+            ),
+        ] {
+            let (verdict, _) = evaluate(&zone, domain, &Config::default());
+            assert_eq!(
+                (verdict.result, verdict.cause.to_string().as_str()),
+                (result, cause)
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_too_long() {
+        let record = format!("v=spf1 {} +all", "ip4:192.0.2.0/24 ".repeat(200));
+        let zone = Zone::new().txt("example.com", &record);
+        let (verdict, _) = evaluate(&zone, "example.com", &Config::default());
+        assert_eq!(verdict.result, SpfResult::PermError);
+        let limits = Limits {
+            record: 4000,
+            ..Limits::default()
+        };
+        let (verdict, _) = evaluate(
+            &zone,
+            "example.com",
+            &Config {
+                limits,
+                ..Config::default()
+            },
+        );
+        assert_eq!(verdict.result, SpfResult::Pass);
+    }
+
+    #[test]
+    fn explanations() {
+        let explain = Some(Explain {
+            receiver: "mx.example.org".to_owned(),
+            now: 1234,
+        });
+        let config = Config {
+            explain,
+            ..Config::default()
+        };
+        let zone = |record: &str| {
+            Zone::new()
+                .txt("example.com", record)
+                .txt("r.example.com", "v=spf1 -all exp=why.%{d}")
+                .txt("why.r.example.com", "redirected from %{o} to %{d}")
+                .txt("good.example.com", "%{c} at %{t}: ask %{r}")
+                .txt("two.example.com", "one")
+                .txt("two.example.com", "another")
+                .txt("broken.example.com", "100% bad")
+                .txt("line.example.com", "a\r\n250 ok")
+                .txt("accent.example.com", "\u{e9}")
+                .txt("long.example.com", &"%{s}".repeat(40))
+                .fail("down.example.com", Failure::ServFail)
+        };
+        for (record, expected) in [
+            (
+                "v=spf1 -all exp=good.example.com",
+                Some("192.0.2.1 at 1234: ask mx.example.org"),
+            ),
+            ("v=spf1 -all", None),
+            ("v=spf1 -all exp=two.example.com", None),
+            ("v=spf1 -all exp=broken.example.com", None),
+            ("v=spf1 -all exp=line.example.com", None),
+            ("v=spf1 -all exp=accent.example.com", None),
+            ("v=spf1 -all exp=long.example.com", None),
+            ("v=spf1 -all exp=down.example.com", None),
+            ("v=spf1 -all exp=gone.example.com", None),
+            ("v=spf1 -all exp=..%{d}", None),
+            ("v=spf1 ~all exp=good.example.com", None),
+            // RFC 7208 §6.2: that of an include is never used, that of a redirect alone.
+            (
+                "v=spf1 include:r.example.com -all exp=good.example.com",
+                Some("192.0.2.1 at 1234: ask mx.example.org"),
+            ),
+            ("v=spf1 include:r.example.com -all", None),
+            (
+                "v=spf1 redirect=r.example.com exp=good.example.com",
+                Some("redirected from example.com to r.example.com"),
+            ),
+        ] {
+            let (verdict, _) = evaluate(&zone(record), "joe@example.com", &config);
+            let explanation = verdict.explanation.as_ref().map(Explanation::as_str);
+            assert_eq!(explanation, expected, "{record}");
+            let (without, asked) = evaluate(&zone(record), "joe@example.com", &Config::default());
+            assert_eq!(
+                (without.result, without.explanation),
+                (verdict.result, None)
+            );
+            assert!(
+                !asked
+                    .iter()
+                    .any(|question| question.name == name("good.example.com"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_trace() {
+        let zone = Zone::new()
+            .txt(
+                "example.com",
+                "v=spf1 a include:i.example.com redirect=r.example.com",
+            )
+            .txt("i.example.com", "v=spf1 ip4:203.0.113.0/24 -all")
+            .txt("r.example.com", "v=spf1 ~all");
+        let (verdict, _) = evaluate(
+            &zone,
+            "example.com",
+            &Config {
+                trace: true,
+                ..Config::default()
+            },
+        );
+        let lines: Vec<String> = verdict.trace.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "example.com a: no match, nothing found",
+                "example.com include:i.example.com: followed",
+                "  i.example.com ip4:203.0.113.0/24: no match",
+                "  i.example.com -all: match",
+                "example.com include:i.example.com: no match",
+                "example.com redirect=r.example.com: followed",
+                "r.example.com ~all: match",
+            ]
+        );
+        assert_eq!((verdict.terms, verdict.void_lookups), (3, 1));
+    }
+
+    #[test]
+    fn how_much_a_pass_lets_pass() {
+        for (record, bits) in [
+            ("v=spf1 ip4:192.0.2.0/24 -all", Some(8)),
+            ("v=spf1 a -all", Some(0)),
+            ("v=spf1 a/20//64 -all", Some(12)),
+            ("v=spf1 include:i.example.com -all", Some(24)),
+            ("v=spf1 -include:none.example.com all", Some(32)),
+            ("v=spf1 exists:example.com -all", None),
+            ("v=spf1 ~all", None),
+        ] {
+            let zone = Zone::new()
+                .txt("example.com", record)
+                .a("example.com", [192, 0, 2, 1])
+                .txt("i.example.com", "v=spf1 ip4:192.0.0.0/8 -all")
+                .txt("none.example.com", "v=spf1 -all");
+            let (verdict, _) = evaluate(&zone, "example.com", &Config::default());
+            assert_eq!(verdict.authorized_bits, bits, "{record}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (client, network, v4, v6, expected) in [
+            ("192.0.2.1", "192.0.2.1", 32, 128, true),
+            ("192.0.2.1", "192.0.2.0", 32, 128, false),
+            ("192.0.2.1", "192.0.2.0", 31, 128, true),
+            ("192.0.2.1", "10.0.0.0", 0, 128, true),
+            ("2001:db8::1", "2001:db8::", 32, 127, true),
+            ("2001:db8::1", "2001:db8::", 32, 128, false),
+            ("2001:db8::1", "::", 32, 0, true),
+            ("2001:db8::1", "0.0.0.0", 0, 0, false),
+            ("192.0.2.1", "::ffff:192.0.2.1", 0, 0, false),
+        ] {
+            assert_eq!(
+                mechanisms::same_network(ip(client), ip(network), v4, v6),
+                expected,
+                "{client} {network}"
+            );
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub struct ReceivedSpf {
 impl ReceivedSpf {
     /// The field for a verdict. What the client chose is cut to 320 octets a value, and what is no visible character becomes `?`.
     pub fn new(verdict: &Verdict, client: &Client, receiver: &str) -> Self {
-        let (ip, sender) = (client.ip, clean(&verdict.sender));
+        let (ip, sender) = (client.ip.to_canonical(), clean(&verdict.sender));
         let receiver = clean(receiver);
         let comment = match verdict.result {
             SpfResult::Pass => {
@@ -61,7 +61,7 @@ impl ReceivedSpf {
             }
             // RFC 7208 §9.1: "if no mechanisms matched, substitute the word "default""
             (Cause::NoMatch { .. }, _) => {
-                pairs.push(("mechanism".to_owned(), "default".to_owned()))
+                pairs.push(("mechanism".to_owned(), "default".to_owned()));
             }
             // RFC 7208 §9.1: "if an error was returned, details about the error"
             (cause, SpfResult::TempError | SpfResult::PermError) => {

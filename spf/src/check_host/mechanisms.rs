@@ -1,0 +1,363 @@
+//! What the terms of a record test (RFC 7208 §5), and the names they mean (§4.8).
+
+use std::net::IpAddr;
+
+use mail_dns::{Answer, Name, Question, Record, RecordType};
+
+use super::{CheckHost, Frame, Step, Stop, no_domain};
+use crate::config::Explain;
+use crate::macros::{Context, DomainSpec, ExplainString, Letter};
+use crate::record::{DualPrefix, Mechanism};
+use crate::verdict::{Cause, Explanation, SpfResult};
+
+/// What a mechanism comes to.
+pub(super) enum Test {
+    Match,
+    NoMatch,
+    /// No match, because its own lookup found nothing (RFC 7208 §4.6.4).
+    Void,
+    /// Ask this domain first.
+    Include(Name),
+}
+
+/// What a domain-spec comes to.
+pub(super) enum Target {
+    Name(Name),
+    /// No name comes of it.
+    Malformed,
+    /// It needs a local part that is not ASCII.
+    NotAscii,
+}
+
+impl CheckHost {
+    pub(super) fn test(&mut self, domain: &Name, mechanism: &Mechanism) -> Step<Test> {
+        let spec = match mechanism {
+            Mechanism::All => return Ok(Test::Match),
+            Mechanism::Ip4 { network, prefix } => {
+                return Ok(of(same_network(
+                    self.session.ip,
+                    (*network).into(),
+                    *prefix,
+                    0,
+                )));
+            }
+            Mechanism::Ip6 { network, prefix } => {
+                return Ok(of(same_network(
+                    self.session.ip,
+                    (*network).into(),
+                    0,
+                    *prefix,
+                )));
+            }
+            Mechanism::Include(spec) | Mechanism::Exists(spec) => Some(spec),
+            Mechanism::Ptr(spec) => spec.as_ref(),
+            Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } => domain.as_ref(),
+        };
+        self.count_term(spec)?;
+        let target = match (self.target(domain, spec)?, mechanism) {
+            (Target::Name(target), Mechanism::Include(spec)) if target.label_count() < 2 => {
+                return Err(no_domain(domain.clone(), spec));
+            }
+            (Target::Name(target), _) => target,
+            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
+            (Target::Malformed, Mechanism::Include(spec)) => {
+                return Err(no_domain(domain.clone(), spec));
+            }
+            // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
+            // chooses what `%{l}` expands to, so the publisher's record is not to blame.
+            (Target::Malformed, _) => return Ok(Test::NoMatch),
+            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
+            (Target::NotAscii, _) => return Ok(Test::NoMatch),
+        };
+        match mechanism {
+            Mechanism::Include(_) => Ok(Test::Include(target)),
+            Mechanism::Exists(_) => {
+                // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
+                let answer = self.lookup(&target, RecordType::A)?;
+                let found = answer
+                    .records()
+                    .iter()
+                    .any(|record| matches!(record, Record::A(_)));
+                Ok(if found { Test::Match } else { Test::Void })
+            }
+            Mechanism::Mx { prefix, .. } => self.mx(&target, *prefix),
+            Mechanism::Ptr(_) => self.ptr(&target),
+            Mechanism::A { prefix, .. } => {
+                let answer = self.lookup(&target, self.address_type())?;
+                Ok(if answer.is_void() {
+                    Test::Void
+                } else {
+                    of(self.has_client(&answer, *prefix))
+                })
+            }
+            Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => Ok(Test::NoMatch),
+        }
+    }
+
+    /// RFC 7208 §5.4.
+    fn mx(&mut self, target: &Name, prefix: DualPrefix) -> Step<Test> {
+        let answer = self.lookup(target, RecordType::Mx)?;
+        if answer.is_void() {
+            return Ok(Test::Void);
+        }
+        let mut exchanges = Vec::new();
+        for record in answer.records() {
+            if let Record::Mx { exchange, .. } = record
+                && !exchange.is_root()
+            {
+                // RFC 7208 §4.6.4: "the evaluation of each "MX" record MUST NOT result in querying more than 10 address records -- either
+                // "A" or "AAAA" resource records.  If this limit is exceeded, the "mx" mechanism MUST produce a "permerror" result."
+                if exchanges.len() == self.config.limits.mx_names {
+                    let cause = Cause::TooManyExchanges {
+                        domain: target.clone(),
+                    };
+                    return Err(Stop::End(SpfResult::PermError, cause));
+                }
+                exchanges.push(exchange.clone());
+            }
+        }
+        let questions = self.ask_together(&exchanges);
+        // RFC 7208 §5.4: "If any address matches, the mechanism matches." Then no other answer counts, so their order does not either.
+        let answers = || {
+            questions.iter().map(|question| {
+                (
+                    question,
+                    self.answers.get(question).and_then(Option::as_ref),
+                )
+            })
+        };
+        if answers().any(|(_, answer)| answer.is_some_and(|answer| self.has_client(answer, prefix)))
+        {
+            return Ok(Test::Match);
+        }
+        if answers().any(|(_, answer)| answer.is_none()) {
+            return Err(Stop::Wait);
+        }
+        for (question, answer) in answers() {
+            if let Some(Err(failure)) = answer.map(Answer::outcome) {
+                let question = question.clone();
+                return Err(Stop::End(
+                    SpfResult::TempError,
+                    Cause::LookupFailed { question, failure },
+                ));
+            }
+        }
+        Ok(Test::NoMatch)
+    }
+
+    /// RFC 7208 §5.5.
+    fn ptr(&mut self, target: &Name) -> Step<Test> {
+        let Some(answer) = self.client_names()? else {
+            // RFC 7208 §5.5: "If a DNS error occurs while doing the PTR RR lookup, then this mechanism fails to match."
+            return Ok(Test::NoMatch);
+        };
+        if answer.is_empty() {
+            return Ok(Test::Void);
+        }
+        // Only these can match, so only these need to be validated. (The last list of §5.5 has it the other way round; its own example
+        // and the sentence before say what is meant.)
+        let names: Vec<Name> = answer
+            .into_iter()
+            .filter(|name| name.is_subdomain_of(target))
+            .collect();
+        let validated = self.validate(&names);
+        if validated.contains(&Some(true)) {
+            return Ok(Test::Match);
+        }
+        if validated.contains(&None) {
+            Err(Stop::Wait)
+        } else {
+            Ok(Test::NoMatch)
+        }
+    }
+
+    /// The names of the client's address, the first of them within the limit; none where the lookup failed.
+    fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
+        let question = Question::new(Name::reverse(self.session.ip), RecordType::Ptr);
+        let answer = self.ask(question)?;
+        let Ok(records) = answer.outcome() else {
+            return Ok(None);
+        };
+        // RFC 7208 §4.6.4: "If this limit is exceeded, all records other than the first 10 MUST be ignored."
+        let first = records.iter().take(self.config.limits.ptr_names);
+        let mut names = Vec::new();
+        for record in first {
+            if let Record::Ptr(name) = record
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        Ok(Some(names))
+    }
+
+    /// Whether each name leads back to the client; none where the answer is still missing.
+    ///
+    /// RFC 7208 §5.5: "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search continues."
+    fn validate(&mut self, names: &[Name]) -> Vec<Option<bool>> {
+        let questions = self.ask_together(names);
+        let whole = DualPrefix { v4: 32, v6: 128 };
+        let answers = questions
+            .iter()
+            .map(|question| self.answers.get(question).and_then(Option::as_ref));
+        answers
+            .map(|answer| answer.map(|answer| self.has_client(answer, whole)))
+            .collect()
+    }
+
+    /// The value of `%{p}` (RFC 7208 §7.3).
+    fn validated_name(&mut self, domain: &Name) -> Step<Vec<u8>> {
+        let names = self.client_names()?.unwrap_or_default();
+        let names: Vec<Name> = names.into_iter().filter(|name| !name.is_root()).collect();
+        let validated = self.validate(&names);
+        if validated.contains(&None) {
+            return Err(Stop::Wait);
+        }
+        let validated = || {
+            names
+                .iter()
+                .zip(&validated)
+                .filter(|(_, valid)| **valid == Some(true))
+                .map(|(name, _)| name)
+        };
+        // RFC 7208 §7.3: "If the <domain> is present in the list of validated domains, it SHOULD be used.  Otherwise, if a subdomain of
+        // the <domain> is present, it SHOULD be used.  Otherwise, any name from the list can be used."
+        let name = validated()
+            .find(|name| *name == domain)
+            .or_else(|| validated().find(|name| name.is_subdomain_of(domain)))
+            .or_else(|| validated().next());
+        // RFC 7208 §7.3: "If there are no validated domain names or if a DNS error occurs, the string "unknown" is used."
+        Ok(name.map_or_else(|| b"unknown".to_vec(), Name::to_dotted))
+    }
+
+    /// RFC 7208 §5: "when <ip> is an IPv4, "A" records are fetched; when <ip> is an IPv6 address, "AAAA" records are fetched."
+    const fn address_type(&self) -> RecordType {
+        match self.session.ip {
+            IpAddr::V4(_) => RecordType::A,
+            IpAddr::V6(_) => RecordType::Aaaa,
+        }
+    }
+
+    fn has_client(&self, answer: &Answer, prefix: DualPrefix) -> bool {
+        answer.records().iter().any(|record| {
+            let address = match record {
+                Record::A(address) => IpAddr::V4(*address),
+                Record::Aaaa(address) => IpAddr::V6(*address),
+                _ => return false,
+            };
+            same_network(self.session.ip, address, prefix.v4, prefix.v6)
+        })
+    }
+
+    /// The questions for the addresses of these names, all of them asked.
+    fn ask_together(&mut self, names: &[Name]) -> Vec<Question> {
+        let kind = self.address_type();
+        let questions: Vec<Question> = names
+            .iter()
+            .map(|name| Question::new(name.clone(), kind))
+            .collect();
+        for question in &questions {
+            if !self.answers.contains_key(question) {
+                self.unasked.push_back(question.clone());
+                self.answers.insert(question.clone(), None);
+            }
+        }
+        questions
+    }
+
+    /// The target-name of a term (RFC 7208 §4.8).
+    pub(super) fn target(&mut self, domain: &Name, spec: Option<&DomainSpec>) -> Step<Target> {
+        let Some(spec) = spec else {
+            return Ok(Target::Name(domain.clone()));
+        };
+        if !self.session.local_part.is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart]) {
+            return Ok(Target::NotAscii);
+        }
+        let validated = if spec.uses(&[Letter::Validated]) {
+            self.validated_name(domain)?
+        } else {
+            Vec::new()
+        };
+        let dotted = domain.to_dotted();
+        let sender_domain = self.session.sender_domain();
+        let context = self.context(&dotted, &sender_domain, &validated, None);
+        Ok(spec
+            .expand(&context)
+            .map_or(Target::Malformed, Target::Name))
+    }
+
+    fn context<'a>(
+        &'a self,
+        domain: &'a [u8],
+        sender_domain: &'a [u8],
+        validated: &'a [u8],
+        explain: Option<&'a Explain>,
+    ) -> Context<'a> {
+        Context {
+            local_part: &self.session.local_part,
+            sender_domain,
+            domain,
+            ip: self.session.ip,
+            helo: &self.session.helo,
+            validated,
+            receiver: explain.map_or(b"unknown", |explain| explain.receiver.as_bytes()),
+            now: explain.map_or(0, |explain| explain.now),
+        }
+    }
+
+    /// RFC 7208 §6.2: the explanation of a record, or none for whatever reason: "proceed as if no "exp" modifier was given."
+    pub(super) fn explanation(&mut self, frame: &Frame) -> Step<Option<Explanation>> {
+        let (Some(record), Some(explain)) = (&frame.record, self.config.explain.clone()) else {
+            return Ok(None);
+        };
+        let Some(spec) = record.explanation() else {
+            return Ok(None);
+        };
+        let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
+            return Ok(None);
+        };
+        let answer = self.ask(Question::new(target, RecordType::Txt))?;
+        let [Record::Txt(text)] = answer.records() else {
+            return Ok(None);
+        };
+        let text = text.joined();
+        let parsed = core::str::from_utf8(&text)
+            .ok()
+            .filter(|text| text.len() <= self.config.limits.record);
+        let Some(text) = parsed.and_then(|text| text.parse::<ExplainString>().ok()) else {
+            return Ok(None);
+        };
+        let validated = if text.uses(&[Letter::Validated]) {
+            self.validated_name(&frame.domain)?
+        } else {
+            Vec::new()
+        };
+        let domain = frame.domain.to_dotted();
+        let sender_domain = self.session.sender_domain();
+        let context = self.context(&domain, &sender_domain, &validated, Some(&explain));
+        Ok(text
+            .expand(&context, self.config.limits.explanation)
+            .ok()
+            .and_then(Explanation::new))
+    }
+}
+
+const fn of(matches: bool) -> Test {
+    if matches { Test::Match } else { Test::NoMatch }
+}
+
+/// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are
+/// compared for equality."
+pub(super) fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
+    match (ip, network) {
+        (IpAddr::V4(ip), IpAddr::V4(network)) => {
+            let differ = ip.to_bits() ^ network.to_bits();
+            differ.leading_zeros() >= u32::from(v4)
+        }
+        (IpAddr::V6(ip), IpAddr::V6(network)) => {
+            let differ = ip.to_bits() ^ network.to_bits();
+            differ.leading_zeros() >= u32::from(v6)
+        }
+        _ => false,
+    }
+}
