@@ -291,3 +291,94 @@ fn is_hyphenated_word(word: &str) -> bool {
             .bytes()
             .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const P: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+    #[test]
+    fn reads_all_tags() {
+        let text = format!(
+            "v=DKIM1;k = ed25519 ;h=sha1 :\tsha256;s=email:x-new; t=y : s:new;n=a=20note;g=;p= {P} ;"
+        );
+        let record = KeyRecord::parse(text.as_bytes()).unwrap();
+        assert_eq!(record.key_type, KeyType::Ed25519);
+        assert!(record.testing && record.strict && record.allows_email());
+        assert!(
+            record.allows_hash_of(Algorithm::Ed25519Sha256)
+                && record.allows_hash_of(Algorithm::RsaSha1)
+        );
+        assert_eq!(record.notes.as_deref(), Some("a=20note"));
+        assert_eq!(encode_notes("a note"), record.notes.unwrap());
+    }
+
+    #[test]
+    fn mistakes() {
+        use KeyRecordError::*;
+        for (text, error) in [
+            ("v=DKIM1", MissingKey),
+            ("p=; v=DKIM1", VersionNotFirst { offset: 4 }),
+            ("v=DKIM1.0; p=", Version),
+            ("v=dkim1; p=", Version),
+            ("k=dsa; p=", KeyType { offset: 0 }),
+            (
+                "h=; p=",
+                List {
+                    tag: "h",
+                    offset: 0,
+                },
+            ),
+            (
+                "s=email:; p=",
+                List {
+                    tag: "s",
+                    offset: 0,
+                },
+            ),
+            (
+                "t=y s; p=",
+                List {
+                    tag: "t",
+                    offset: 0,
+                },
+            ),
+            ("p=*", Base64 { offset: 0 }),
+            ("p=AAAA", PublicKey(PublicKeyError::Der)),
+            (
+                "k=ed25519; p=AAAA",
+                PublicKey(PublicKeyError::Ed25519Length { octets: 3 }),
+            ),
+            ("p=; p=", TagList(TagListError::Duplicate { offset: 4 })),
+        ] {
+            assert_eq!(KeyRecord::parse(text.as_bytes()), Err(error), "{text}");
+        }
+    }
+
+    fn words() -> impl Strategy<Value = Option<Vec<Box<str>>>> {
+        let word = "[a-z]([a-z0-9-]{0,8}[a-z0-9])?|\\*".prop_map(Box::from);
+        prop::option::of(prop::collection::vec(word, 1..4))
+    }
+
+    proptest! {
+        #[test]
+        fn printing_undoes_reading(
+            hashes in words(), services in words(), testing: bool, strict: bool, revoked: bool, notes in prop::option::of(".{1,30}"),
+        ) {
+            let mut record: KeyRecord = format!("k=ed25519; p={P}").parse().unwrap();
+            if revoked {
+                record.public_key = None;
+            }
+            (record.hashes, record.services, record.testing, record.strict) = (hashes, services, testing, strict);
+            record.notes = notes.map(|notes| encode_notes(&notes));
+            prop_assert_eq!(KeyRecord::parse(record.to_string().as_bytes()), Ok(record));
+        }
+
+        #[test]
+        fn no_octets_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = KeyRecord::parse(&text);
+        }
+    }
+}

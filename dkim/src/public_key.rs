@@ -358,6 +358,105 @@ mod tests {
         );
     }
 
+    /// Numbers modulo p = 2^255 - 19, eight digits of 32 bits, the least first.
+    type Number = [u64; 8];
+
+    fn number(octets: &[u8; 32]) -> Number {
+        core::array::from_fn(|at| {
+            let digit = octets[at * 4..][..4].try_into().unwrap();
+            u64::from(u32::from_le_bytes(digit))
+        })
+    }
+
+    fn small(value: u64) -> Number {
+        core::array::from_fn(|at| if at == 0 { value } else { 0 })
+    }
+
+    /// Carries digits over, and what goes beyond 2^256 back by 38, which is 2^256 modulo p.
+    fn carry(mut digits: Number) -> Number {
+        for _ in 0..4 {
+            let mut over = 0;
+            for digit in &mut digits {
+                let sum = *digit + over;
+                *digit = sum & 0xffff_ffff;
+                over = sum >> 32;
+            }
+            digits[0] += 38 * over;
+        }
+        digits
+    }
+
+    fn multiply(a: &Number, b: &Number) -> Number {
+        let mut wide = [0_u64; 16];
+        for (i, a) in a.iter().enumerate() {
+            let mut over = 0;
+            for (j, b) in b.iter().enumerate() {
+                let sum = wide[i + j] + a * b + over;
+                wide[i + j] = sum & 0xffff_ffff;
+                over = sum >> 32;
+            }
+            wide[i + 8] = over;
+        }
+        carry(core::array::from_fn(|at| wide[at] + 38 * wide[at + 8]))
+    }
+
+    fn add(a: &Number, b: &Number) -> Number {
+        carry(core::array::from_fn(|at| a[at] + b[at]))
+    }
+
+    /// Equality modulo p: the difference is one of the multiples of p below 2^256.
+    fn is_zero(a: &Number) -> bool {
+        let p = number(&y(0xed, 0xff, 0x7f));
+        let twice_p = number(&y(0xda, 0xff, 0xff));
+        [small(0), p, twice_p].contains(&carry(*a))
+    }
+
+    fn minus(a: &Number) -> Number {
+        let p_minus_1 = number(&y(0xec, 0xff, 0x7f));
+        multiply(a, &p_minus_1)
+    }
+
+    /// The curve of RFC 8032 §5.1 is -x^2 + y^2 = 1 + d x^2 y^2 with d = -121665/121666. Of the points whose order divides 8, the
+    /// identity has y = 1, the one of order 2 has y = -1, those of order 4 have y = 0. Twice a point of order 8 has y = 0, and by the
+    /// formula for the sum that is y^2 + x^2 = 0; with x^2 = -y^2 the curve says d y^4 + 2 y^2 - 1 = 0. The points whose order
+    /// divides 8 form a cyclic group of eight, so four have order 8: one y and its negative, each with two x.
+    #[test]
+    fn the_points_of_small_order_are_these() {
+        let negative_d = |factor: &Number| multiply(factor, &small(121_665));
+        let mut orders = Vec::new();
+        for encoded in SMALL_ORDER {
+            let y = number(&encoded);
+            let square = multiply(&y, &y);
+            let fourth = multiply(&square, &square);
+            // d y^4 + 2 y^2 - 1, times 121666.
+            let quartic = add(
+                &add(
+                    &minus(&negative_d(&fourth)),
+                    &multiply(&square, &small(243_332)),
+                ),
+                &minus(&small(121_666)),
+            );
+            orders.push(if is_zero(&add(&y, &minus(&small(1)))) {
+                1
+            } else if is_zero(&add(&y, &small(1))) {
+                2
+            } else if is_zero(&y) {
+                4
+            } else if is_zero(&quartic) {
+                8
+            } else {
+                panic!("{encoded:02x?} has no small order")
+            });
+        }
+        assert_eq!(orders, [4, 1, 2, 4, 1, 8, 8]);
+        let [.., a, b] = SMALL_ORDER;
+        assert!(a != b && is_zero(&add(&number(&a), &number(&b))));
+        // An encoding of 255 bits is not reduced only if y is below 19; of these y, only 0 and 1 are.
+        assert!(a[1..].iter().any(|octet| *octet != 0) && b[1..].iter().any(|octet| *octet != 0));
+        let wrong = multiply(&number(&a), &small(2));
+        assert!(!is_zero(&add(&wrong, &number(&b))));
+    }
+
     #[test]
     fn points_of_small_order() {
         for mut key in SMALL_ORDER {

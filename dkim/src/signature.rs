@@ -409,11 +409,11 @@ impl Signature {
             field.anywhere(&quoted_printable::encode(value));
         }
         if !self.copied_fields.is_empty() {
-            field.glue(";");
+            field.anywhere(";");
         }
         field.word("bh=");
         field.anywhere(&BASE64.encode(&self.body_hash));
-        field.glue(";");
+        field.anywhere(";");
         field.word("b=");
         Ok(field)
     }
@@ -633,5 +633,240 @@ fn base64(
     match BASE64.decode(at.compact().as_bytes()) {
         Ok(octets) if fits(octets.len()) => Ok(octets),
         _ => Err(value_error(tag, at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BODY_HASH: &str = "bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=";
+
+    fn parse(body: &str) -> Result<Signature, SignatureError> {
+        let field = format!("DKIM-Signature:{body}\r\n");
+        Signature::parse(&Field::parse(field.as_bytes()).unwrap())
+    }
+
+    /// The signature with these tags behind or in place of the required ones.
+    fn with(tags: &str) -> Result<Signature, SignatureError> {
+        let mut body = tags.to_owned();
+        for tag in [
+            "v=1",
+            "a=rsa-sha256",
+            "d=example.com",
+            "s=s",
+            "h=from",
+            BODY_HASH,
+            "b=AAAA",
+        ] {
+            let (name, _) = tag.split_once('=').unwrap();
+            if !tags
+                .split("; ")
+                .any(|other| other.split('=').next() == Some(name))
+            {
+                body = format!("{body}; {tag}");
+            }
+        }
+        parse(body.trim_start_matches("; "))
+    }
+
+    #[test]
+    fn reads_all_tags() {
+        let signature = with(
+            "a=ed25519-sha256; c=relaxed; i=j=20o=40e\r\n @mail.Example.com; l=12; q=other:dns/txt; t=1; x=2; h=From\r\n : To:from; \
+             s=a.b; unknown=x; b=A\r\n A A =; z=From:foo@eng.example.net|To:joe@example.com|\r\n  Subject:demo=20run",
+        );
+        // A space or a second @ in a local-part needs quotes.
+        assert_eq!(
+            signature,
+            Err(SignatureError::Value {
+                tag: "i",
+                offset: 29
+            })
+        );
+        let signature = with(
+            "a=ed25519-sha256; c=relaxed; i=jo\r\n e@mail.Example.com; l=12; q=other:dns/txt; t=1; x=2; h=From\r\n : To:from; s=a.b; \
+             unknown=x; b=A\r\n A A =; z=From:foo@eng.example.net|To:joe@example.com|\r\n  Subject:demo=20run",
+        )
+        .unwrap();
+        assert_eq!(signature.algorithm(), Algorithm::Ed25519Sha256);
+        assert_eq!(
+            signature.header_canonicalization(),
+            Canonicalization::Relaxed
+        );
+        assert_eq!(signature.body_canonicalization(), Canonicalization::Simple);
+        assert_eq!(
+            signature.identity().unwrap().to_string(),
+            "joe@mail.Example.com"
+        );
+        assert_eq!(signature.body_length(), Some(12));
+        assert_eq!(
+            (signature.timestamp(), signature.expiration()),
+            (Some(1), Some(2))
+        );
+        assert_eq!(
+            signature.signed_fields().collect::<Vec<_>>(),
+            ["From", "To", "from"]
+        );
+        assert_eq!(signature.octets(), [0, 0]);
+        assert_eq!(
+            signature.copied_fields().nth(2),
+            Some(("Subject", &b"demo run"[..]))
+        );
+        assert_eq!(
+            signature.key_name().unwrap().to_string(),
+            "a.b._domainkey.example.com"
+        );
+    }
+
+    #[test]
+    fn mistakes() {
+        let value = |tag, offset| Some(SignatureError::Value { tag, offset });
+        for (tags, error) in [
+            ("", None),
+            ("v=2", Some(SignatureError::Version { offset: 0 })),
+            ("v=01", Some(SignatureError::Version { offset: 0 })),
+            ("a=rsa-md5", Some(SignatureError::Algorithm { offset: 0 })),
+            (
+                "a=RSA-SHA256",
+                Some(SignatureError::Algorithm { offset: 0 }),
+            ),
+            (
+                "c=relaxed/",
+                Some(SignatureError::Canonicalization { offset: 0 }),
+            ),
+            (
+                "c=simple/nowsp",
+                Some(SignatureError::Canonicalization { offset: 0 }),
+            ),
+            ("d=com", value("d", 0)),
+            ("d=exa mple.com", value("d", 0)),
+            ("d=example.com.", value("d", 0)),
+            ("d=\"example.com\"", value("d", 0)),
+            ("s=", value("s", 0)),
+            ("s=a..b", value("s", 0)),
+            ("h=", value("h", 0)),
+            ("h=from:", value("h", 0)),
+            ("h=from to", value("h", 0)),
+            ("h=to", Some(SignatureError::FromNotSigned { offset: 0 })),
+            ("i=joe", value("i", 0)),
+            ("i=jo=6fe@example.com", value("i", 0)),
+            (
+                "i=@example.org",
+                Some(SignatureError::DomainMismatch { offset: 0 }),
+            ),
+            ("l=-1", value("l", 0)),
+            ("l=", value("l", 0)),
+            ("l=1 2", value("l", 0)),
+            ("t=+1", value("t", 0)),
+            ("x=1.5", value("x", 0)),
+            (
+                "t=2; x=2",
+                Some(SignatureError::ExpiresBeforeSigned { offset: 5 }),
+            ),
+            ("q=dns", Some(SignatureError::QueryMethod { offset: 0 })),
+            ("b=", value("b", 0)),
+            ("b=A*", value("b", 0)),
+            ("bh=AAAA", value("bh", 0)),
+            ("z=From", value("z", 0)),
+            ("a=rsa-sha1", value("bh", 45)),
+        ] {
+            assert_eq!(with(tags).err(), error, "{tags}");
+        }
+        let digits = "9".repeat(77);
+        assert_eq!(with(&format!("l={digits}")).err(), value("l", 0));
+        assert_eq!(
+            with(&format!("l={}", &digits[1..])).unwrap().body_length(),
+            Some(u64::MAX)
+        );
+        assert_eq!(
+            with("x=9999999999999").unwrap().expiration(),
+            Some(u64::MAX)
+        );
+        assert_eq!(
+            with("x=999999999999").unwrap().expiration(),
+            Some(999_999_999_999)
+        );
+        let tags = [
+            "v=1",
+            "a=rsa-sha256",
+            "d=example.com",
+            "s=s",
+            "h=from",
+            BODY_HASH,
+            "b=AAAA",
+        ];
+        for left_out in tags {
+            let rest: Vec<_> = tags.into_iter().filter(|tag| *tag != left_out).collect();
+            let error = parse(&rest.join(";"));
+            assert!(
+                matches!(error, Err(SignatureError::MissingTag { tag }) if left_out.starts_with(tag)),
+                "{left_out}"
+            );
+        }
+        assert!(matches!(
+            with("d=a.b; d=a.b"),
+            Err(SignatureError::TagList(TagListError::Duplicate { .. }))
+        ));
+        assert_eq!(
+            Signature::parse(&Field::parse(b"X: v=1").unwrap()),
+            Err(SignatureError::FieldName)
+        );
+    }
+
+    /// RFC 8616 §5 lets U-labels stand in `d=` and `s=`.
+    #[test]
+    fn u_labels() {
+        let signature = with("d=bücher.example; i=@xn--bcher-kva.example");
+        #[cfg(feature = "idna")]
+        assert_eq!(
+            signature.unwrap().key_name().unwrap().to_string(),
+            "s._domainkey.xn--bcher-kva.example"
+        );
+        #[cfg(not(feature = "idna"))]
+        assert!(matches!(
+            signature,
+            Err(SignatureError::DomainMismatch { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn printing_undoes_reading(
+            names in prop::collection::vec("[!-9<-~]{1,40}", 0..30),
+            identity in prop::option::of("[a-z=|]{1,20}"),
+            numbers in prop::array::uniform3(prop::option::of(0..1_000_000_u64)),
+            copied in prop::collection::vec(("[A-Za-z-]{1,20}", prop::collection::vec(any::<u8>(), 0..100)), 0..4),
+            octets in prop::collection::vec(any::<u8>(), 1..600),
+        ) {
+            let [timestamp, lifetime, body_length] = numbers;
+            let signature = Signature {
+                algorithm: Algorithm::RsaSha256,
+                header_canonicalization: Canonicalization::Simple,
+                body_canonicalization: Canonicalization::Relaxed,
+                domain: "example.com".parse().unwrap(),
+                selector: "a.b".parse().unwrap(),
+                identity: identity.map(|local_part| format!("{local_part}@mail.example.com").parse().unwrap()),
+                signed_fields: names.iter().map(|name| &**name).chain(["From"]).map(Box::from).collect(),
+                body_length,
+                timestamp,
+                expiration: lifetime.map(|lifetime| timestamp.unwrap_or(0) + lifetime + 1),
+                copied_fields: copied.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+                body_hash: vec![7; 32],
+                octets,
+            };
+            let field = signature.to_field().unwrap();
+            prop_assert!(field.lines().all(|line| line.len() <= 78 && !line.trim().is_empty()), "{}", field);
+            prop_assert_eq!(Signature::parse(&Field::parse(field.as_bytes()).unwrap()), Ok(signature));
+        }
+
+        #[test]
+        fn no_octets_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let field = [b"DKIM-Signature:", &body[..]].concat();
+            if let Some(field) = Field::parse(&field) {
+                let _ = Signature::parse(&field);
+            }
+        }
     }
 }

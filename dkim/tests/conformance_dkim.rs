@@ -1,5 +1,10 @@
 //! The DKIM suites: messages of RFC 6376, RFC 8463, OpenDKIM, go-msgauth, mox and dkimpy, and generated ones.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use std::collections::BTreeMap;
 

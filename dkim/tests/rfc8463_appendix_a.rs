@@ -1,5 +1,5 @@
 //! The example of RFC 8463 appendix A: one message, signed by RSA and by Ed25519.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
