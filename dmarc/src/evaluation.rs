@@ -6,7 +6,7 @@ use mail_dns::{Answer, Data, Evaluation, Failure, Name, Need, Question, RecordTy
 use mail_syntax::Domain;
 
 use crate::AuthorDomains;
-use crate::record::{AlignmentMode, Place, Policy, Record};
+use crate::record::{AlignmentMode, Place, Record};
 use crate::tree_walk::{MAX_QUERIES, Progress, Published, Walk, domains, record_name, walk};
 use crate::verdict::{
     Alignment, Authentication, AuthorFault, Cause, Disposition, DmarcResult, Identifier, Mechanism,
@@ -404,7 +404,9 @@ impl Dmarc {
             self.lookup_failed(question, failure)
         } else {
             let mut verdict = self.verdict(DmarcResult::Fail, Cause::NotAligned);
-            verdict.disposition = disposition(policy, in_force.record.test_mode);
+            verdict.disposition = policy.map_or(Disposition::None, |policy| {
+                policy.disposition(in_force.record.test_mode)
+            });
             verdict
         };
         verdict.policy = policy;
@@ -495,15 +497,6 @@ fn undecided(identifier: &Identifier) -> Option<Cause> {
             })
         }
         _ => None,
-    }
-}
-
-/// RFC 9989 §4.7, of `t=y`: "the policy applied to any failing messages will be one level below the specified policy."
-fn disposition(policy: Option<Policy>, test_mode: bool) -> Disposition {
-    match (policy, test_mode) {
-        (Some(Policy::Reject), false) => Disposition::Reject,
-        (Some(Policy::Reject), true) | (Some(Policy::Quarantine), false) => Disposition::Quarantine,
-        (Some(Policy::Quarantine), true) | (Some(Policy::None) | None, _) => Disposition::None,
     }
 }
 

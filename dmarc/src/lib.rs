@@ -53,6 +53,7 @@ mod verdict;
 pub use evaluation::{Config, Dmarc, Limits};
 pub use mail_syntax::address_list::AuthorDomains;
 pub use record::{AlignmentMode, Policy, Record};
+pub use tree_walk::MAX_QUERIES;
 pub use verdict::{
     Alignment, Authentication, AuthorFault, Cause, Disposition, DmarcResult, Identifier, Mechanism,
     Verdict,

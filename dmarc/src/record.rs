@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use mail_syntax::tag_list::{MAX_TAGS, Tag, Tags};
 
+use crate::verdict::Disposition;
+
 /// The longest record that is read: 8,192 octets. A longer one is an error; the longest in known use have some hundreds.
 pub const MAX_RECORD: usize = 8_192;
 /// The most reporting URIs kept of one tag: 20. What stands behind them is ignored; each may cost a report.
@@ -294,6 +296,17 @@ impl Policy {
     fn read(value: &str) -> Option<Self> {
         let policies = [Self::None, Self::Quarantine, Self::Reject];
         one_of(value, &policies.map(|policy| (policy.word(), policy)))
+    }
+
+    /// What it comes to for a message that fails: in test mode (`t=y`) one step less.
+    #[must_use]
+    pub fn disposition(self, test_mode: bool) -> Disposition {
+        // RFC 9989 §4.7: "the policy applied to any failing messages will be one level below the specified policy."
+        match (self, test_mode) {
+            (Self::Reject, false) => Disposition::Reject,
+            (Self::Reject, true) | (Self::Quarantine, false) => Disposition::Quarantine,
+            (Self::Quarantine, true) | (Self::None, _) => Disposition::None,
+        }
     }
 
     fn word(self) -> &'static str {

@@ -58,6 +58,8 @@ pub struct CheckHost {
     fresh: bool,
     terms: usize,
     void_lookups: usize,
+    /// Of the last term that matched by itself; an `include` matches by one of those.
+    authorized_bits: Option<u8>,
     trace: Vec<TraceStep>,
 }
 
@@ -139,12 +141,10 @@ impl CheckHost {
     /// Checks any text as the sender: a mailbox, or a domain for which the local part is `postmaster` (RFC 7208 §4.3), or nothing for
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
-        let sender = if sender.is_empty() {
-            client.helo.as_str()
-        } else {
-            sender
+        let (local_part, domain) = match sender {
+            "" => ("", client.helo.as_str()),
+            sender => sender.rsplit_once('@').unwrap_or(("", sender)),
         };
-        let (local_part, domain) = sender.rsplit_once('@').unwrap_or(("", sender));
         // RFC 7208 §4.3: "If the <sender> has no local-part, substitute the string "postmaster" for the local-part."
         let local_part = if local_part.is_empty() {
             "postmaster"
@@ -175,6 +175,7 @@ impl CheckHost {
             fresh: true,
             terms: 0,
             void_lookups: 0,
+            authorized_bits: None,
             trace: Vec::new(),
         };
         match domain {
@@ -265,6 +266,7 @@ impl CheckHost {
             // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
             Test::Match => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::Match);
+                self.authorized_bits = directive.mechanism.address_bits(self.session.ip);
                 let (domain, directive) = (domain.clone(), directive.clone());
                 let result = directive.qualifier.into();
                 Err(Stop::End(result, Cause::Matched { domain, directive }))
@@ -401,7 +403,7 @@ impl CheckHost {
             }
             ended = self.frames.pop();
         }
-        // RFC 7208 §6.2: "during recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
+        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
         // last frame to end is the one that counts.
         match ended {
             Some(frame) if result == SpfResult::Fail => {
@@ -418,6 +420,7 @@ impl CheckHost {
             sender: self.session.sender.clone(),
             domain: self.session.domain.clone(),
             cause,
+            authorized_bits: self.authorized_bits.filter(|_| result == SpfResult::Pass),
             explanation,
             terms: self.terms,
             void_lookups: self.void_lookups,
@@ -485,7 +488,8 @@ fn domain_of(text: &str) -> Option<Name> {
         return None;
     }
     let text = a_labels(text)?;
-    let visible = text.bytes().all(|octet| matches!(octet, b'!'..=b'~'));
+    let visible = |octet: u8| matches!(octet, b'!'..=b'~') && octet != b'@';
+    let visible = text.bytes().all(visible);
     let name = Name::from_dotted(text.as_bytes())
         .ok()
         .filter(|_| visible)?;
@@ -508,4 +512,340 @@ fn a_labels(text: &str) -> Option<std::borrow::Cow<'_, str>> {
 #[cfg(not(feature = "idna"))]
 fn a_labels(text: &str) -> Option<&str> {
     text.is_ascii().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_dns::{Failure, Zone, resolve_blocking};
+
+    use super::*;
+    use crate::{Explain, Limits};
+
+    fn evaluate(zone: &Zone, sender: &str, config: &Config) -> (Verdict, Vec<Question>) {
+        let client = Client::new([192, 0, 2, 1], "helo.example.org");
+        let mut asked = Vec::new();
+        let check = CheckHost::new(&client, Identity::MailFrom, sender, config);
+        let verdict = resolve_blocking(check, |question| {
+            asked.push(question.clone());
+            zone.answer(question)
+        });
+        (verdict, asked)
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_no_domain_is_none_without_a_question() {
+        let long = "a.".repeat(200);
+        for sender in [
+            "joe@localhost",
+            "joe@a..example.com",
+            "joe@.example.com",
+            "joe@[192.0.2.1]",
+            "joe@[IPv6:2001:db8::1]",
+            "joe@two words.example.com",
+            "joe@a\r\nb.example.com",
+            "joe@",
+            "@",
+            ".",
+            long.as_str(),
+            &format!("joe@{}.example.com", "a".repeat(64)),
+            &format!("{}@example.com", "a".repeat(257)),
+        ] {
+            let (verdict, asked) = evaluate(&Zone::new(), sender, &Config::default());
+            assert_eq!(
+                (verdict.result, verdict.domain, asked.len()),
+                (SpfResult::None, None, 0),
+                "{sender}"
+            );
+            assert_eq!(verdict.cause, Cause::NoDomain);
+        }
+    }
+
+    #[test]
+    fn the_identity_and_its_domain() {
+        let zone = Zone::new()
+            .txt("example.com", "v=spf1 exists:%{l}.local.example.com -all")
+            .txt(
+                "helo.example.org",
+                "v=spf1 exists:%{l}.local.example.com -all",
+            )
+            .a("postmaster.local.example.com", [127, 0, 0, 2]);
+        let client = Client::new([192, 0, 2, 1], "helo.example.org");
+        let mailbox = Client::new([192, 0, 2, 1], "postmaster@helo.example.org");
+        let run = |check: CheckHost| resolve_blocking(check, |question| zone.answer(question));
+        let config = Config::default();
+
+        let null = run(CheckHost::mail_from(&client, &ReversePath::Null, &config));
+        assert_eq!(
+            (null.result, null.identity),
+            (SpfResult::Pass, Identity::MailFrom)
+        );
+        assert_eq!(null.sender, "postmaster@helo.example.org");
+        assert_eq!(null.authenticated_mail_from().unwrap(), "helo.example.org");
+
+        let helo = run(CheckHost::helo(&client, &config));
+        assert_eq!(
+            (helo.result, helo.identity),
+            (SpfResult::Pass, Identity::Helo)
+        );
+        assert_eq!(helo.domain, Some(name("helo.example.org")));
+        assert_eq!(helo.authenticated_mail_from(), None);
+
+        // A HELO parameter that looks like a mailbox names no domain.
+        for check in [
+            CheckHost::helo(&mailbox, &config),
+            CheckHost::mail_from(&mailbox, &ReversePath::Null, &config),
+        ] {
+            assert_eq!(run(check).cause, Cause::NoDomain);
+        }
+
+        let joe = run(CheckHost::mail_from(
+            &client,
+            &"<joe@example.com>".parse().unwrap(),
+            &config,
+        ));
+        assert_eq!(
+            (joe.result, joe.domain.clone()),
+            (SpfResult::Fail, Some(name("example.com")))
+        );
+        assert_eq!(joe.authenticated_mail_from(), None);
+    }
+
+    #[test]
+    fn causes() {
+        let zone = Zone::new()
+            .exists("empty.example.com")
+            .txt("neutral.example.com", "v=spf1 a:neutral.example.com")
+            .a("neutral.example.com", [192, 0, 2, 9])
+            .txt("two.example.com", "v=spf1 -all")
+            .txt("two.example.com", "v=spf1 +all")
+            .txt("late.example.com", "v=spf1 +all moo")
+            .txt(
+                "follows.example.com",
+                "v=spf1 include:empty.example.com +all",
+            )
+            .txt("label.example.com", "v=spf1 include:%{d1} +all")
+            .txt("odd.example.com", "v=spf1 redirect=..%{d}")
+            .txt("down.example.com", "v=spf1 mx -all")
+            .fail_type("down.example.com", RecordType::Mx, Failure::Refused);
+        for (domain, result, cause) in [
+            (
+                "gone.example.com",
+                SpfResult::None,
+                "gone.example.com does not exist",
+            ),
+            (
+                "empty.example.com",
+                SpfResult::None,
+                "empty.example.com has no SPF record",
+            ),
+            (
+                "neutral.example.com",
+                SpfResult::Neutral,
+                "no term of neutral.example.com matches",
+            ),
+            (
+                "two.example.com",
+                SpfResult::PermError,
+                "two.example.com has more than one SPF record",
+            ),
+            (
+                "late.example.com",
+                SpfResult::PermError,
+                "late.example.com: unknown mechanism at octet 12 of the SPF record",
+            ),
+            (
+                "follows.example.com",
+                SpfResult::PermError,
+                "empty.example.com is referred to and has no SPF record",
+            ),
+            (
+                "label.example.com",
+                SpfResult::PermError,
+                "label.example.com refers to %{d1}, which gives no domain",
+            ),
+            (
+                "odd.example.com",
+                SpfResult::PermError,
+                "odd.example.com refers to ..%{d}, which gives no domain",
+            ),
+            (
+                "down.example.com",
+                SpfResult::TempError,
+                "down.example.com MX: refused",
+            ),
+        ] {
+            let (verdict, _) = evaluate(&zone, domain, &Config::default());
+            assert_eq!(
+                (verdict.result, verdict.cause.to_string().as_str()),
+                (result, cause)
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_too_long() {
+        let record = format!("v=spf1 {} +all", "ip4:192.0.2.0/24 ".repeat(200));
+        let zone = Zone::new().txt("example.com", &record);
+        let (verdict, _) = evaluate(&zone, "example.com", &Config::default());
+        assert_eq!(verdict.result, SpfResult::PermError);
+        let limits = Limits {
+            record: 4000,
+            ..Limits::default()
+        };
+        let (verdict, _) = evaluate(
+            &zone,
+            "example.com",
+            &Config {
+                limits,
+                ..Config::default()
+            },
+        );
+        assert_eq!(verdict.result, SpfResult::Pass);
+    }
+
+    #[test]
+    fn explanations() {
+        let explain = Some(Explain {
+            receiver: "mx.example.org".to_owned(),
+            now: 1234,
+        });
+        let config = Config {
+            explain,
+            ..Config::default()
+        };
+        let zone = |record: &str| {
+            Zone::new()
+                .txt("example.com", record)
+                .txt("r.example.com", "v=spf1 -all exp=why.%{d}")
+                .txt("why.r.example.com", "redirected from %{o} to %{d}")
+                .txt("good.example.com", "%{c} at %{t}: ask %{r}")
+                .txt("two.example.com", "one")
+                .txt("two.example.com", "another")
+                .txt("broken.example.com", "100% bad")
+                .txt("line.example.com", "a\r\n250 ok")
+                .txt("accent.example.com", "\u{e9}")
+                .txt("long.example.com", &"%{s}".repeat(40))
+                .fail("down.example.com", Failure::ServFail)
+        };
+        for (record, expected) in [
+            (
+                "v=spf1 -all exp=good.example.com",
+                Some("192.0.2.1 at 1234: ask mx.example.org"),
+            ),
+            ("v=spf1 -all", None),
+            ("v=spf1 -all exp=two.example.com", None),
+            ("v=spf1 -all exp=broken.example.com", None),
+            ("v=spf1 -all exp=line.example.com", None),
+            ("v=spf1 -all exp=accent.example.com", None),
+            ("v=spf1 -all exp=long.example.com", None),
+            ("v=spf1 -all exp=down.example.com", None),
+            ("v=spf1 -all exp=gone.example.com", None),
+            ("v=spf1 -all exp=..%{d}", None),
+            ("v=spf1 ~all exp=good.example.com", None),
+            // RFC 7208 §6.2: that of an include is never used, that of a redirect alone.
+            (
+                "v=spf1 include:r.example.com -all exp=good.example.com",
+                Some("192.0.2.1 at 1234: ask mx.example.org"),
+            ),
+            ("v=spf1 include:r.example.com -all", None),
+            (
+                "v=spf1 redirect=r.example.com exp=good.example.com",
+                Some("redirected from example.com to r.example.com"),
+            ),
+        ] {
+            let (verdict, _) = evaluate(&zone(record), "joe@example.com", &config);
+            let explanation = verdict.explanation.as_ref().map(Explanation::as_str);
+            assert_eq!(explanation, expected, "{record}");
+            let (without, asked) = evaluate(&zone(record), "joe@example.com", &Config::default());
+            assert_eq!(
+                (without.result, without.explanation),
+                (verdict.result, None)
+            );
+            assert!(
+                !asked
+                    .iter()
+                    .any(|question| question.name == name("good.example.com"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_trace() {
+        let zone = Zone::new()
+            .txt(
+                "example.com",
+                "v=spf1 a include:i.example.com redirect=r.example.com",
+            )
+            .txt("i.example.com", "v=spf1 ip4:203.0.113.0/24 -all")
+            .txt("r.example.com", "v=spf1 ~all");
+        let (verdict, _) = evaluate(
+            &zone,
+            "example.com",
+            &Config {
+                trace: true,
+                ..Config::default()
+            },
+        );
+        let lines: Vec<String> = verdict.trace.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "example.com a: no match, nothing found",
+                "example.com include:i.example.com: followed",
+                "  i.example.com ip4:203.0.113.0/24: no match",
+                "  i.example.com -all: match",
+                "example.com include:i.example.com: no match",
+                "example.com redirect=r.example.com: followed",
+                "r.example.com ~all: match",
+            ]
+        );
+        assert_eq!((verdict.terms, verdict.void_lookups), (3, 1));
+    }
+
+    #[test]
+    fn how_much_a_pass_lets_pass() {
+        for (record, bits) in [
+            ("v=spf1 ip4:192.0.2.0/24 -all", Some(8)),
+            ("v=spf1 a -all", Some(0)),
+            ("v=spf1 a/20//64 -all", Some(12)),
+            ("v=spf1 include:i.example.com -all", Some(24)),
+            ("v=spf1 -include:none.example.com all", Some(32)),
+            ("v=spf1 exists:example.com -all", None),
+            ("v=spf1 ~all", None),
+        ] {
+            let zone = Zone::new()
+                .txt("example.com", record)
+                .a("example.com", [192, 0, 2, 1])
+                .txt("i.example.com", "v=spf1 ip4:192.0.0.0/8 -all")
+                .txt("none.example.com", "v=spf1 -all");
+            let (verdict, _) = evaluate(&zone, "example.com", &Config::default());
+            assert_eq!(verdict.authorized_bits, bits, "{record}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (client, network, v4, v6, expected) in [
+            ("192.0.2.1", "192.0.2.1", 32, 128, true),
+            ("192.0.2.1", "192.0.2.0", 32, 128, false),
+            ("192.0.2.1", "192.0.2.0", 31, 128, true),
+            ("192.0.2.1", "10.0.0.0", 0, 128, true),
+            ("2001:db8::1", "2001:db8::", 32, 127, true),
+            ("2001:db8::1", "2001:db8::", 32, 128, false),
+            ("2001:db8::1", "::", 32, 0, true),
+            ("2001:db8::1", "0.0.0.0", 0, 0, false),
+            ("192.0.2.1", "::ffff:192.0.2.1", 0, 0, false),
+        ] {
+            assert_eq!(
+                mechanisms::same_network(ip(client), ip(network), v4, v6),
+                expected,
+                "{client} {network}"
+            );
+        }
+    }
 }

@@ -541,3 +541,116 @@ impl fmt::Display for ExplainString {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Context<'static> {
+        Context {
+            local_part: b"~jack&jill=up-a_b3.c",
+            sender_domain: b"example.com",
+            domain: b"a.b.example.com",
+            ip: [192, 0, 2, 3].into(),
+            helo: b"",
+            validated: b"unknown",
+            receiver: b"mx.example.org",
+            now: 7,
+        }
+    }
+
+    #[test]
+    fn expansions() {
+        for (text, expected) in [
+            ("%{L}", "~jack%26jill%3Dup-a_b3.c"),
+            ("%{lr=_}", "b3.c.up-a.~jack&jill"),
+            ("%{d127}", "a.b.example.com"),
+            ("%{d99999999999999999999}", "a.b.example.com"),
+            ("%{D3R}", "example.b.a"),
+            ("%{d02}", "example.com"),
+            ("%{h}%%%_%-", "% %20"),
+            ("%{c} %{t} %{R1}", "192.0.2.3 7 org"),
+            ("%{o.}", "example.com"),
+        ] {
+            let expanded = text
+                .parse::<ExplainString>()
+                .unwrap()
+                .expand(&context(), 100);
+            assert_eq!(
+                String::from_utf8(expanded.unwrap()).unwrap(),
+                expected,
+                "{text}"
+            );
+        }
+        let ipv6 = Context {
+            ip: "2001:db8::cb01".parse().unwrap(),
+            ..context()
+        };
+        let expanded = "%{c} %{v}"
+            .parse::<ExplainString>()
+            .unwrap()
+            .expand(&ipv6, 100);
+        assert_eq!(expanded.unwrap(), b"2001:db8::cb01 ip6");
+        assert_eq!(
+            "%{l}"
+                .parse::<MacroString>()
+                .unwrap()
+                .expand(&context(), 19),
+            Err(TooLong)
+        );
+    }
+
+    #[test]
+    fn faults_and_where_they_are() {
+        for (text, at, fault) in [
+            ("", 0, MacroFault::TopLabel),
+            ("a b.com", 1, MacroFault::Character),
+            ("a\u{e9}.com", 1, MacroFault::Character),
+            ("a%(ir).com", 1, MacroFault::Percent),
+            ("a%", 1, MacroFault::Percent),
+            ("%{x}", 2, MacroFault::Letter),
+            ("%{", 2, MacroFault::Letter),
+            ("a.%{r}", 4, MacroFault::Letter),
+            ("%{d0}", 3, MacroFault::Zero),
+            ("%{dr", 4, MacroFault::Unclosed),
+            ("%{d;}", 3, MacroFault::Unclosed),
+            ("com", 3, MacroFault::TopLabel),
+            ("example.123", 11, MacroFault::TopLabel),
+            ("example.-x", 10, MacroFault::TopLabel),
+            ("example.com..", 13, MacroFault::TopLabel),
+            ("%{d}com", 7, MacroFault::TopLabel),
+        ] {
+            assert_eq!(
+                text.parse::<DomainSpec>(),
+                Err(MacroError { at, fault }),
+                "{text}"
+            );
+        }
+        for text in [
+            ".com",
+            "%{d}",
+            "a.b-c.",
+            "foo:8080.com",
+            "x.1a",
+            "%%",
+            "a..b",
+        ] {
+            assert_eq!(text.parse::<DomainSpec>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_from_the_left_by_labels() {
+        let local_part = vec![b'l'; 40];
+        let context = Context {
+            local_part: &local_part,
+            ..context()
+        };
+        let expand = |text: &str| text.parse::<DomainSpec>().unwrap().expand(&context);
+        let cut = expand(&("%{l}.".repeat(100) + "%{d}")).unwrap();
+        // Five labels of 40 with their dots, and 15 octets: a sixth would make 261.
+        assert_eq!(cut.to_dotted().len(), 5 * 41 + 15);
+        assert!(expand("%{l}%{l}.com").is_err());
+        assert!(expand(&"%{l}".repeat(200)).is_err());
+    }
+}

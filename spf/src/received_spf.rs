@@ -27,7 +27,7 @@ pub struct ReceivedSpf {
 impl ReceivedSpf {
     /// The field for a verdict. What the client chose is cut to 320 octets a value, and what is no visible character becomes `?`.
     pub fn new(verdict: &Verdict, client: &Client, receiver: &str) -> Self {
-        let (ip, sender) = (client.ip, clean(&verdict.sender));
+        let (ip, sender) = (client.ip.to_canonical(), clean(&verdict.sender));
         let receiver = clean(receiver);
         let comment = match verdict.result {
             SpfResult::Pass => {

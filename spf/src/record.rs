@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::macros::{DomainSpec, MacroError, MacroFault, MacroString};
 use crate::{Limits, SpfResult};
@@ -109,6 +109,21 @@ pub enum Mechanism {
     },
     /// The name has an A record (§5.7).
     Exists(DomainSpec),
+}
+
+impl Mechanism {
+    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
+    pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
+        let whole: u8 = if ip.to_canonical().is_ipv4() { 32 } else { 128 };
+        let prefix = match self {
+            Self::All => 0,
+            Self::A { prefix, .. } | Self::Mx { prefix, .. } if whole == 32 => prefix.v4,
+            Self::A { prefix, .. } | Self::Mx { prefix, .. } => prefix.v6,
+            Self::Ip4 { prefix, .. } | Self::Ip6 { prefix, .. } => *prefix,
+            Self::Include(_) | Self::Exists(_) | Self::Ptr(_) => return None,
+        };
+        whole.checked_sub(prefix)
+    }
 }
 
 /// The prefix lengths of `a` and `mx` (RFC 7208 §5.6, dual-cidr-length), within 0 to 32 and 0 to 128.

@@ -107,6 +107,9 @@ pub struct Verdict {
     pub domain: Option<Name>,
     /// Why.
     pub cause: Cause,
+    /// How many addresses the term behind a `pass` lets pass, as the power of two: 0 for one address, 8 for an IPv4 `/24`, 32 for `+all`;
+    /// none for `exists` and `ptr`, which name no addresses, and for other results. A wide one is a record that strangers share.
+    pub authorized_bits: Option<u8>,
     /// What the domain has to say on its `fail`; only where [`crate::Config::explain`] asked for it. A third party's words.
     pub explanation: Option<Explanation>,
     /// Terms that counted against [`crate::Limits::terms`].

@@ -63,10 +63,48 @@ fn record_like() -> impl Strategy<Value = String> {
     let tail = prop::collection::vec(prop::sample::select(pieces), 0..12)
         .prop_map(|pieces| pieces.concat());
     prop_oneof![
-        8 => tail.clone().prop_map(|tail| format!("v=spf1 {tail}")),
+        4 => tail.clone().prop_map(|tail| format!("v=spf1 {tail}")),
         1 => tail,
         1 => "v=spf1[ -~]{0,40}",
+        8 => nearly_a_record(),
     ]
+}
+
+/// A record with one character taken out, put in, or neither.
+fn nearly_a_record() -> impl Strategy<Value = String> {
+    let terms = vec![
+        "a",
+        "MX/24",
+        "a:example.com/24//64",
+        "mx//0",
+        "ptr",
+        "ptr:%{d}",
+        "include:_spf.%{d2}",
+        "exists:%{L1r+-}.x.%{d}",
+        "ip4:192.0.2.0/24",
+        "ip6:2001:db8::/32",
+        "~all",
+        "-all",
+        "redirect=%{d}.x.org",
+        "exp=e.%{o}",
+        "moo.cow=%{c}x",
+        "?exists:%{i}._%%.c-m.",
+        "a:foo:bar/baz.example.com/0",
+        "",
+    ];
+    let characters = prop::sample::select(" ab0/9:=.-%{}\u{e9}r+~".chars().collect::<Vec<_>>());
+    let terms = prop::collection::vec(prop::sample::select(terms), 0..5);
+    (terms, any::<prop::sample::Index>(), characters, 0..4_u8).prop_map(
+        |(terms, at, character, change)| {
+            let record = format!("v=spf1 {}", terms.join(" "));
+            let at = at.index(record.len());
+            match change {
+                0 => format!("{}{}", &record[..at], &record[at + 1..]),
+                1 => format!("{}{character}{}", &record[..at], &record[at..]),
+                _ => record,
+            }
+        },
+    )
 }
 
 fn context<'a>(local_part: &'a [u8], domain: &'a [u8], helo: &'a [u8]) -> Context<'a> {

@@ -348,7 +348,7 @@ const fn of(matches: bool) -> Test {
 
 /// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are
 /// compared for equality."
-fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
+pub(super) fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
     match (ip, network) {
         (IpAddr::V4(ip), IpAddr::V4(network)) => {
             let differ = ip.to_bits() ^ network.to_bits();

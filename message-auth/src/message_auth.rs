@@ -1,0 +1,291 @@
+//! The machine.
+
+use core::net::IpAddr;
+
+use dmarc::{Authentication, AuthorDomains, Dmarc};
+use mail_dns::{Answer, Evaluation, Name, Need, Question};
+use mail_syntax::address_list::AuthorError;
+use mail_syntax::header::{Header, HeaderSplitter, LineEnd, Split};
+use mail_syntax::{Domain, ReversePath};
+use screening::iprev::{self, Iprev};
+use spf::{CheckHost, SpfResult};
+
+use crate::questions::{Check, Questions, Run};
+use crate::verdict::Verdict;
+
+/// What is known of a message before its first octet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// The address that the client connects from. Behind a proxy it is the one the proxy tells, never the proxy's own.
+    pub client_ip: IpAddr,
+    /// The parameter of the last HELO or EHLO, as it came.
+    pub helo: String,
+    /// The reverse-path of MAIL FROM.
+    pub mail_from: ReversePath,
+    /// The name under which this server vouches for its results (RFC 8601 §2.5). Fields of others that bear it must have been removed
+    /// ([`mail_syntax::authentication_results::strip`]).
+    pub authserv_id: String,
+    /// The time of receipt, in seconds of Unix time.
+    pub now: u64,
+}
+
+/// How messages are judged.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Config {
+    /// SPF, of both identities.
+    pub spf: spf::Config,
+    /// DKIM; its limits of the header are those of the whole evaluation.
+    pub dkim: dkim::Options,
+    /// DMARC.
+    pub dmarc: dmarc::Config,
+    /// The reverse name of the client.
+    pub iprev: iprev::Limits,
+    /// The limits.
+    pub limits: Limits,
+    /// Whether DMARC leaves out signatures of keys in test mode (`t=y`). Default: no. RFC 6376 §3.6.1 has such mail treated no worse, and
+    /// no better, than unsigned; but many keys are in test mode for ever, receivers let their signatures count, and without that mail is
+    /// lost that its domain did sign.
+    pub ignore_testing_signatures: bool,
+}
+
+/// How much one message may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Questions in all. Default: 160, enough for an SPF check at its limits (111), DKIM (10), DMARC (25) and what the HELO name and the
+    /// reverse name usually take. Where they do not suffice, HELO and reverse name get none: their result is temperror. Each is a query
+    /// that whoever wrote the message may direct at others.
+    pub questions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { questions: 160 }
+    }
+}
+
+/// One inbound message: SPF of both identities, DKIM, DMARC and iprev in one evaluation, and a sink for the message.
+///
+/// Write the message as it came, lines ending in CRLF, in any pieces, and [finish](MessageAuth::finish) at its end. It can be polled at any
+/// time: for what MAIL FROM already tells, before the first octet; for keys and policies, while the body still comes in. Without
+/// `finish` there is no verdict.
+///
+/// Each question is asked once, whichever checks need it. It holds the header until it is complete, and what [`dkim::Verifier`] holds.
+#[derive(Debug)]
+pub struct MessageAuth {
+    inbound: Inbound,
+    ignore_testing_signatures: bool,
+    dmarc_config: dmarc::Config,
+    header: Option<(HeaderSplitter, Vec<u8>)>,
+    questions: Questions,
+    mail_from: Run<CheckHost>,
+    helo: Run<CheckHost>,
+    iprev: Run<Iprev>,
+    dkim: Run<dkim::Verifier>,
+    /// None until the author is known.
+    dmarc: Option<Run<Dmarc>>,
+    handed_in: HandedIn,
+}
+
+/// Which identifiers DMARC has.
+#[derive(Debug, Default)]
+struct HandedIn {
+    spf: bool,
+    dkim: bool,
+}
+
+impl MessageAuth {
+    /// Begins the evaluation of one message.
+    #[must_use]
+    pub fn new(inbound: Inbound, config: &Config) -> Self {
+        let client = spf::Client::new(inbound.client_ip, inbound.helo.as_str());
+        let splitter = HeaderSplitter::new(config.dkim.limits.header.clone(), LineEnd::Crlf);
+        let bounds = |check| match check {
+            Check::MailFrom => spf_bound(&config.spf),
+            Check::Dkim => config.dkim.limits.keys,
+            Check::Dmarc => dmarc::MAX_QUERIES * 2 + config.dmarc.limits.dkim_questions + 1,
+            Check::Iprev | Check::Helo => 0,
+        };
+        Self {
+            ignore_testing_signatures: config.ignore_testing_signatures,
+            dmarc_config: config.dmarc.clone(),
+            header: Some((splitter, Vec::new())),
+            questions: Questions::new(config.limits.questions, bounds),
+            mail_from: Run::new(CheckHost::mail_from(
+                &client,
+                &inbound.mail_from,
+                &config.spf,
+            )),
+            helo: Run::new(CheckHost::helo(&client, &config.spf)),
+            iprev: Run::new(Iprev::new(inbound.client_ip, &config.iprev)),
+            dkim: Run::new(dkim::Verifier::new(inbound.now, config.dkim.clone())),
+            dmarc: None,
+            handed_in: HandedIn::default(),
+            inbound,
+        }
+    }
+
+    /// Takes more octets of the message.
+    pub fn write(&mut self, octets: &[u8]) {
+        if let Some(verifier) = self.dkim.evaluation() {
+            verifier.write(octets);
+        }
+        let Some((splitter, header)) = &mut self.header else {
+            return;
+        };
+        match splitter.push(octets) {
+            Ok(Split::NeedInput) => header.extend_from_slice(octets),
+            Ok(Split::Complete { taken }) => {
+                header.extend_from_slice(octets.get(..taken).unwrap_or(octets));
+                self.end_header();
+            }
+            Err(_) => {
+                self.header = None;
+                self.author_known(&AuthorDomains::Malformed(AuthorError::Header));
+            }
+        }
+    }
+
+    /// Says that the message is complete.
+    pub fn finish(&mut self) {
+        self.end_header();
+        if let Some(verifier) = self.dkim.evaluation() {
+            verifier.finish();
+        }
+    }
+
+    fn end_header(&mut self) {
+        if let Some((splitter, octets)) = self.header.take() {
+            let index = splitter.finish();
+            self.author_known(&AuthorDomains::of(&Header::new(&octets, &index)));
+        }
+    }
+
+    fn author_known(&mut self, author: &AuthorDomains) {
+        self.dmarc = Some(Run::new(Dmarc::new(author, &self.dmarc_config)));
+    }
+
+    /// Hands the results of SPF and DKIM to DMARC, each once.
+    fn hand_in(&mut self) {
+        let Some(dmarc) = self.dmarc.as_mut().and_then(Run::evaluation) else {
+            return;
+        };
+        if !self.handed_in.spf
+            && let Some(verdict) = self.mail_from.verdict()
+        {
+            self.handed_in.spf = true;
+            let authentication = match verdict.result {
+                SpfResult::Pass => Authentication::Pass,
+                SpfResult::TempError => Authentication::TempError,
+                _ => Authentication::Fail,
+            };
+            if let Some(domain) = verdict.domain.as_ref().and_then(mail_domain) {
+                dmarc.spf(&domain, authentication);
+            }
+        }
+        if !self.handed_in.dkim
+            && let Some(verdict) = self.dkim.verdict()
+        {
+            self.handed_in.dkim = true;
+            for signature in &verdict.signatures {
+                let authentication = match signature.result {
+                    _ if signature.testing && self.ignore_testing_signatures => {
+                        Authentication::Fail
+                    }
+                    dkim::DkimResult::Pass => Authentication::Pass,
+                    dkim::DkimResult::TempError => Authentication::TempError,
+                    _ => Authentication::Fail,
+                };
+                if let Some(domain) = &signature.domain {
+                    dmarc.dkim(domain, authentication);
+                }
+            }
+        }
+        if self.handed_in.spf && self.handed_in.dkim {
+            dmarc.no_more_identifiers();
+        }
+    }
+}
+
+/// The most questions of an SPF check: the record, and for each term that looks something up a name and its hosts (RFC 7208 §4.6.4).
+fn spf_bound(config: &spf::Config) -> usize {
+    let limits = &config.limits;
+    let hosts = limits.mx_names.max(limits.ptr_names);
+    let explanation = if config.explain.is_some() {
+        hosts + 2
+    } else {
+        0
+    };
+    1 + limits.terms * (1 + hosts) + explanation
+}
+
+/// The name as a domain of mail, if it is one.
+fn mail_domain(name: &Name) -> Option<Domain> {
+    core::str::from_utf8(&name.to_dotted()).ok()?.parse().ok()
+}
+
+impl Evaluation for MessageAuth {
+    type Verdict = Verdict;
+
+    fn poll(&mut self) -> Need<Verdict> {
+        let questions = &mut self.questions;
+        // SPF and DKIM before DMARC, which takes what they say.
+        let asked = self
+            .mail_from
+            .advance(Check::MailFrom, questions)
+            .or_else(|| self.dkim.advance(Check::Dkim, questions));
+        if let Some(question) = asked {
+            return Need::Lookup(question);
+        }
+        self.hand_in();
+        let questions = &mut self.questions;
+        let asked = self
+            .dmarc
+            .as_mut()
+            .and_then(|dmarc| dmarc.advance(Check::Dmarc, questions))
+            .or_else(|| self.iprev.advance(Check::Iprev, questions))
+            .or_else(|| self.helo.advance(Check::Helo, questions));
+        if let Some(question) = asked {
+            return Need::Lookup(question);
+        }
+        let dmarc = self.dmarc.as_ref().and_then(Run::verdict);
+        match (
+            self.mail_from.verdict(),
+            self.helo.verdict(),
+            self.dkim.verdict(),
+            dmarc,
+            self.iprev.verdict(),
+        ) {
+            (Some(mail_from), Some(helo), Some(dkim), Some(dmarc), Some(iprev)) => {
+                Need::Done(Verdict {
+                    inbound: self.inbound.clone(),
+                    disposition: dmarc.disposition,
+                    spf_mail_from: mail_from.clone(),
+                    spf_helo: helo.clone(),
+                    dkim: dkim.clone(),
+                    dmarc: dmarc.clone(),
+                    iprev: iprev.clone(),
+                    questions: self.questions.order().to_vec(),
+                })
+            }
+            _ => Need::Wait,
+        }
+    }
+
+    fn answer(&mut self, question: &Question, answer: &Answer) {
+        for check in self.questions.answer(question, answer) {
+            match check {
+                Check::MailFrom => self.mail_from.answer(question, answer),
+                Check::Helo => self.helo.answer(question, answer),
+                Check::Iprev => self.iprev.answer(question, answer),
+                Check::Dkim => self.dkim.answer(question, answer),
+                Check::Dmarc => {
+                    if let Some(dmarc) = &mut self.dmarc {
+                        dmarc.answer(question, answer);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The questions of all checks of one message: each asked once, and never more than the lid.
+
+use std::collections::HashMap;
+
+use mail_dns::{Answer, Evaluation, Failure, Need, Question};
+
+/// What is checked, the most important first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    Dmarc,
+    Dkim,
+    MailFrom,
+    Iprev,
+    Helo,
+}
+
+/// How many [`Check`]s there are.
+const CHECKS: usize = 5;
+
+impl Check {
+    const ALL: [Self; CHECKS] = [
+        Self::Dmarc,
+        Self::Dkim,
+        Self::MailFrom,
+        Self::Iprev,
+        Self::Helo,
+    ];
+
+    /// Whether the verdict of DMARC hangs on it.
+    fn is_essential(self) -> bool {
+        !matches!(self, Self::Iprev | Self::Helo)
+    }
+}
+
+/// What was asked, by whom, and what came of it.
+///
+/// The HELO name and the address are the client's to choose, so their checks get what the essential ones leave: a client must not be able
+/// to use up the questions that would convict it. They wait until it is known what is left.
+#[derive(Clone, Debug)]
+pub(crate) struct Questions {
+    limit: usize,
+    slots: HashMap<Question, Slot>,
+    order: Vec<Question>,
+    shares: [Share; CHECKS],
+}
+
+#[derive(Clone, Debug)]
+enum Slot {
+    Open(Vec<Check>),
+    Answered(Answer),
+}
+
+/// The questions that a check may still ask.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    left: usize,
+    done: bool,
+}
+
+/// What becomes of a question that a check has.
+enum Route {
+    Ask,
+    /// Another check has asked it.
+    Open,
+    Known(Answer),
+    Later,
+    Refused,
+}
+
+impl Questions {
+    /// No questions yet; `bounds` are the most that the essential checks ask.
+    pub(crate) fn new(limit: usize, bounds: impl Fn(Check) -> usize) -> Self {
+        Self {
+            limit,
+            slots: HashMap::new(),
+            order: Vec::new(),
+            shares: Check::ALL.map(|check| Share {
+                left: if check.is_essential() {
+                    bounds(check)
+                } else {
+                    0
+                },
+                done: false,
+            }),
+        }
+    }
+
+    /// All questions in the order in which they were asked.
+    pub(crate) fn order(&self) -> &[Question] {
+        &self.order
+    }
+
+    /// Takes an answer; gives the checks that wait for it.
+    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> Vec<Check> {
+        match self.slots.get_mut(question) {
+            Some(slot @ Slot::Open(_)) => {
+                match core::mem::replace(slot, Slot::Answered(answer.clone())) {
+                    Slot::Open(waiting) => waiting,
+                    Slot::Answered(_) => Vec::new(),
+                }
+            }
+            Some(Slot::Answered(_)) | None => Vec::new(),
+        }
+    }
+
+    fn share(&mut self, check: Check) -> &mut Share {
+        // Within the array: there are CHECKS variants, numbered from 0.
+        &mut self.shares[check as usize]
+    }
+
+    fn route(&mut self, check: Check, question: &Question) -> Route {
+        match self.slots.get_mut(question) {
+            Some(Slot::Answered(answer)) => return Route::Known(answer.clone()),
+            Some(Slot::Open(waiting)) => {
+                waiting.push(check);
+                return Route::Open;
+            }
+            None => {}
+        }
+        let before = Check::ALL
+            .iter()
+            .zip(&self.shares)
+            .take_while(|(of, _)| **of != check);
+        let pending = before.filter(|(_, share)| !share.done);
+        let (reserved, waits) = pending.fold((0, false), |(left, _), (_, share)| {
+            (left + share.left, true)
+        });
+        if self.order.len() + reserved < self.limit {
+            self.slots.insert(question.clone(), Slot::Open(vec![check]));
+            self.order.push(question.clone());
+            let share = self.share(check);
+            share.left = share.left.saturating_sub(1);
+            Route::Ask
+        } else if waits && !check.is_essential() {
+            Route::Later
+        } else {
+            Route::Refused
+        }
+    }
+}
+
+/// One check, until it is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Run<E: Evaluation> {
+    /// It is under way, and may hold a question back.
+    Open(E, Option<Question>),
+    Done(E::Verdict),
+}
+
+impl<E: Evaluation> Run<E> {
+    pub(crate) fn new(evaluation: E) -> Self {
+        Self::Open(evaluation, None)
+    }
+
+    /// The verdict, once there is one.
+    pub(crate) fn verdict(&self) -> Option<&E::Verdict> {
+        match self {
+            Self::Done(verdict) => Some(verdict),
+            Self::Open(..) => None,
+        }
+    }
+
+    pub(crate) fn evaluation(&mut self) -> Option<&mut E> {
+        match self {
+            Self::Open(evaluation, _) => Some(evaluation),
+            Self::Done(_) => None,
+        }
+    }
+
+    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) {
+        if let Some(evaluation) = self.evaluation() {
+            evaluation.answer(question, answer);
+        }
+    }
+
+    /// Goes on as far as it can; gives a question that nobody has asked.
+    pub(crate) fn advance(&mut self, check: Check, questions: &mut Questions) -> Option<Question> {
+        while let Self::Open(evaluation, held) = self {
+            let question = match held.take() {
+                Some(question) => question,
+                None => match evaluation.poll() {
+                    Need::Lookup(question) => question,
+                    Need::Wait => return None,
+                    Need::Done(verdict) => {
+                        questions.share(check).done = true;
+                        *self = Self::Done(verdict);
+                        return None;
+                    }
+                },
+            };
+            match questions.route(check, &question) {
+                Route::Ask => return Some(question),
+                Route::Open => {}
+                Route::Known(answer) => evaluation.answer(&question, &answer),
+                Route::Refused => evaluation.answer(&question, &Answer::failed(Failure::Refused)),
+                Route::Later => {
+                    *held = Some(question);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}

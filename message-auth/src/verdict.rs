@@ -1,0 +1,209 @@
+//! What the evaluation comes to, and the fields that tell it.
+
+use dkim::{DkimResult, SignatureVerdict};
+use dmarc::{Disposition, DmarcResult};
+use mail_dns::Question;
+use mail_syntax::authentication_results::{
+    AuthenticationResults, Keyword, Method, MethodResult, Outcome, Ptype,
+};
+use mail_syntax::folding::FoldError;
+use screening::iprev;
+use spf::ReceivedSpf;
+
+use crate::message_auth::Inbound;
+
+/// The most signatures that Authentication-Results tells of.
+const MAX_SIGNATURES: usize = 20;
+/// The octets of `b=` that tell signatures apart (RFC 6008 §4).
+const MIN_B: usize = 8;
+
+/// What one message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// What was handed in.
+    pub inbound: Inbound,
+    /// What DMARC advises; local policy decides. For a temporary error it is none: whether such mail is deferred is local policy too.
+    pub disposition: Disposition,
+    /// SPF of the MAIL FROM identity, for a null reverse-path `postmaster@` and the HELO name: the one that DMARC takes.
+    pub spf_mail_from: spf::Verdict,
+    /// SPF of the HELO identity.
+    pub spf_helo: spf::Verdict,
+    /// DKIM.
+    pub dkim: dkim::Verdict,
+    /// DMARC.
+    pub dmarc: dmarc::Verdict,
+    /// Whether the client's address has a name that leads back to it.
+    pub iprev: iprev::Verdict,
+    /// Everything that was asked, in order, each question once.
+    pub questions: Vec<Question>,
+}
+
+impl Verdict {
+    /// The field to be put on top of the message (RFC 8601): its name, folded body and CRLF.
+    ///
+    /// It goes above all fields that were there, and those that claim to come from this server must have been removed before.
+    ///
+    /// # Errors
+    /// If the authserv-id is too long for a line.
+    pub fn authentication_results(&self) -> Result<String, FoldError> {
+        self.results().to_field()
+    }
+
+    /// The Received-SPF field of the MAIL FROM identity (RFC 7208 §9.1): its name, folded body and CRLF.
+    ///
+    /// # Errors
+    /// If a value is too long for a line.
+    pub fn received_spf(&self) -> Result<String, FoldError> {
+        let client = spf::Client::new(self.inbound.client_ip, self.inbound.helo.as_str());
+        ReceivedSpf::new(&self.spf_mail_from, &client, &self.inbound.authserv_id).to_field()
+    }
+
+    /// The results one by one, for [`Verdict::authentication_results`] or for adding further ones.
+    #[must_use]
+    pub fn results(&self) -> AuthenticationResults {
+        let mut results = AuthenticationResults::new(&self.inbound.authserv_id);
+        // RFC 7208 §2.4: of a null reverse-path the identity is postmaster@ and the HELO name, and so the verdict has it.
+        results.push(spf_result(
+            &self.spf_mail_from,
+            "mailfrom",
+            &self.spf_mail_from.sender,
+        ));
+        results.push(spf_result(&self.spf_helo, "helo", &self.inbound.helo));
+        for result in self.dkim_results() {
+            results.push(result);
+        }
+        results.push(self.dmarc_result());
+        results.push(self.iprev_result());
+        results
+    }
+
+    fn dkim_results(&self) -> Vec<MethodResult> {
+        let judged =
+            |signature: &&SignatureVerdict| signature.cause != dkim::Cause::TooManySignatures;
+        let signatures: Vec<&SignatureVerdict> = self
+            .dkim
+            .signatures
+            .iter()
+            .filter(judged)
+            .take(MAX_SIGNATURES)
+            .collect();
+        let b_values: Vec<String> = signatures
+            .iter()
+            .filter_map(|signature| signature.b())
+            .collect();
+        let results: Vec<MethodResult> = signatures
+            .iter()
+            .map(|signature| {
+                let mut result = MethodResult::new(Method::Dkim, outcome(signature.result));
+                if signature.result != DkimResult::Pass {
+                    result = result.with_reason(&signature.cause.to_string());
+                }
+                let add = &mut |property, value: Option<String>| {
+                    add(&mut result, Ptype::Header, property, value)
+                };
+                add("d", signature.domain.as_ref().map(ToString::to_string));
+                add(
+                    "i",
+                    signature
+                        .signature
+                        .as_ref()
+                        .and_then(|s| s.identity())
+                        .map(ToString::to_string),
+                );
+                add("s", signature.selector.as_ref().map(ToString::to_string));
+                add(
+                    "a",
+                    signature.algorithm.map(|algorithm| algorithm.to_string()),
+                );
+                add("b", signature.b().map(|b| distinct_prefix(&b, &b_values)));
+                result
+            })
+            .collect();
+        if results.is_empty() {
+            let result = self.dkim.result();
+            return vec![MethodResult::new(Method::Dkim, outcome(result))];
+        }
+        results
+    }
+
+    fn dmarc_result(&self) -> MethodResult {
+        let dmarc = &self.dmarc;
+        let mut result = MethodResult::new(Method::Dmarc, outcome(dmarc.result));
+        if !matches!(dmarc.result, DmarcResult::Pass | DmarcResult::Fail) {
+            result = result.with_reason(&dmarc.cause.to_string());
+        }
+        add(
+            &mut result,
+            Ptype::Header,
+            "from",
+            dmarc.author_domain.as_ref().map(ToString::to_string),
+        );
+        // RFC 9989 §9.1, policy.dmarc: "The evaluated DMARC policy applied / to be applied after policy options have been processed."
+        let test_mode = dmarc.record.as_ref().is_some_and(|record| record.test_mode);
+        let policy = dmarc
+            .policy
+            .map(|policy| policy.disposition(test_mode).to_string());
+        add(&mut result, Ptype::Policy, "dmarc", policy);
+        result
+    }
+
+    fn iprev_result(&self) -> MethodResult {
+        let mut result = MethodResult::new(Method::Iprev, outcome(self.iprev.result));
+        if let Some(name) = self.iprev.confirmed.first() {
+            result = result.with_comment(name.to_string().trim_end_matches('.'));
+        }
+        add(
+            &mut result,
+            Ptype::Policy,
+            "iprev",
+            Some(self.iprev.address.to_string()),
+        );
+        result
+    }
+}
+
+/// RFC 8601 §2.7.2: the result of one identity, and the identity.
+fn spf_result(verdict: &spf::Verdict, property: &str, identity: &str) -> MethodResult {
+    let mut result = MethodResult::new(Method::Spf, outcome(verdict.result));
+    add(
+        &mut result,
+        Ptype::Smtp,
+        property,
+        Some(identity.to_owned()),
+    );
+    result
+}
+
+/// The word of a result; all words of the four are registered.
+fn outcome(result: impl ToString) -> Outcome {
+    result.to_string().parse().unwrap_or(Outcome::None)
+}
+
+fn add(result: &mut MethodResult, ptype: Ptype, property: &str, value: Option<String>) {
+    if let (Ok(property), Some(value)) = (property.parse::<Keyword>(), value) {
+        // A line has room for it, quotes and all; what a client calls itself may be longer.
+        let shown: String = value.chars().take(MAX_VALUE).collect();
+        result.add_property(ptype, property, &shown);
+    }
+}
+
+/// The most characters of a value: the longest mailbox (RFC 5321 §4.5.3.1) fits in.
+const MAX_VALUE: usize = 320;
+
+/// The first characters of `b=`: as many as make it another than all others (RFC 6008 §4).
+fn distinct_prefix(b: &str, all: &[String]) -> String {
+    let common = |other: &String| {
+        b.bytes()
+            .zip(other.bytes())
+            .take_while(|(one, other)| one == other)
+            .count()
+    };
+    let longest = all
+        .iter()
+        .filter(|other| *other != b)
+        .map(common)
+        .max()
+        .unwrap_or(0);
+    b.chars().take(MIN_B.max(longest + 1)).collect()
+}

@@ -1,0 +1,119 @@
+//! The attacks of espoofer on what a receiving server believes (Chen, Paxson, Jiang: "Composition Kills", 2020).
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use dmarc::{Disposition, DmarcResult};
+use mail_dns::{Zone, resolve_blocking};
+use mail_syntax::ReversePath;
+use mail_syntax::authentication_results::{AuthenticationResults, Method, Outcome};
+use message_auth::{Config, Inbound, MessageAuth, Verdict};
+use serde_json::Value;
+use testkit::conformance::load_json;
+
+/// attack.com, from whose address the mail comes, allows it; legitimate.com allows nothing and refuses what fails.
+fn zone() -> Zone {
+    let mut zone = Zone::new()
+        .txt("legitimate.com", "v=spf1 -all")
+        .txt("_dmarc.legitimate.com", "v=DMARC1; p=reject")
+        .txt("_dmarc.attack.com", "v=DMARC1; p=none");
+    for domain in [
+        "attack.com",
+        "helo.attack.com",
+        "33.attack.com",
+        "a.attack.com",
+        "any.attack.com",
+    ] {
+        zone = zone.txt(domain, "v=spf1 ip4:192.0.2.66 -all");
+    }
+    zone
+}
+
+fn octets(case: &Value, key: &str) -> Vec<u8> {
+    BASE64_STANDARD.decode(case[key].as_str().unwrap()).unwrap()
+}
+
+fn judge(case: &Value, mail_from: ReversePath) -> Verdict {
+    let inbound = Inbound {
+        client_ip: [192, 0, 2, 66].into(),
+        helo: case["helo"].as_str().unwrap().to_owned(),
+        mail_from,
+        authserv_id: "mx.victim.com".to_owned(),
+        now: 1_609_459_200,
+    };
+    let mut auth = MessageAuth::new(inbound, &Config::default());
+    let dkim = &case["dkim"];
+    if let (Some(d), Some(s)) = (dkim["d"].as_str(), dkim["s"].as_str()) {
+        auth.write(
+            format!(
+                "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={d}; s={s}; h=from; bh="
+            )
+            .as_bytes(),
+        );
+        auth.write(b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n");
+    }
+    auth.write(&octets(case, "message_b64"));
+    auth.finish();
+    let zone = zone();
+    resolve_blocking(auth, |question| zone.answer(question))
+}
+
+#[test]
+fn no_pass_for_a_domain_that_the_reader_does_not_see() {
+    let Some(suite) = load_json("attacks/espoofer.json") else {
+        return;
+    };
+    let cases = suite["cases"].as_array().unwrap();
+    let servers = cases.iter().filter(|case| case["mode"] == "server");
+    let (mut judged, mut refused) = (0, Vec::new());
+    for case in servers {
+        let id = case["id"].as_str().unwrap();
+        let envelope = String::from_utf8(octets(case, "mailfrom_b64")).unwrap();
+        // A reverse-path outside the grammar never gets as far as this: the command is refused.
+        let Ok(mail_from) = envelope.parse::<ReversePath>() else {
+            refused.push(id);
+            continue;
+        };
+        judged += 1;
+        let verdict = judge(case, mail_from);
+        // All of them show legitimate.com, or more than one author, or leave it to the reader.
+        assert!(
+            matches!(
+                verdict.dmarc.result,
+                DmarcResult::Fail | DmarcResult::PermError
+            ),
+            "{id}: {verdict:?}"
+        );
+        assert_eq!(verdict.disposition, Disposition::Reject, "{id}");
+        for result in results(&verdict).results() {
+            let passed = *result.outcome() == Outcome::Pass;
+            assert!(
+                !passed || *result.method() == Method::Spf,
+                "{id}: {result:?}"
+            );
+            for property in result.properties() {
+                assert!(
+                    !passed || !property.value().ends_with("legitimate.com"),
+                    "{id}: {result:?}"
+                );
+            }
+        }
+        // What is no signature of a domain is not looked up, and so never verified.
+        let key = |question: &mail_dns::Question| question.name.to_string().contains("_domainkey");
+        assert!(!verdict.questions.iter().any(key), "{id}");
+    }
+    assert_eq!(refused, ["server_a2", "server_a5", "server_a6"]);
+    assert_eq!(judged, 16);
+}
+
+/// The field as the next server reads it: nothing that was injected has become a result.
+fn results(verdict: &Verdict) -> AuthenticationResults {
+    let field = verdict.authentication_results().unwrap();
+    let body = field
+        .trim_end()
+        .strip_prefix("Authentication-Results:")
+        .unwrap();
+    let results = AuthenticationResults::parse(body.as_bytes()).unwrap();
+    assert_eq!(results, verdict.results());
+    results
+}

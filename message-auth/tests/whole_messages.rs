@@ -1,0 +1,460 @@
+//! Whole messages: signed, forged, cut in any way, and with a DNS that fails.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use dkim::{DkimResult, KeyRecord, PrivateKey, Signer, Signing};
+use dmarc::{Disposition, DmarcResult};
+use mail_dns::{Answer, Evaluation, Failure, Need, Question, RecordType, Zone, resolve_blocking};
+use mail_syntax::authentication_results::{AuthenticationResults, Method, Outcome, Ptype};
+use message_auth::{Config, Inbound, MessageAuth, Verdict};
+use screening::iprev::IprevResult;
+use spf::SpfResult;
+
+const NOW: u64 = 1_700_000_000;
+const MESSAGE: &[u8] = b"From: Joe <joe@news.example.com>\r\nTo: amy@example.org\r\nSubject: dinner\r\n\r\nIs it ready?\r\n";
+
+fn key() -> PrivateKey {
+    PrivateKey::from_ed25519_seed(&[7; 32]).unwrap()
+}
+
+/// example.com, which signs and refuses what is not signed; evil.example, which has everything in order and is someone else.
+fn zone() -> Zone {
+    let record = KeyRecord::new(key().public_key().unwrap()).to_string();
+    Zone::new()
+        .txt("news.example.com", "v=spf1 include:_spf.example.com -all")
+        .txt("_spf.example.com", "v=spf1 ip4:192.0.2.1 -all")
+        .txt("mail.example.com", "v=spf1 a -all")
+        .txt("2026a._domainkey.example.com", &record)
+        .txt("_dmarc.example.com", "v=DMARC1; p=reject; np=quarantine")
+        .ptr("1.2.0.192.in-addr.arpa", "mail.example.com")
+        .a("mail.example.com", [192, 0, 2, 1])
+        .txt("evil.example", "v=spf1 ip4:192.0.2.66 -all")
+        .txt("2026a._domainkey.evil.example", &record)
+        .txt("_dmarc.evil.example", "v=DMARC1; p=none")
+        .a("evil.example", [192, 0, 2, 66])
+}
+
+fn signed(domain: &str, message: &[u8]) -> Vec<u8> {
+    let signing = Signing::new(
+        domain.parse().unwrap(),
+        "2026a".parse().unwrap(),
+        Arc::new(key()),
+    );
+    let mut signer = Signer::new([signing], NOW);
+    signer.write(message);
+    [signer.finish().unwrap().concat().as_bytes(), message].concat()
+}
+
+fn good() -> Inbound {
+    Inbound {
+        client_ip: [192, 0, 2, 1].into(),
+        helo: "mail.example.com".to_owned(),
+        mail_from: "<bounces@news.example.com>".parse().unwrap(),
+        authserv_id: "mx.example.org".to_owned(),
+        now: NOW,
+    }
+}
+
+fn evil() -> Inbound {
+    Inbound {
+        client_ip: [192, 0, 2, 66].into(),
+        helo: "evil.example".to_owned(),
+        mail_from: "<any@evil.example>".parse().unwrap(),
+        ..good()
+    }
+}
+
+fn judge(inbound: Inbound, message: &[u8], ask: impl FnMut(&Question) -> Answer) -> Verdict {
+    let mut auth = MessageAuth::new(inbound, &Config::default());
+    auth.write(message);
+    auth.finish();
+    resolve_blocking(auth, ask)
+}
+
+/// The field as another server reads it.
+fn read(verdict: &Verdict) -> AuthenticationResults {
+    let field = verdict.authentication_results().unwrap();
+    let body = field
+        .strip_prefix("Authentication-Results:")
+        .and_then(|field| field.strip_suffix("\r\n"))
+        .unwrap();
+    let results = AuthenticationResults::parse(body.as_bytes()).unwrap();
+    assert_eq!(results, verdict.results());
+    results
+}
+
+#[test]
+fn a_good_message_passes_everything() {
+    let zone = zone();
+    let verdict = judge(good(), &signed("example.com", MESSAGE), |question| {
+        zone.answer(question)
+    });
+    assert_eq!(verdict.spf_mail_from.result, SpfResult::Pass);
+    assert_eq!(verdict.spf_helo.result, SpfResult::Pass);
+    assert_eq!(verdict.dkim.result(), DkimResult::Pass);
+    assert_eq!(verdict.iprev.result, IprevResult::Pass);
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::Pass, Disposition::None)
+    );
+    assert_eq!(
+        verdict.dmarc.aligned_spf.clone().unwrap(),
+        "news.example.com"
+    );
+    assert_eq!(verdict.dmarc.aligned_dkim.clone().unwrap(), "example.com");
+
+    let results = read(&verdict);
+    let told: Vec<(&Method, &Outcome)> = results
+        .results()
+        .iter()
+        .map(|result| (result.method(), result.outcome()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&Method::Spf, &Outcome::Pass),
+            (&Method::Spf, &Outcome::Pass),
+            (&Method::Dkim, &Outcome::Pass),
+            (&Method::Dmarc, &Outcome::Pass),
+            (&Method::Iprev, &Outcome::Pass),
+        ]
+    );
+    assert_eq!(
+        results.results()[0].property(&Ptype::Smtp, "mailfrom"),
+        Some("bounces@news.example.com")
+    );
+    assert_eq!(
+        results.results()[1].property(&Ptype::Smtp, "helo"),
+        Some("mail.example.com")
+    );
+    assert_eq!(
+        results.results()[2].property(&Ptype::Header, "d"),
+        Some("example.com")
+    );
+    assert_eq!(
+        results.results()[2]
+            .property(&Ptype::Header, "b")
+            .unwrap()
+            .len(),
+        8
+    );
+    assert_eq!(
+        results.results()[3].property(&Ptype::Header, "from"),
+        Some("news.example.com")
+    );
+    let received_spf = verdict.received_spf().unwrap();
+    assert!(
+        received_spf.starts_with("Received-SPF: pass (mx.example.org: domain of"),
+        "{received_spf}"
+    );
+}
+
+#[test]
+fn a_forged_message_is_refused() {
+    let zone = zone();
+    // Everything the forger has is in order, and nothing of it is the author's.
+    let verdict = judge(evil(), &signed("evil.example", MESSAGE), |question| {
+        zone.answer(question)
+    });
+    assert_eq!(verdict.spf_mail_from.result, SpfResult::Pass);
+    assert_eq!(verdict.dkim.result(), DkimResult::Pass);
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::Fail, Disposition::Reject)
+    );
+    let results = read(&verdict);
+    let dmarc = results
+        .results()
+        .iter()
+        .find(|result| *result.method() == Method::Dmarc)
+        .unwrap();
+    assert_eq!(dmarc.outcome(), &Outcome::Fail);
+    assert_eq!(dmarc.property(&Ptype::Policy, "dmarc"), Some("reject"));
+
+    // A changed body, and a name that does not exist.
+    let mut changed = signed("example.com", MESSAGE);
+    let last = changed.len() - 3;
+    changed[last] ^= 1;
+    let verdict = judge(evil(), &changed, |question| zone.answer(question));
+    assert_eq!(
+        (verdict.dkim.result(), verdict.disposition),
+        (DkimResult::Fail, Disposition::Reject)
+    );
+    let nobody = b"From: joe@nothing.example.com\r\n\r\n";
+    let verdict = judge(evil(), nobody, |question| zone.answer(question));
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::Fail, Disposition::Quarantine)
+    );
+}
+
+#[test]
+fn not_exactly_one_author_is_refused() {
+    let zone = zone();
+    for header in [
+        "From: any@evil.example\r\nFrom: joe@news.example.com\r\n",
+        "From: any@evil.example, joe@news.example.com\r\n",
+        "From: group:;\r\n",
+        "From: joe@[192.0.2.1]\r\n",
+        "Subject: none\r\n",
+        "From: joe@news.example.com\r\nno field\r\n",
+        "From: joe@news.example.com\r\nFrom\0: any@evil.example\r\n",
+        "",
+    ] {
+        let message = format!("{header}\r\nbody\r\n");
+        let verdict = judge(evil(), message.as_bytes(), |question| zone.answer(question));
+        assert_eq!(
+            (verdict.dmarc.result, verdict.disposition),
+            (DmarcResult::PermError, Disposition::Reject),
+            "{header}"
+        );
+        read(&verdict);
+    }
+    let endless = [
+        b"From: any@evil.example\r\nX: ".to_vec(),
+        vec![b'x'; 10_000_000],
+    ]
+    .concat();
+    let verdict = judge(evil(), &endless, |question| zone.answer(question));
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::PermError, Disposition::Reject)
+    );
+}
+
+#[test]
+fn a_null_reverse_path_is_the_helo_name() {
+    let zone = zone();
+    let null = Inbound {
+        mail_from: "<>".parse().unwrap(),
+        ..good()
+    };
+    let verdict = judge(null, MESSAGE, |question| zone.answer(question));
+    assert_eq!(verdict.spf_mail_from.result, SpfResult::Pass);
+    assert_eq!(
+        verdict.dmarc.aligned_spf.clone().unwrap(),
+        "mail.example.com"
+    );
+    assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
+    assert_eq!(
+        read(&verdict).results()[0].property(&Ptype::Smtp, "mailfrom"),
+        Some("postmaster@mail.example.com")
+    );
+    // The HELO identity alone counts for nothing: CVE-2019-20790.
+    let helo = Inbound {
+        mail_from: "<any@evil.example>".parse().unwrap(),
+        ..good()
+    };
+    let verdict = judge(helo, MESSAGE, |question| zone.answer(question));
+    assert_eq!(verdict.spf_helo.result, SpfResult::Pass);
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::Fail, Disposition::Reject)
+    );
+}
+
+#[test]
+fn a_failed_lookup_gives_neither_pass_nor_policy() {
+    let zone = zone();
+    let messages = [
+        (good(), signed("example.com", MESSAGE)),
+        (good(), MESSAGE.to_vec()),
+        (evil(), signed("example.com", MESSAGE)),
+        (evil(), signed("evil.example", MESSAGE)),
+        (evil(), b"From: joe@nothing.example.com\r\n\r\n".to_vec()),
+    ];
+    for (inbound, message) in messages {
+        let whole = judge(inbound.clone(), &message, |question| zone.answer(question));
+        for failing in &whole.questions {
+            for failure in [
+                Failure::ServFail,
+                Failure::Timeout,
+                Failure::Refused,
+                Failure::Bogus,
+            ] {
+                let verdict = judge(inbound.clone(), &message, |question| {
+                    if question == failing {
+                        Answer::failed(failure)
+                    } else {
+                        zone.answer(question)
+                    }
+                });
+                // A failure may leave the result as it was, or make it temporary; it never makes one of its own.
+                let result = verdict.dmarc.result;
+                assert!(
+                    result == whole.dmarc.result || result == DmarcResult::TempError,
+                    "{failing}: {result}"
+                );
+                if result == DmarcResult::TempError {
+                    assert_eq!(verdict.disposition, Disposition::None);
+                } else {
+                    assert_eq!(verdict.disposition, whole.disposition, "{failing}");
+                }
+            }
+        }
+        let nothing = judge(inbound, &message, |_| Answer::failed(Failure::Timeout));
+        assert_eq!(
+            (nothing.dmarc.result, nothing.disposition),
+            (DmarcResult::TempError, Disposition::None)
+        );
+        assert_eq!(nothing.iprev.result, IprevResult::TempError);
+        assert_eq!(nothing.spf_mail_from.result, SpfResult::TempError);
+    }
+}
+
+/// Asks all that can be asked now; the questions of each round, and the verdict if there is one.
+fn ask_all(auth: &mut MessageAuth, zone: &Zone) -> (Vec<Question>, Option<Verdict>) {
+    let mut asked: Vec<Question> = Vec::new();
+    loop {
+        let mut round = Vec::new();
+        let verdict = loop {
+            match auth.poll() {
+                Need::Lookup(question) => round.push(question),
+                Need::Wait => break None,
+                Need::Done(verdict) => break Some(verdict),
+            }
+        };
+        for question in &round {
+            auth.answer(question, &zone.answer(question));
+        }
+        let idle = round.is_empty();
+        asked.append(&mut round);
+        if idle {
+            return (asked, verdict);
+        }
+    }
+}
+
+#[test]
+fn questions_are_asked_while_the_message_arrives() {
+    let zone = zone();
+    let message = signed("example.com", MESSAGE);
+    let body = message
+        .windows(4)
+        .position(|octets| octets == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    let mut auth = MessageAuth::new(good(), &Config::default());
+    let (before, verdict) = ask_all(&mut auth, &zone);
+    assert!(verdict.is_none());
+    assert!(
+        before
+            .iter()
+            .any(|question| question.kind == RecordType::Ptr)
+    );
+    auth.write(&message[..body]);
+    let (while_body, verdict) = ask_all(&mut auth, &zone);
+    assert!(verdict.is_none());
+    assert!(
+        while_body
+            .iter()
+            .any(|question| question.name.to_string().starts_with("_dmarc.news."))
+    );
+    assert!(
+        while_body
+            .iter()
+            .any(|question| question.name.to_string().starts_with("2026a._domainkey."))
+    );
+    auth.write(&message[body..]);
+    auth.finish();
+    let (after, verdict) = ask_all(&mut auth, &zone);
+    let verdict = verdict.unwrap();
+    assert_eq!(after, []);
+    assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
+    assert_eq!(verdict.questions, [before, while_body].concat());
+}
+
+#[test]
+fn each_question_is_asked_once() {
+    let zone = zone();
+    let verdict = judge(good(), &signed("example.com", MESSAGE), |question| {
+        zone.answer(question)
+    });
+    let mut questions: Vec<String> = verdict.questions.iter().map(ToString::to_string).collect();
+    let count = questions.len();
+    questions.sort();
+    questions.dedup();
+    assert_eq!(questions.len(), count);
+    // The host is looked up for its reverse name and for "a" of its own record.
+    assert_eq!(
+        questions
+            .iter()
+            .filter(|question| question.starts_with("mail.example.com"))
+            .count(),
+        2,
+        "{questions:#?}"
+    );
+}
+
+#[test]
+fn the_verdict_does_not_depend_on_the_cuts() {
+    let zone = zone();
+    let message = signed("example.com", MESSAGE);
+    let whole = judge(good(), &message, |question| zone.answer(question));
+    for cut in 0..=message.len() {
+        let mut auth = MessageAuth::new(good(), &Config::default());
+        auth.write(&message[..cut]);
+        auth.write(&message[cut..]);
+        auth.finish();
+        assert_eq!(
+            resolve_blocking(auth, |question| zone.answer(question)),
+            whole,
+            "cut at {cut}"
+        );
+    }
+    let mut auth = MessageAuth::new(good(), &Config::default());
+    message.chunks(1).for_each(|octet| auth.write(octet));
+    auth.finish();
+    assert_eq!(
+        resolve_blocking(auth, |question| zone.answer(question)),
+        whole
+    );
+}
+
+/// A client whose HELO name and addresses cost as much as can be cannot use up what convicts it.
+#[test]
+fn the_lid_holds_and_the_client_cannot_spend_it() {
+    let mut zone = zone();
+    for domain in ["costly.example", "costly2.example"] {
+        let terms: Vec<String> = (0..10)
+            .map(|number| format!("mx:m{number}.{domain}"))
+            .collect();
+        zone = zone.txt(domain, &format!("v=spf1 {} -all", terms.join(" ")));
+        for (term, host) in (0..10).flat_map(|term| (0..10).map(move |host| (term, host))) {
+            zone = zone
+                .mx(
+                    &format!("m{term}.{domain}"),
+                    1,
+                    &format!("h{host}.m{term}.{domain}"),
+                )
+                .a(&format!("h{host}.m{term}.{domain}"), [198, 51, 100, 1]);
+        }
+    }
+    for host in 0..10 {
+        zone = zone
+            .ptr(
+                "66.2.0.192.in-addr.arpa",
+                &format!("p{host}.costly.example"),
+            )
+            .a(&format!("p{host}.costly.example"), [198, 51, 100, 1]);
+    }
+    let costly = Inbound {
+        helo: "costly2.example".to_owned(),
+        mail_from: "<any@costly.example>".parse().unwrap(),
+        ..evil()
+    };
+    let verdict = judge(costly, MESSAGE, |question| zone.answer(question));
+    assert!(
+        verdict.questions.len() <= 160,
+        "{}",
+        verdict.questions.len()
+    );
+    assert!(verdict.questions.len() > 130, "{}", verdict.questions.len());
+    assert_eq!(verdict.spf_mail_from.result, SpfResult::Fail);
+    assert_eq!(verdict.spf_helo.result, SpfResult::TempError);
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::Fail, Disposition::Reject)
+    );
+}
