@@ -19,7 +19,7 @@ pub trait Crypto: fmt::Debug + Send + Sync {
 }
 
 /// A SHA-256 hash that is being computed.
-pub trait Sha256: fmt::Debug + Send {
+pub trait Sha256: fmt::Debug + Send + Sync {
     /// Takes octets.
     fn update(&mut self, octets: &[u8]);
     /// The hash.

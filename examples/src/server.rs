@@ -39,6 +39,9 @@ pub enum StartError {
     /// The configuration makes no sense.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// A block list or a network makes no sense.
+    #[error(transparent)]
+    Screen(#[from] crate::screen::ScreenError),
     /// A key that is to sign cannot be used.
     #[error("dkim key {path}: {why}")]
     Key {
@@ -66,6 +69,8 @@ pub struct Context {
     pub signing: Vec<dkim::Signing>,
     /// How mail from outside is judged.
     pub judging: message_auth::Config,
+    /// How strangers are screened.
+    pub screen: crate::screen::Screen,
     /// The maildrops that POP3 has open.
     pub maildrops: Arc<crate::service::pop3::Maildrops>,
     /// Becomes true when the server is to stop.
@@ -165,6 +170,7 @@ impl Server {
         let delay = Duration::from_millis(config.limits.failed_login_delay);
         let accounts = Accounts::new(Arc::clone(&store), delay)?;
         let signing = crate::signing::keys(&config.dkim)?;
+        let screen = crate::screen::Screen::new(&config.inbound)?;
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [
@@ -194,6 +200,7 @@ impl Server {
                 tls,
                 signing,
                 judging: message_auth::Config::default(),
+                screen,
                 maildrops: Arc::default(),
                 stopping,
             }),

@@ -46,6 +46,8 @@ impl EnhancedStatus {
     pub const AUTHENTICATED: Self = Self::of(2, 7, 0);
     /// 4.3.0: the mail system fails for now.
     pub const MAIL_SYSTEM: Self = Self::of(4, 3, 0);
+    /// 4.3.1: the mail system is full.
+    pub const MAIL_SYSTEM_FULL: Self = Self::of(4, 3, 1);
     /// 4.3.2: the system is not accepting network messages.
     pub const NOT_ACCEPTING: Self = Self::of(4, 3, 2);
     /// 4.4.2: bad connection.
@@ -62,6 +64,8 @@ impl EnhancedStatus {
     pub const BAD_SENDER_SYNTAX: Self = Self::of(5, 1, 7);
     /// 5.3.4: the message is too big for the system.
     pub const TOO_BIG: Self = Self::of(5, 3, 4);
+    /// 5.4.6: a routing loop was detected.
+    pub const ROUTING_LOOP: Self = Self::of(5, 4, 6);
     /// 5.5.0: other protocol status.
     pub const PROTOCOL: Self = Self::of(5, 5, 0);
     /// 5.5.1: invalid command.

@@ -220,7 +220,7 @@ impl Connection {
         {
             tracing::info!(%client, list, "smtp: block-listed");
             let text = format!("{client} is listed by {list}");
-            self.driver.session().reject(pending, deliver::reply(554, EnhancedStatus::DELIVERY_NOT_AUTHORIZED, &text))?;
+            self.driver.session().reject(pending, deliver::reply(554, EnhancedStatus::NOT_AUTHORIZED, &text))?;
             return Ok(());
         }
         Ok(self.driver.session().accept(pending)?)
@@ -243,7 +243,7 @@ impl Connection {
             Ok(true) => Ok(()),
             Ok(false) => Err(deliver::reply(
                 553,
-                EnhancedStatus::DELIVERY_NOT_AUTHORIZED,
+                EnhancedStatus::NOT_AUTHORIZED,
                 "This sender address is not yours",
             )),
             Err(error) => Err(deliver::fault(&error)),
@@ -261,7 +261,7 @@ impl Connection {
         if self.account.is_none() && !is_ours {
             return Err(deliver::reply(
                 554,
-                EnhancedStatus::DELIVERY_NOT_AUTHORIZED,
+                EnhancedStatus::NOT_AUTHORIZED,
                 "Relaying denied: log in to send mail elsewhere",
             ));
         }
@@ -284,7 +284,7 @@ impl Connection {
             let delay = self.context.screen.delay(&self.context, client.to_canonical(), &sender, &address).await;
             if let Some(delay) = delay.map_err(|error| deliver::fault(&error))? {
                 let text = format!("Greylisted: please try again in {} s", delay.as_secs());
-                return Err(deliver::reply(450, EnhancedStatus::POLICY_TEMPORARY, &text));
+                return Err(deliver::reply(450, EnhancedStatus::TEMPORARY_SECURITY, &text));
             }
         }
         mail.recipients.push(forward_path);

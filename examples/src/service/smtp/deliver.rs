@@ -42,8 +42,8 @@ pub(super) fn reply(code: u16, enhanced: EnhancedStatus, text: &str) -> Reply {
 pub(super) fn fault(error: &StoreError) -> Reply {
     tracing::error!(%error, "smtp: the store");
     match error {
-        StoreError::Full => reply(452, EnhancedStatus::STORAGE_FULL, "Insufficient system storage"),
-        _ => reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "Local error in processing"),
+        StoreError::Full => reply(452, EnhancedStatus::MAIL_SYSTEM_FULL, "Insufficient system storage"),
+        _ => reply(451, EnhancedStatus::MAIL_SYSTEM, "Local error in processing"),
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn deliver(
     let id = trace_id();
     let received = match received(context, &trace, smtputf8, recipients, &id) {
         Some(received) => received,
-        None => return reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "Local error in processing"),
+        None => return reply(451, EnhancedStatus::MAIL_SYSTEM, "Local error in processing"),
     };
     let (above, junk) = match purpose {
         Purpose::Judge(judge) => match judged(context, *judge).await {
@@ -80,7 +80,7 @@ pub(super) async fn deliver(
             Ok((added, signatures)) => (format!("{}{received}{added}", signatures.concat()), false),
             Err(error) => {
                 tracing::error!(%error, "a message could not be signed");
-                return reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "The message could not be signed");
+                return reply(451, EnhancedStatus::MAIL_SYSTEM, "The message could not be signed");
             }
         },
     };
@@ -130,13 +130,13 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
     let results = verdict.authentication_results();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
-        return Err(reply(451, EnhancedStatus::SYSTEM_TEMPORARY, "Local error in processing"));
+        return Err(reply(451, EnhancedStatus::MAIL_SYSTEM, "Local error in processing"));
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
-        return Err(reply(550, EnhancedStatus::DELIVERY_NOT_AUTHORIZED, "Refused by the DMARC policy of the author's domain"));
+        return Err(reply(550, EnhancedStatus::NOT_AUTHORIZED, "Refused by the DMARC policy of the author's domain"));
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((format!("{results}{received_spf}"), junk))
