@@ -274,7 +274,10 @@ impl mail_wire::Session for Session {
 
     fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
         let step = self.advance().inspect_err(|_| self.over())?;
-        if matches!(step, Step::NeedInput | Step::NeedAnswer(_)) {
+        if matches!(
+            step,
+            Step::NeedInput | Step::NeedAnswer(_) | Step::Upgrade(_)
+        ) {
             let moved = core::mem::take(&mut self.progress) || self.output.len() < self.queued;
             if moved || self.since.is_none() {
                 self.since = Some(now);
@@ -340,6 +343,7 @@ impl Session {
                         None => Ok(Step::Closed),
                     };
                 }
+                Phase::Upgrading if self.ended.is_some() => return Err(self.cut_off()),
                 Phase::Upgrading => return Ok(Step::Upgrade(Layer::Tls)),
                 Phase::Beginning
                     if self.config.tls == TlsPolicy::Implicit && self.tls.is_none() =>
@@ -488,9 +492,12 @@ impl Session {
         }
         // RFC 5321 §3.2: "For a particular connection attempt, if the server returns a "command not recognized" response to EHLO,
         // the client SHOULD be able to fall back and send HELO." Old servers say so with various codes.
+        // Where TLS is still to come it would not help: HELO has no STARTTLS.
+        let helo_helps = self.tls.is_some() || self.config.tls != TlsPolicy::Require;
         if expected == Expected::Ehlo
             && reply.is_permanent()
             && self.config.protocol == Protocol::Smtp
+            && helo_helps
         {
             let command = Command::Helo(self.config.host.clone());
             self.command(&command, Expected::Helo);
