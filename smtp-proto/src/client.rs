@@ -46,7 +46,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod capabilities;
 mod config;
 mod content;
 mod event;
@@ -61,9 +60,8 @@ use bytes::BytesMut;
 use mail_wire::{Desk, End, Layer, Step, Time, TlsInfo, Upgraded};
 use sasl_core::Entropy;
 
-use crate::{Command, Reply, ReplyReader};
+use crate::{Command, Extensions, Reply, ReplyReader};
 
-pub use capabilities::Capabilities;
 pub use config::{Config, Limits, Protocol, Timeouts, TlsPolicy};
 pub use event::{
     CommandError, ContentError, Envelope, Error, Event, LoginFailure, Misuse, PeerError, Recipient,
@@ -79,9 +77,7 @@ pub struct Session {
     replies: ReplyReader,
     desk: Desk,
     tls: Option<Box<TlsInfo>>,
-    capabilities: Capabilities,
-    pipelining: bool,
-    enhanced: bool,
+    extensions: Extensions,
     logged_in: bool,
     phase: Phase,
     /// What the replies that will come are to.
@@ -162,9 +158,7 @@ impl Session {
             output: BytesMut::new(),
             desk: Desk::new(),
             tls: None,
-            capabilities: Capabilities::default(),
-            pipelining: false,
-            enhanced: false,
+            extensions: Extensions::default(),
             logged_in: false,
             phase: Phase::Beginning,
             expected: VecDeque::from([Expected::Greeting]),
@@ -177,10 +171,10 @@ impl Session {
         }
     }
 
-    /// What the server said it can, on the connection as it is now.
+    /// What the server offers, on the connection as it is now.
     #[must_use]
-    pub const fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    pub const fn extensions(&self) -> &Extensions {
+        &self.extensions
     }
 
     /// What is known of TLS; `None` in the clear.
@@ -261,7 +255,7 @@ impl fmt::Debug for Session {
             .field("phase", &self.phase)
             .field("expected", &self.expected)
             .field("tls", &self.tls)
-            .field("capabilities", &self.capabilities)
+            .field("extensions", &self.extensions)
             .finish_non_exhaustive()
     }
 }
@@ -280,7 +274,10 @@ impl mail_wire::Session for Session {
 
     fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
         let step = self.advance().inspect_err(|_| self.over())?;
-        if matches!(step, Step::NeedInput | Step::NeedAnswer(_)) {
+        if matches!(
+            step,
+            Step::NeedInput | Step::NeedAnswer(_) | Step::Upgrade(_)
+        ) {
             let moved = core::mem::take(&mut self.progress) || self.output.len() < self.queued;
             if moved || self.since.is_none() {
                 self.since = Some(now);
@@ -327,7 +324,7 @@ impl mail_wire::Session for Session {
         // RFC 3207 §4.2: "The client MUST discard any knowledge obtained from the server, such as the list of SMTP service
         // extensions, which was not obtained from the TLS negotiation itself." "The client SHOULD send an EHLO command as the first
         // command after a successful TLS negotiation."
-        self.learn(Capabilities::default());
+        self.extensions = Extensions::default();
         self.phase = Phase::Beginning;
         self.hello();
     }
@@ -346,6 +343,7 @@ impl Session {
                         None => Ok(Step::Closed),
                     };
                 }
+                Phase::Upgrading if self.ended.is_some() => return Err(self.cut_off()),
                 Phase::Upgrading => return Ok(Step::Upgrade(Layer::Tls)),
                 Phase::Beginning
                     if self.config.tls == TlsPolicy::Implicit && self.tls.is_none() =>
@@ -404,7 +402,7 @@ impl Session {
             Some(Expected::Greeting | Expected::Ehlo | Expected::Helo)
         );
         // RFC 2034 §3: all replies "other than the initial greeting and any response to HELO or EHLO are prefaced with a status code".
-        let reply = if self.enhanced && !is_hello {
+        let reply = if self.extensions.enhanced_status_codes && !is_hello {
             reply.with_enhanced_from_text()
         } else {
             reply
@@ -474,7 +472,7 @@ impl Session {
     fn hello_reply(&mut self, expected: Expected, reply: Reply) -> Result<(), Error> {
         if reply.is_positive() {
             if expected == Expected::Ehlo {
-                self.learn(Capabilities::from_reply(&reply));
+                self.extensions = Extensions::of(&reply);
             }
             let wanted = matches!(
                 self.config.tls,
@@ -482,7 +480,7 @@ impl Session {
             );
             if self.tls.is_some() || !wanted {
                 self.ready();
-            } else if self.capabilities.has("STARTTLS") {
+            } else if self.extensions.start_tls {
                 self.command(&Command::StartTls, Expected::StartTls);
             } else if self.config.tls == TlsPolicy::Require {
                 self.say_quit();
@@ -494,9 +492,12 @@ impl Session {
         }
         // RFC 5321 §3.2: "For a particular connection attempt, if the server returns a "command not recognized" response to EHLO,
         // the client SHOULD be able to fall back and send HELO." Old servers say so with various codes.
+        // Where TLS is still to come it would not help: HELO has no STARTTLS.
+        let helo_helps = self.tls.is_some() || self.config.tls != TlsPolicy::Require;
         if expected == Expected::Ehlo
             && reply.is_permanent()
             && self.config.protocol == Protocol::Smtp
+            && helo_helps
         {
             let command = Command::Helo(self.config.host.clone());
             self.command(&command, Expected::Helo);
@@ -505,16 +506,9 @@ impl Session {
         Err(self.turned_away(expected, reply))
     }
 
-    fn learn(&mut self, capabilities: Capabilities) {
-        self.pipelining = capabilities.has("PIPELINING");
-        self.enhanced = capabilities.has("ENHANCEDSTATUSCODES");
-        self.capabilities = capabilities;
-    }
-
     fn ready(&mut self) {
         self.phase = Phase::Ready;
-        self.events
-            .push_back(Event::Ready(self.capabilities.clone()));
+        self.events.push_back(Event::Ready(self.extensions.clone()));
     }
 
     /// A polite last word, whose answer is not waited for.

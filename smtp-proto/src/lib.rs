@@ -5,6 +5,8 @@
 //! - the codec, each part bounded, parsed strictly and printed: [`Command`], [`Reply`], [`EnhancedStatus`], [`Extensions`];
 //! - [`server::Session`]: bytes in, [`server::Event`]s and bytes out. It keeps the order of commands, the limits and the time limits,
 //!   and runs PIPELINING, STARTTLS, AUTH, DATA and BDAT; what needs a decision, it asks.
+//! - [`client::Session`], its mirror: greets, takes TLS, logs in, and sends messages, by [`client::Event`]s;
+//! - [`Received`], the trace field of each hop.
 //!
 //! # What is not here
 //!

@@ -407,8 +407,8 @@ S: 221 bye
 <close>
 ",
         |session, event| match event {
-            Event::Ready(capabilities) => {
-                assert!(!capabilities.has("STARTTLS") && !capabilities.has("8BITMIME"));
+            Event::Ready(offered) => {
+                assert!(!offered.start_tls && !offered.eight_bit_mime && offered.dsn);
                 let mut envelope = envelope("a@b.example", &["c@d.example"]);
                 envelope.parameters.body = Some(BodyType::EightBitMime);
                 assert_eq!(
@@ -583,7 +583,7 @@ fn bare_line_ends_become_whole_where_asked() {
     let mut seen = Vec::new();
     against_client(
         session("c.example", |config| {
-            config.line_ends = LineEndPolicy::Normalise
+            config.line_ends = LineEndPolicy::Normalise;
         }),
         "
 S: 220 mx

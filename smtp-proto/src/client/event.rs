@@ -6,8 +6,8 @@ use mail_wire::{Stale, Stream, TooLong};
 use sasl_core::Mechanism;
 use sasl_core::client::{Derivation, DerivedKeys, Failure};
 
-use super::Capabilities;
-use crate::{MailParameters, RcptParameters, Reply, ReplyError};
+use crate::server;
+use crate::{Extensions, MailParameters, RcptParameters, Reply, ReplyError};
 
 /// One message's way: from whom, to whom, and what the server is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,21 @@ impl Envelope {
     }
 }
 
+impl From<server::Envelope> for Envelope {
+    /// What came in as it goes out again; parameters that the next server may not offer included.
+    fn from(envelope: server::Envelope) -> Self {
+        let recipients = envelope.recipients.into_iter().map(|recipient| Recipient {
+            forward_path: recipient.forward_path,
+            parameters: recipient.parameters,
+        });
+        Self {
+            reverse_path: envelope.reverse_path,
+            parameters: envelope.parameters,
+            recipients: recipients.collect(),
+        }
+    }
+}
+
 /// One recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,8 +76,8 @@ impl<P: Into<ForwardPath>> From<P> for Recipient {
 #[non_exhaustive]
 pub enum Event {
     /// Greeted, under TLS where the policy and the server say so: [`login`](super::Session::login) or
-    /// [`send`](super::Session::send). This is what the server can.
-    Ready(Capabilities),
+    /// [`send`](super::Session::send). This is what the server offers.
+    Ready(Extensions),
     /// Run this, on another thread if it must not block, and give the result to [`derived`](super::Session::derived).
     Derive(Derivation),
     /// The login succeeded; the keys, if there are any, spare the derivation at the next login.

@@ -28,10 +28,10 @@ impl Session {
     /// Logs in.
     ///
     /// Then come [`Event::Derive`] for a SCRAM, and [`Event::LoggedIn`], [`Event::LoginRefused`] or [`Event::LoginFailed`]. To
-    /// choose the mechanism: [`Policy::choose`](sasl_core::client::Policy::choose) with [`Capabilities::mechanisms`] and
+    /// choose the mechanism: [`Policy::choose`](sasl_core::client::Policy::choose) with [`Extensions::auth`] and
     /// [`tls`](Self::tls).
     ///
-    /// [`Capabilities::mechanisms`]: super::Capabilities::mechanisms
+    /// [`Extensions::auth`]: crate::Extensions::auth
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Session {
         if self.logged_in {
             return Err(CommandError::LoggedIn);
         }
-        let offered = self.capabilities.mechanisms();
+        let offered = self.extensions.auth;
         if !offered.contains(mechanism) {
             return Err(CommandError::Mechanism(mechanism));
         }

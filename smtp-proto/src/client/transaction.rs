@@ -111,23 +111,27 @@ impl Session {
 
     /// Whether the server offers what the envelope needs; whether BDAT is used.
     fn check_envelope(&self, envelope: &mut Envelope) -> Result<bool, CommandError> {
-        let offers = |keyword: &'static str| match self.capabilities.has(keyword) {
-            true => Ok(()),
-            false => Err(CommandError::NotOffered(keyword)),
+        let needs = |keyword: &'static str, offered: bool| {
+            if offered {
+                Ok(())
+            } else {
+                Err(CommandError::NotOffered(keyword))
+            }
         };
+        let offered = &self.extensions;
         if envelope.recipients.is_empty() {
             return Err(CommandError::NoRecipient);
         }
         let parameters = &envelope.parameters;
         match parameters.body {
-            Some(BodyType::EightBitMime) => offers("8BITMIME")?,
+            Some(BodyType::EightBitMime) => needs("8BITMIME", offered.eight_bit_mime)?,
             Some(BodyType::BinaryMime) => {
-                offers("BINARYMIME")?;
-                offers("CHUNKING")?;
+                needs("BINARYMIME", offered.binary_mime)?;
+                needs("CHUNKING", offered.chunking)?;
             }
             _ => {}
         }
-        if let (Some(size), Some(limit)) = (parameters.size, self.capabilities.most_octets())
+        if let (Some(size), Some(limit)) = (parameters.size, offered.size.filter(|size| *size > 0))
             && size > limit
         {
             return Err(CommandError::TooLarge { size, limit });
@@ -143,7 +147,7 @@ impl Session {
                     .is_none_or(|mailbox| mailbox.is_ascii())
             });
         if parameters.smtputf8 {
-            offers("SMTPUTF8")?;
+            needs("SMTPUTF8", offered.smtputf8)?;
         } else if !is_ascii {
             return Err(CommandError::NeedsSmtpUtf8);
         }
@@ -153,17 +157,14 @@ impl Session {
                 recipient.parameters.notify.is_some() || recipient.parameters.orcpt.is_some()
             });
         if dsn {
-            offers("DSN")?;
+            needs("DSN", offered.dsn)?;
         }
         if parameters.require_tls {
             // RFC 8689 §4.2.1: the message goes only over TLS to a server that offers REQUIRETLS.
-            match self.tls {
-                Some(_) => offers("REQUIRETLS")?,
-                None => return Err(CommandError::NotOffered("REQUIRETLS")),
-            }
+            needs("REQUIRETLS", offered.require_tls && self.tls.is_some())?;
         }
         // RFC 4954 §5: AUTH= is said to servers that offer AUTH.
-        if !self.capabilities.has("AUTH") {
+        if offered.auth.is_empty() {
             envelope.parameters.auth = None;
         } else if let Some(AuthParameter::Mailbox(mailbox)) = &envelope.parameters.auth
             && !mailbox.is_ascii()
@@ -171,7 +172,7 @@ impl Session {
             return Err(CommandError::NeedsSmtpUtf8);
         }
         // RFC 6152 §2: 7BIT is what is meant where BODY= is not said.
-        Ok(self.capabilities.has("CHUNKING")
+        Ok(offered.chunking
             && (self.config.chunking || envelope.parameters.body == Some(BodyType::BinaryMime)))
     }
 
@@ -295,7 +296,7 @@ impl Session {
     /// Sends what may be sent now.
     pub(super) fn pump(&mut self) {
         while let Phase::Transaction(transaction) = &mut self.phase {
-            let window = if self.pipelining {
+            let window = if self.extensions.pipelining {
                 self.config.limits.in_flight.max(1)
             } else {
                 1
@@ -314,10 +315,10 @@ impl Session {
                 _ if transaction.mail_refused || transaction.failed => return,
                 Next::Mail => {
                     let mut parameters = transaction.envelope.parameters.clone();
-                    if !self.capabilities.has("SIZE") {
+                    if self.extensions.size.is_none() {
                         parameters.size = None;
                     }
-                    if !self.capabilities.has("8BITMIME")
+                    if !self.extensions.eight_bit_mime
                         && parameters.body == Some(BodyType::SevenBit)
                     {
                         parameters.body = None;
