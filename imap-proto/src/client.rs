@@ -143,6 +143,8 @@ pub struct Session {
     append_begun: bool,
     room_told: bool,
     injected: bool,
+    /// How large the buffer was when credentials were last put in `output`.
+    secret_output: Option<usize>,
 }
 
 impl Session {
@@ -177,6 +179,7 @@ impl Session {
             append_begun: false,
             room_told: false,
             injected: false,
+            secret_output: None,
         }
     }
 
@@ -269,15 +272,36 @@ impl Session {
             .chain([octets.expose_secret().len()])
         {
             let piece = octets.expose_secret().get(from..stop).unwrap_or_default();
-            if from == 0 {
+            if from > 0 {
+                self.unsent.push_back(Secret::new(piece.to_vec()));
+            } else if kind == Kind::Plain {
                 self.output.extend_from_slice(piece);
             } else {
-                self.unsent.push_back(Secret::new(piece.to_vec()));
+                self.send_secret(piece);
             }
             from = stop;
         }
         self.in_flight.push_back((id, command.tag, kind));
         Ok(CommandId(id))
+    }
+
+    fn send_secret(&mut self, octets: &[u8]) {
+        self.output.extend_from_slice(octets);
+        self.secret_output = Some(self.output.capacity());
+    }
+
+    /// Overwrites credentials that were sent, where the buffer is still here: not with a driver that took it away.
+    fn wipe_sent(&mut self) {
+        if self.output.is_empty()
+            && let Some(capacity) = self.secret_output.take()
+        {
+            // An empty buffer of its own gives back what stood before its beginning.
+            self.output.reserve(capacity);
+            let length = self.output.capacity();
+            self.output.resize(length, 0);
+            mail_wire::wipe_front(&mut self.output, length);
+            self.output = BytesMut::new();
+        }
     }
 
     /// Begins an APPEND of a message of `size` octets, which is sent when [`Event::Room`] asks for it.
@@ -343,8 +367,7 @@ impl Session {
         match response {
             Some(response) => {
                 let text = sasl_core::base64::encode(response.expose_secret());
-                self.output
-                    .extend_from_slice(text.expose_secret().as_bytes());
+                self.send_secret(text.expose_secret().as_bytes());
             }
             None => self.output.extend_from_slice(b"*"),
         }
@@ -497,7 +520,7 @@ impl Session {
             }
             Response::Continue(text) => {
                 if let Some(piece) = self.unsent.pop_front() {
-                    self.output.extend_from_slice(piece.expose_secret());
+                    self.send_secret(piece.expose_secret());
                     return Ok(None);
                 }
                 match self.in_flight.front().map(|(_, _, kind)| *kind) {
@@ -606,6 +629,7 @@ impl mail_wire::Session for Session {
     }
 
     fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
+        self.wipe_sent();
         let before = self.input.len();
         let step = match self.advance() {
             Ok(step) => step,

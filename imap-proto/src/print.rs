@@ -249,6 +249,9 @@ impl Writer {
             CommandBody::Expunge => self.raw(b"EXPUNGE"),
             CommandBody::Idle => self.raw(b"IDLE"),
             CommandBody::Login { user, password } => {
+                // No growth, which would leave copies of the password behind.
+                let most = 2 * (user.len() + password.expose_secret().len()) + 64;
+                self.out.octets.reserve(most);
                 self.raw(b"LOGIN ");
                 self.astring(user);
                 self.raw(b" ");
@@ -258,6 +261,7 @@ impl Writer {
                 self.raw(b"AUTHENTICATE ");
                 self.word(mechanism);
                 if let Some(initial) = initial {
+                    self.out.octets.reserve(initial.expose_secret().len() + 3);
                     self.raw(b" ");
                     self.line_text(initial.expose_secret());
                 }

@@ -13,10 +13,10 @@ pub use event::{AnswerError, Config, Error, Event, Limits, MailboxView, Refusal,
 
 use crate::parse::command::{append_before_message, leading_tag};
 use crate::{Append, Flag, Mailbox, Tag, UidSet};
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use mail_wire::framing::{Counted, LineEnd, LineFramer, literal_mark};
 use mail_wire::{Desk, End, Layer, Room, Secret, Step, Stream, Time, TlsInfo, Upgraded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use view::View;
 
@@ -90,7 +90,8 @@ struct Fetching {
 #[derive(Debug, Default)]
 struct Assembly {
     octets: Secret<Vec<u8>>,
-    literal: Option<Counted>,
+    /// What a literal still lacks.
+    literal: u64,
     literals: u32,
     /// Why it will be dropped.
     doomed: Option<&'static str>,
@@ -98,13 +99,31 @@ struct Assembly {
     discarded: u64,
 }
 
+impl Assembly {
+    /// Keeps octets of a command that will not be dropped. A buffer that became too small is wiped, as all of it may be a password.
+    fn hold(&mut self, octets: &[u8]) {
+        if self.doomed.is_some() {
+            return;
+        }
+        let held = self.octets.expose_secret();
+        let needed = held.len() + octets.len();
+        if needed > held.capacity() {
+            let mut larger = Vec::with_capacity(needed.next_power_of_two());
+            larger.extend_from_slice(held);
+            self.octets = Secret::new(larger);
+        }
+        self.octets.expose_secret_mut().extend_from_slice(octets);
+    }
+}
+
 #[derive(Debug)]
 struct Selected {
     view: View,
     read_only: bool,
     saved: UidSet,
-    arrived: Vec<u32>,
-    gone: Vec<u32>,
+    /// What changed and was not told yet. New UIDs are above all others, and gone are only known ones.
+    arrived: BTreeSet<u32>,
+    gone: BTreeSet<u32>,
     flags: BTreeMap<u32, Vec<Flag>>,
 }
 
@@ -208,19 +227,18 @@ impl Session {
             (limits.line, limits.literal, limits.command)
         };
         loop {
-            if let Some(literal) = &mut self.assembly.literal {
-                while let Some(octets) = literal.next(&mut self.input) {
-                    if self.assembly.doomed.is_none() {
-                        self.assembly
-                            .octets
-                            .expose_secret_mut()
-                            .extend_from_slice(&octets);
-                    }
-                }
-                if literal.left() > 0 {
-                    return Ok(None);
-                }
-                self.assembly.literal = None;
+            let here = usize::try_from(self.assembly.literal)
+                .unwrap_or(usize::MAX)
+                .min(self.input.len());
+            self.assembly.hold(self.input.get(..here).unwrap_or_default());
+            self.assembly.literal -= here as u64;
+            if self.is_exposed() {
+                mail_wire::wipe_front(&mut self.input, here);
+            } else {
+                self.input.advance(here);
+            }
+            if self.assembly.literal > 0 {
+                return Ok(None);
             }
             let Some((mut line, is_crlf)) = self.line(line_limit)? else {
                 return Ok(None);
@@ -234,7 +252,7 @@ impl Session {
                 if assembly.octets.expose_secret().len() + line.len() > command_limit {
                     assembly.doomed = Some("Command too long");
                 } else {
-                    assembly.octets.expose_secret_mut().extend_from_slice(&line);
+                    assembly.hold(&line);
                 }
                 if !is_crlf {
                     assembly.doomed = Some("Lines end in CR LF");
@@ -252,7 +270,8 @@ impl Session {
                     None => Assembled::Command(assembly.octets, assembly.tag),
                 }));
             };
-            if self.user && self.assembly.doomed.is_none() {
+            // The mailbox of an APPEND may be a literal, the next one is the message: so this is linear in the command.
+            if self.user && self.assembly.doomed.is_none() && self.assembly.literals < 2 {
                 let octets = self.assembly.octets.expose_secret();
                 let before = octets.len() - length + mark.at;
                 let found =
@@ -293,13 +312,8 @@ impl Session {
             } else {
                 self.output.extend_from_slice(b"+ OK\r\n");
             }
-            if self.assembly.doomed.is_none() {
-                self.assembly
-                    .octets
-                    .expose_secret_mut()
-                    .extend_from_slice(b"\r\n");
-            }
-            self.assembly.literal = Some(Counted::new(mark.octets));
+            self.assembly.hold(b"\r\n");
+            self.assembly.literal = mark.octets;
         }
     }
 
