@@ -69,7 +69,7 @@ pub enum Event {
     Idling,
     /// The message of an APPEND is wanted: `send`.
     Room(CommandId),
-    /// A command has ended.
+    /// A command has ended; STARTTLS when TLS stands.
     Done(CommandId, Status),
 }
 
@@ -136,6 +136,8 @@ pub struct Session {
     user: bool,
     utf8: bool,
     upgrading: bool,
+    /// The end of STARTTLS, told when TLS stands.
+    secured: Option<Event>,
     since: Option<Time>,
     ended: bool,
     closed: bool,
@@ -172,6 +174,7 @@ impl Session {
             user: false,
             utf8: false,
             upgrading: false,
+            secured: None,
             since: None,
             ended: false,
             closed: false,
@@ -402,6 +405,9 @@ impl Session {
             if self.upgrading {
                 return Ok(Step::Upgrade(Layer::Tls));
             }
+            if let Some(done) = self.secured.take() {
+                return Ok(Step::Event(done));
+            }
             if let Some(room) = &self.appending
                 && room.is_wanted(self.output.len())
                 && !self.room_told
@@ -566,6 +572,8 @@ impl Session {
                 self.capabilities = None;
                 self.upgrading = true;
                 status.code = None;
+                self.secured = Some(Event::Done(CommandId(id), status.clone()));
+                return Ok(None);
             }
             Kind::Login | Kind::Authenticate if is_ok => {
                 self.user = true;
@@ -671,6 +679,7 @@ impl mail_wire::Session for Session {
             // Octets that wait were sent in the clear: reading them as a greeting or response would be the attack.
             if !self.input.is_empty() {
                 self.input.clear();
+                self.secured = None;
                 self.injected = true;
             }
         }

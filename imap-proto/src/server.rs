@@ -230,7 +230,8 @@ impl Session {
             let here = usize::try_from(self.assembly.literal)
                 .unwrap_or(usize::MAX)
                 .min(self.input.len());
-            self.assembly.hold(self.input.get(..here).unwrap_or_default());
+            self.assembly
+                .hold(self.input.get(..here).unwrap_or_default());
             self.assembly.literal -= here as u64;
             if self.is_exposed() {
                 mail_wire::wipe_front(&mut self.input, here);
