@@ -597,3 +597,57 @@ impl mail_wire::Session for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_wire::Session as _;
+
+    /// The promise is 4 KiB at most; it is about 1 KiB.
+    #[test]
+    fn a_session_before_login_is_small() {
+        let sasl = sasl_core::server::ServerConfig::new(Secret::new([7; 32]));
+        let entropy = sasl_core::Entropy::new([1; 32]);
+        let mut session = Session::new(Arc::new(Config::new(sasl)), entropy);
+        session.upgraded(Upgraded::Tls(Box::default()));
+        for input in [
+            &b""[..],
+            b"a NOOP\r\n",
+            b"a LOGIN {4+}\r\nuser pass",
+            b"word\r\n",
+            b"\r\n",
+        ] {
+            session.input().extend_from_slice(input);
+            loop {
+                match session.poll(Time::START) {
+                    Ok(Step::Event(Event::Connected(token))) => {
+                        session.greet(token, &crate::Text::lossy("hello")).unwrap();
+                    }
+                    Ok(Step::Event(Event::Auth(token, _))) => {
+                        session.password(token, false).unwrap();
+                    }
+                    Ok(Step::Event(_)) => {}
+                    Ok(Step::NeedInput) => break,
+                    end => panic!("{end:?}"),
+                }
+            }
+            // What was said is not taken yet, so that the capacity is all there is.
+            let held = size_of_val(&session)
+                + session.input.capacity()
+                + session.output.capacity()
+                + session.assembly.octets.expose_secret().capacity()
+                + session.tls.as_deref().map_or(0, size_of_val);
+            assert!(
+                held <= 2_048,
+                "{held} octets behind {:?}",
+                input.escape_ascii().to_string()
+            );
+            assert!(session.selected.is_none() && session.current.is_none());
+            eprintln!(
+                "{held} octets, {} of them the session itself",
+                size_of_val(&session)
+            );
+            session.output.clear();
+        }
+    }
+}
