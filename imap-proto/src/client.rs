@@ -69,7 +69,7 @@ pub enum Event {
     Idling,
     /// The message of an APPEND is wanted: `send`.
     Room(CommandId),
-    /// A command has ended.
+    /// A command has ended; STARTTLS when TLS stands.
     Done(CommandId, Status),
 }
 
@@ -136,6 +136,8 @@ pub struct Session {
     user: bool,
     utf8: bool,
     upgrading: bool,
+    /// The end of STARTTLS, told when TLS stands.
+    secured: Option<Event>,
     since: Option<Time>,
     ended: bool,
     closed: bool,
@@ -143,6 +145,8 @@ pub struct Session {
     append_begun: bool,
     room_told: bool,
     injected: bool,
+    /// How large the buffer was when credentials were last put in `output`.
+    secret_output: Option<usize>,
 }
 
 impl Session {
@@ -170,6 +174,7 @@ impl Session {
             user: false,
             utf8: false,
             upgrading: false,
+            secured: None,
             since: None,
             ended: false,
             closed: false,
@@ -177,6 +182,7 @@ impl Session {
             append_begun: false,
             room_told: false,
             injected: false,
+            secret_output: None,
         }
     }
 
@@ -269,15 +275,36 @@ impl Session {
             .chain([octets.expose_secret().len()])
         {
             let piece = octets.expose_secret().get(from..stop).unwrap_or_default();
-            if from == 0 {
+            if from > 0 {
+                self.unsent.push_back(Secret::new(piece.to_vec()));
+            } else if kind == Kind::Plain {
                 self.output.extend_from_slice(piece);
             } else {
-                self.unsent.push_back(Secret::new(piece.to_vec()));
+                self.send_secret(piece);
             }
             from = stop;
         }
         self.in_flight.push_back((id, command.tag, kind));
         Ok(CommandId(id))
+    }
+
+    fn send_secret(&mut self, octets: &[u8]) {
+        self.output.extend_from_slice(octets);
+        self.secret_output = Some(self.output.capacity());
+    }
+
+    /// Overwrites credentials that were sent, where the buffer is still here: not with a driver that took it away.
+    fn wipe_sent(&mut self) {
+        if self.output.is_empty()
+            && let Some(capacity) = self.secret_output.take()
+        {
+            // An empty buffer of its own gives back what stood before its beginning.
+            self.output.reserve(capacity);
+            let length = self.output.capacity();
+            self.output.resize(length, 0);
+            mail_wire::wipe_front(&mut self.output, length);
+            self.output = BytesMut::new();
+        }
     }
 
     /// Begins an APPEND of a message of `size` octets, which is sent when [`Event::Room`] asks for it.
@@ -343,8 +370,7 @@ impl Session {
         match response {
             Some(response) => {
                 let text = sasl_core::base64::encode(response.expose_secret());
-                self.output
-                    .extend_from_slice(text.expose_secret().as_bytes());
+                self.send_secret(text.expose_secret().as_bytes());
             }
             None => self.output.extend_from_slice(b"*"),
         }
@@ -378,6 +404,9 @@ impl Session {
             }
             if self.upgrading {
                 return Ok(Step::Upgrade(Layer::Tls));
+            }
+            if let Some(done) = self.secured.take() {
+                return Ok(Step::Event(done));
             }
             if let Some(room) = &self.appending
                 && room.is_wanted(self.output.len())
@@ -497,7 +526,7 @@ impl Session {
             }
             Response::Continue(text) => {
                 if let Some(piece) = self.unsent.pop_front() {
-                    self.output.extend_from_slice(piece.expose_secret());
+                    self.send_secret(piece.expose_secret());
                     return Ok(None);
                 }
                 match self.in_flight.front().map(|(_, _, kind)| *kind) {
@@ -543,6 +572,8 @@ impl Session {
                 self.capabilities = None;
                 self.upgrading = true;
                 status.code = None;
+                self.secured = Some(Event::Done(CommandId(id), status.clone()));
+                return Ok(None);
             }
             Kind::Login | Kind::Authenticate if is_ok => {
                 self.user = true;
@@ -606,6 +637,7 @@ impl mail_wire::Session for Session {
     }
 
     fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
+        self.wipe_sent();
         let before = self.input.len();
         let step = match self.advance() {
             Ok(step) => step,
@@ -647,6 +679,7 @@ impl mail_wire::Session for Session {
             // Octets that wait were sent in the clear: reading them as a greeting or response would be the attack.
             if !self.input.is_empty() {
                 self.input.clear();
+                self.secured = None;
                 self.injected = true;
             }
         }

@@ -236,7 +236,8 @@ impl<'a> Reader<'a> {
     }
 
     fn quoted(&mut self) -> Parsed<Vec<u8>> {
-        let mut out = Vec::new();
+        // Enough at once for what has no escapes, so that no copy of a password is left behind by growth.
+        let mut out = Vec::with_capacity(memchr::memchr(b'"', self.rest()).unwrap_or(0));
         loop {
             let rest = self.rest();
             let Some(run) = memchr::memchr2(b'"', b'\\', rest) else {

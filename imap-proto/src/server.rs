@@ -13,10 +13,10 @@ pub use event::{AnswerError, Config, Error, Event, Limits, MailboxView, Refusal,
 
 use crate::parse::command::{append_before_message, leading_tag};
 use crate::{Append, Flag, Mailbox, Tag, UidSet};
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use mail_wire::framing::{Counted, LineEnd, LineFramer, literal_mark};
 use mail_wire::{Desk, End, Layer, Room, Secret, Step, Stream, Time, TlsInfo, Upgraded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use view::View;
 
@@ -90,7 +90,8 @@ struct Fetching {
 #[derive(Debug, Default)]
 struct Assembly {
     octets: Secret<Vec<u8>>,
-    literal: Option<Counted>,
+    /// What a literal still lacks.
+    literal: u64,
     literals: u32,
     /// Why it will be dropped.
     doomed: Option<&'static str>,
@@ -98,13 +99,31 @@ struct Assembly {
     discarded: u64,
 }
 
+impl Assembly {
+    /// Keeps octets of a command that will not be dropped. A buffer that became too small is wiped, as all of it may be a password.
+    fn hold(&mut self, octets: &[u8]) {
+        if self.doomed.is_some() {
+            return;
+        }
+        let held = self.octets.expose_secret();
+        let needed = held.len() + octets.len();
+        if needed > held.capacity() {
+            let mut larger = Vec::with_capacity(needed.next_power_of_two());
+            larger.extend_from_slice(held);
+            self.octets = Secret::new(larger);
+        }
+        self.octets.expose_secret_mut().extend_from_slice(octets);
+    }
+}
+
 #[derive(Debug)]
 struct Selected {
     view: View,
     read_only: bool,
     saved: UidSet,
-    arrived: Vec<u32>,
-    gone: Vec<u32>,
+    /// What changed and was not told yet. New UIDs are above all others, and gone are only known ones.
+    arrived: BTreeSet<u32>,
+    gone: BTreeSet<u32>,
     flags: BTreeMap<u32, Vec<Flag>>,
 }
 
@@ -208,19 +227,19 @@ impl Session {
             (limits.line, limits.literal, limits.command)
         };
         loop {
-            if let Some(literal) = &mut self.assembly.literal {
-                while let Some(octets) = literal.next(&mut self.input) {
-                    if self.assembly.doomed.is_none() {
-                        self.assembly
-                            .octets
-                            .expose_secret_mut()
-                            .extend_from_slice(&octets);
-                    }
-                }
-                if literal.left() > 0 {
-                    return Ok(None);
-                }
-                self.assembly.literal = None;
+            let here = usize::try_from(self.assembly.literal)
+                .unwrap_or(usize::MAX)
+                .min(self.input.len());
+            self.assembly
+                .hold(self.input.get(..here).unwrap_or_default());
+            self.assembly.literal -= here as u64;
+            if self.is_exposed() {
+                mail_wire::wipe_front(&mut self.input, here);
+            } else {
+                self.input.advance(here);
+            }
+            if self.assembly.literal > 0 {
+                return Ok(None);
             }
             let Some((mut line, is_crlf)) = self.line(line_limit)? else {
                 return Ok(None);
@@ -234,7 +253,7 @@ impl Session {
                 if assembly.octets.expose_secret().len() + line.len() > command_limit {
                     assembly.doomed = Some("Command too long");
                 } else {
-                    assembly.octets.expose_secret_mut().extend_from_slice(&line);
+                    assembly.hold(&line);
                 }
                 if !is_crlf {
                     assembly.doomed = Some("Lines end in CR LF");
@@ -252,7 +271,8 @@ impl Session {
                     None => Assembled::Command(assembly.octets, assembly.tag),
                 }));
             };
-            if self.user && self.assembly.doomed.is_none() {
+            // The mailbox of an APPEND may be a literal, the next one is the message: so this is linear in the command.
+            if self.user && self.assembly.doomed.is_none() && self.assembly.literals < 2 {
                 let octets = self.assembly.octets.expose_secret();
                 let before = octets.len() - length + mark.at;
                 let found =
@@ -293,13 +313,8 @@ impl Session {
             } else {
                 self.output.extend_from_slice(b"+ OK\r\n");
             }
-            if self.assembly.doomed.is_none() {
-                self.assembly
-                    .octets
-                    .expose_secret_mut()
-                    .extend_from_slice(b"\r\n");
-            }
-            self.assembly.literal = Some(Counted::new(mark.octets));
+            self.assembly.hold(b"\r\n");
+            self.assembly.literal = mark.octets;
         }
     }
 
@@ -579,6 +594,60 @@ impl mail_wire::Session for Session {
             if matches!(self.phase, Phase::StartTls) {
                 self.phase = Phase::Command;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_wire::Session as _;
+
+    /// The promise is 4 KiB at most; it is about 1 KiB.
+    #[test]
+    fn a_session_before_login_is_small() {
+        let sasl = sasl_core::server::ServerConfig::new(Secret::new([7; 32]));
+        let entropy = sasl_core::Entropy::new([1; 32]);
+        let mut session = Session::new(Arc::new(Config::new(sasl)), entropy);
+        session.upgraded(Upgraded::Tls(Box::default()));
+        for input in [
+            &b""[..],
+            b"a NOOP\r\n",
+            b"a LOGIN {4+}\r\nuser pass",
+            b"word\r\n",
+            b"\r\n",
+        ] {
+            session.input().extend_from_slice(input);
+            loop {
+                match session.poll(Time::START) {
+                    Ok(Step::Event(Event::Connected(token))) => {
+                        session.greet(token, &crate::Text::lossy("hello")).unwrap();
+                    }
+                    Ok(Step::Event(Event::Auth(token, _))) => {
+                        session.password(token, false).unwrap();
+                    }
+                    Ok(Step::Event(_)) => {}
+                    Ok(Step::NeedInput) => break,
+                    end => panic!("{end:?}"),
+                }
+            }
+            // What was said is not taken yet, so that the capacity is all there is.
+            let held = size_of_val(&session)
+                + session.input.capacity()
+                + session.output.capacity()
+                + session.assembly.octets.expose_secret().capacity()
+                + session.tls.as_deref().map_or(0, size_of_val);
+            assert!(
+                held <= 2_048,
+                "{held} octets behind {:?}",
+                input.escape_ascii().to_string()
+            );
+            assert!(session.selected.is_none() && session.current.is_none());
+            eprintln!(
+                "{held} octets, {} of them the session itself",
+                size_of_val(&session)
+            );
+            session.output.clear();
         }
     }
 }

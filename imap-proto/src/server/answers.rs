@@ -11,7 +11,7 @@ use crate::{
 use core::num::NonZeroU32;
 use mail_wire::framing::Counted;
 use mail_wire::{Pending, Room, Stale, Stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Session {
     fn data(&mut self, data: Data) {
@@ -192,8 +192,8 @@ impl Session {
             view,
             read_only,
             saved: UidSet::default(),
-            arrived: Vec::new(),
-            gone: Vec::new(),
+            arrived: BTreeSet::new(),
+            gone: BTreeSet::new(),
             flags: BTreeMap::new(),
         }));
         let word = if read_only {
@@ -639,27 +639,43 @@ impl Session {
         Ok(())
     }
 
-    /// New messages in the selected mailbox; told when it may be.
+    /// New messages in the selected mailbox; told when it may be. UIDs that are not above all known ones are no new messages.
     pub fn exists(&mut self, uids: impl IntoIterator<Item = u32>) {
         if let Some(selected) = &mut self.selected {
-            selected.arrived.extend(uids);
+            let last = selected.view.last_uid().unwrap_or(0);
+            selected
+                .arrived
+                .extend(uids.into_iter().filter(|uid| *uid > last));
         }
     }
 
     /// A message of the selected mailbox is gone; told when it may be (RFC 9051 §7.5.1).
     pub fn expunged(&mut self, uid: u32) {
         if let Some(selected) = &mut self.selected
-            && (selected.view.sequence_of(uid).is_some() || selected.arrived.contains(&uid))
+            && selected.knows(uid)
         {
-            selected.gone.push(uid);
+            selected.gone.insert(uid);
             selected.flags.remove(&uid);
         }
     }
 
     /// The flags of a message of the selected mailbox have changed; told when it may be.
+    ///
+    /// While [`Limits::flag_changes`](super::Limits::flag_changes) of them wait, those of further messages are not told: RFC 9051
+    /// §5.2: "A server SHOULD send message flag updates automatically".
     pub fn flags_changed(&mut self, uid: u32, flags: Vec<Flag>) {
-        if let Some(selected) = &mut self.selected {
+        let limit = self.config.limits.flag_changes;
+        if let Some(selected) = &mut self.selected
+            && selected.knows(uid)
+            && (selected.flags.len() < limit || selected.flags.contains_key(&uid))
+        {
             selected.flags.insert(uid, flags);
         }
+    }
+}
+
+impl Selected {
+    fn knows(&self, uid: u32) -> bool {
+        self.view.sequence_of(uid).is_some() || self.arrived.contains(&uid)
     }
 }

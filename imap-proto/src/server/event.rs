@@ -191,6 +191,8 @@ pub struct Limits {
     pub literals: u32,
     /// Octets of a message of APPEND. Default: 50 MiB; the session holds none of it.
     pub append: u64,
+    /// Changes of flags that wait to be told to the client. Default: 10,000, about 1 MiB.
+    pub flag_changes: usize,
     /// Commands not understood before the session ends. Default: 20.
     pub bad_commands: u32,
     /// Failed logins before the session ends. Default: 3.
@@ -208,6 +210,7 @@ impl Default for Limits {
             command: 1 << 20,
             literals: 1_000,
             append: 50 << 20,
+            flag_changes: 10_000,
             bad_commands: 20,
             failed_logins: 3,
         }
