@@ -76,7 +76,7 @@ impl mail_wire::Session for Session {
         match (layer, &self.state) {
             (Upgraded::Tls(info), State::Start) if self.tls.is_none() => self.tls = Some(info),
             (Upgraded::Tls(info), State::Tls) => {
-                // RFC 2595 §4: "After a successful TLS negotiation the server MUST discard any knowledge obtained from the client".
+                // The client begins anew, and what it said before TLS is forgotten: anyone may have said it.
                 // What came along in the old layer is thrown away; how often the client failed is not forgotten.
                 let all = self.input.len();
                 wipe_front(&mut self.input, all);
