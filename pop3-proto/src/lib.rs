@@ -64,7 +64,7 @@
 //!     }
 //! }
 //! assert_eq!(deleted.len(), 1);
-//! assert!(session.output().ends_with(b"+OK 20 octets\r\nSubject: tea\r\n\r\n..\r\n.\r\n+OK\r\n+OK bye\r\n"));
+//! assert!(session.output().ends_with(b"+OK 19 octets\r\nSubject: tea\r\n\r\n..\r\n.\r\n+OK\r\n+OK bye\r\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

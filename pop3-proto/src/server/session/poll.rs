@@ -336,6 +336,11 @@ impl Session {
         let Some(mut exchange) = exchange else {
             return self.mistake(Mistake::NotOffered("AUTH")).map(Some);
         };
+        // RFC 5034 §4: "If the client uses an initial-response argument to the AUTH command with a SASL mechanism that does not support
+        // an initial client send, the server MUST reject the AUTH command with an -ERR reply."
+        if initial.is_some() && !exchange.mechanism().is_client_first() {
+            return self.login_failed(LoginFailure::InitialResponse).map(Some);
+        }
         let initial =
             match initial.map(|text| base64::decode_initial(text.expose_secret().as_bytes())) {
                 None => None,
