@@ -111,8 +111,8 @@ impl mail_wire::Session for Session {
                 self.tls = Some(info);
             }
             (Upgraded::Tls(info), Reading::Tls(id)) => {
-                // RFC 2595 §9: "clients MUST discard cached information about server capabilities advertised prior to the start of
-                // the TLS handshake."
+                // RFC 2595 §4: "Once TLS has been started, the client MUST discard cached information about server capabilities and
+                // SHOULD re-issue the CAPA command."
                 if !self.input.is_empty() {
                     self.failure = Some(Peer::PlaintextAfterStls.into());
                 }
