@@ -306,8 +306,8 @@ impl Session {
         }
         Ok(Some(match kind {
             Kind::Capa => return Ok(self.listing(id, Listing::Capabilities(Vec::new()))),
-            Kind::List { one: false } => return Ok(self.listing(id, Listing::Sizes(Vec::new()))),
-            Kind::Uidl { one: false } => {
+            Kind::List(None) => return Ok(self.listing(id, Listing::Sizes(Vec::new()))),
+            Kind::Uidl(None) => {
                 return Ok(self.listing(id, Listing::UniqueIds(Vec::new())));
             }
             Kind::Stls => {
@@ -345,15 +345,19 @@ impl Session {
                 },
                 None => return Err(Peer::Malformed("STAT").into()),
             },
-            Kind::List { one: true } => {
-                let size = size_line(reply.text()).ok_or(Peer::Malformed("LIST"))?;
+            Kind::List(Some(asked)) => {
+                let size = size_line(reply.text())
+                    .filter(|(number, _)| *number == asked)
+                    .ok_or(Peer::Malformed("LIST"))?;
                 Event::Sizes {
                     id,
                     sizes: vec![size],
                 }
             }
-            Kind::Uidl { one: true } => {
-                let unique_id = unique_id_line(reply.text()).ok_or(Peer::Malformed("UIDL"))?;
+            Kind::Uidl(Some(asked)) => {
+                let unique_id = unique_id_line(reply.text())
+                    .filter(|(number, _)| *number == asked)
+                    .ok_or(Peer::Malformed("UIDL"))?;
                 Event::UniqueIds {
                     id,
                     unique_ids: vec![unique_id],

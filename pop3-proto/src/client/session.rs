@@ -63,12 +63,8 @@ pub(super) enum Kind {
     User(Secret<Vec<u8>>),
     Pass,
     Stat,
-    List {
-        one: bool,
-    },
-    Uidl {
-        one: bool,
-    },
+    List(Option<MessageNumber>),
+    Uidl(Option<MessageNumber>),
     Message,
     /// DELE, NOOP, RSET: nothing but a reply.
     Plain,
@@ -230,8 +226,7 @@ impl Session {
     ///
     /// [`NotQueued`].
     pub fn list(&mut self, number: Option<MessageNumber>) -> Result<CommandId, NotQueued> {
-        let one = number.is_some();
-        self.command(Command::List(number), Kind::List { one })
+        self.command(Command::List(number), Kind::List(number))
     }
 
     /// UIDL, of one message or of all.
@@ -240,8 +235,7 @@ impl Session {
     ///
     /// [`NotQueued`].
     pub fn uidl(&mut self, number: Option<MessageNumber>) -> Result<CommandId, NotQueued> {
-        let one = number.is_some();
-        self.command(Command::Uidl(number), Kind::Uidl { one })
+        self.command(Command::Uidl(number), Kind::Uidl(number))
     }
 
     /// RETR.

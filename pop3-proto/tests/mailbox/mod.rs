@@ -18,7 +18,7 @@ pub(crate) struct Mailbox {
     pub(crate) piece: usize,
     /// What Update said, each time.
     pub(crate) updates: Vec<Vec<u32>>,
-    sending: Option<(usize, usize)>,
+    pub(crate) sending: Option<(usize, usize)>,
 }
 
 impl Mailbox {
