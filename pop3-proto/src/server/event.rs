@@ -105,6 +105,9 @@ pub enum LoginFailure {
     /// The client took it back by `*` (RFC 5034 §4).
     #[error("the client cancelled the exchange")]
     Cancelled,
+    /// An initial response with a mechanism where the server speaks first (RFC 5034 §4).
+    #[error("this mechanism takes no initial response")]
+    InitialResponse,
     /// What the client sent is not base64.
     #[error("the client's message is not base64")]
     Base64,

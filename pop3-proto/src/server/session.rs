@@ -361,8 +361,8 @@ impl Session {
         code: Option<ResponseCode>,
         text: &str,
     ) -> Result<(), Stale> {
-        // RFC 1939 §6: "-ERR some deleted messages not removed", and "In either case, the server then releases any exclusive-access
-        // lock on the maildrop and closes the TCP connection."
+        // RFC 1939 §6: "Whether the removal was successful or not, the server then releases any exclusive-access lock on the maildrop
+        // and closes the TCP connection."
         self.redeem(pending)?;
         self.reply(&Reply::err(code, text));
         self.state = State::Closed;

@@ -76,7 +76,7 @@ impl mail_wire::Session for Session {
         match (layer, &self.state) {
             (Upgraded::Tls(info), State::Start) if self.tls.is_none() => self.tls = Some(info),
             (Upgraded::Tls(info), State::Tls) => {
-                // RFC 2595 §4: "After a successful TLS negotiation the server MUST discard any knowledge obtained from the client".
+                // The client begins anew, and what it said before TLS is forgotten: anyone may have said it.
                 // What came along in the old layer is thrown away; how often the client failed is not forgotten.
                 let all = self.input.len();
                 wipe_front(&mut self.input, all);
@@ -336,6 +336,11 @@ impl Session {
         let Some(mut exchange) = exchange else {
             return self.mistake(Mistake::NotOffered("AUTH")).map(Some);
         };
+        // RFC 5034 §4: "If the client uses an initial-response argument to the AUTH command with a SASL mechanism that does not support
+        // an initial client send, the server MUST reject the AUTH command with an -ERR reply."
+        if initial.is_some() && !exchange.mechanism().is_client_first() {
+            return self.login_failed(LoginFailure::InitialResponse).map(Some);
+        }
         let initial =
             match initial.map(|text| base64::decode_initial(text.expose_secret().as_bytes())) {
                 None => None,
