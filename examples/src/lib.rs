@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod config;
 pub mod intake;
+pub mod outgoing;
 pub mod queue;
 pub mod resolver;
 pub mod routing;
