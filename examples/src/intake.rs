@@ -154,11 +154,15 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_) => self.spool.write(&strip(&header, &context.config.hostname))?,
+            Purpose::Judge(_) => self
+                .spool
+                .write(&strip(&header, &context.config.hostname))?,
             Purpose::Submit(submission) => {
                 submission.complete(&header);
                 if let AuthorDomains::One(author) = AuthorDomains::of(&header) {
-                    let keys: Vec<_> = crate::signing::for_author(&context.signing, &author).cloned().collect();
+                    let keys: Vec<_> = crate::signing::for_author(&context.signing, &author)
+                        .cloned()
+                        .collect();
                     if !keys.is_empty() {
                         let mut signer = dkim::Signer::new(keys, submission.now);
                         signer.write(submission.added.as_bytes());
@@ -209,7 +213,10 @@ impl Submission {
 
 /// A moment as header fields write it, in UTC.
 #[must_use]
-#[expect(clippy::expect_used, reason = "years up to 9999 can be written, and what is later is 9999")]
+#[expect(
+    clippy::expect_used,
+    reason = "years up to 9999 can be written, and what is later is 9999"
+)]
 pub fn date(unix_seconds: u64) -> DateTime {
     const LAST: u64 = 253_402_300_799;
     let seconds = i64::try_from(unix_seconds.min(LAST)).unwrap_or_default();

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod config;
+pub mod demo;
 pub mod intake;
 pub mod outgoing;
 pub mod queue;

@@ -122,10 +122,7 @@ pub async fn send(
     let mut driver = connect(&connection).await?;
     let mut credentials = connection.credentials;
     let count = recipients.len();
-    let mut envelope = Envelope::new(
-        sender,
-        recipients.into_iter().map(Recipient::from),
-    );
+    let mut envelope = Envelope::new(sender, recipients.into_iter().map(Recipient::from));
     envelope.parameters.size = Some(content.size());
     envelope.parameters.smtputf8 = smtputf8;
     let mut envelope = Some(envelope);
@@ -235,7 +232,8 @@ async fn connect(connection: &Connection) -> Result<Driver<Session, TcpStream>, 
         return Ok(Driver::new(transport, stream));
     }
     let tls = |error: &dyn std::fmt::Display| SendError::Tls(error.to_string());
-    let name = ServerName::try_from(connection.host.clone()).unwrap_or_else(|_| address.ip().into());
+    let name =
+        ServerName::try_from(connection.host.clone()).unwrap_or_else(|_| address.ip().into());
     let client = connection.trust.client(name).map_err(|error| tls(&error))?;
     let transport = match connection.tls {
         TlsPolicy::Implicit => transport.with_implicit_tls_client(client),

@@ -28,7 +28,9 @@ pub async fn run(context: Arc<Context>) {
     loop {
         let room = AT_ONCE - deliveries.len();
         if room > 0 {
-            let leased = context.store(move |store| store.lease(now(), now() + LEASE, room)).await;
+            let leased = context
+                .store(move |store| store.lease(now(), now() + LEASE, room))
+                .await;
             match leased {
                 Ok(leased) => {
                     for entry in leased {
@@ -79,7 +81,10 @@ async fn attempt(context: &Context, entry: Leased) {
         }
     };
     let id = entry.id;
-    if let Err(error) = context.store(move |store| store.settle(id, &settlement)).await {
+    if let Err(error) = context
+        .store(move |store| store.settle(id, &settlement))
+        .await
+    {
         tracing::error!(%error, id, "the queue cannot be written");
     }
 }
@@ -87,7 +92,11 @@ async fn attempt(context: &Context, entry: Leased) {
 fn later(context: &Context, entry: &Leased, because: &str) -> Settlement {
     let waits = &context.config.outbound.retry;
     let attempts = usize::try_from(entry.attempts).unwrap_or(usize::MAX);
-    let wait = waits.get(attempts).or_else(|| waits.last()).copied().unwrap_or(3600);
+    let wait = waits
+        .get(attempts)
+        .or_else(|| waits.last())
+        .copied()
+        .unwrap_or(3600);
     Settlement::Retry {
         at: now() + wait,
         because: because.to_owned(),
@@ -128,7 +137,8 @@ impl DeliveryError {
 
 async fn deliver(context: &Context, entry: &Leased) -> Result<smtp_proto::Reply, DeliveryError> {
     let address = |text: &str| {
-        Mailbox::parse_utf8(text).map_err(|error| DeliveryError::Address(format!("{text}: {error}")))
+        Mailbox::parse_utf8(text)
+            .map_err(|error| DeliveryError::Address(format!("{text}: {error}")))
     };
     let recipient = address(&entry.outgoing.recipient)?;
     let sender = match entry.outgoing.sender.as_str() {

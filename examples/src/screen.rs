@@ -35,7 +35,8 @@ impl Screen {
     ///
     /// A name or a network that is none.
     pub fn new(inbound: &Inbound) -> Result<Self, ScreenError> {
-        let failed = |text: &str, error: &dyn std::fmt::Display| ScreenError(format!("{text}: {error}"));
+        let failed =
+            |text: &str, error: &dyn std::fmt::Display| ScreenError(format!("{text}: {error}"));
         let exempt: Vec<Network> = inbound
             .exempt
             .iter()
@@ -44,7 +45,12 @@ impl Screen {
         let lists = inbound
             .dnsbl
             .iter()
-            .map(|text| Ok(List::new(text.parse().map_err(|error| failed(text, &error))?, 1)))
+            .map(|text| {
+                Ok(List::new(
+                    text.parse().map_err(|error| failed(text, &error))?,
+                    1,
+                ))
+            })
             .collect::<Result<Vec<_>, ScreenError>>()?;
         let lists = match lists.is_empty() {
             true => None,
@@ -56,10 +62,10 @@ impl Screen {
         let greylist = inbound.greylisting.then(|| {
             let mut policy = Policy::default();
             policy.delay = Duration::from_secs(inbound.greylisting_delay);
-            let mut greylist = Greylist::default();
-            greylist.policy = policy;
-            greylist.exempt.clone_from(&exempt);
-            greylist
+            Greylist {
+                policy,
+                exempt: exempt.clone(),
+            }
         });
         Ok(Self {
             lists,
@@ -78,9 +84,10 @@ impl Screen {
         let verdict = resolve(Dnsbl::new(client, lists), ask, tokio::time::sleep(PATIENCE)).await;
         tracing::debug!(%client, score = verdict.score, "dnsbl");
         verdict.over_threshold.then(|| {
-            let listed = verdict.lists.iter().find(|(_, outcome)| {
-                matches!(outcome, screening::dnsbl::Outcome::Listed { .. })
-            });
+            let listed = verdict
+                .lists
+                .iter()
+                .find(|(_, outcome)| matches!(outcome, screening::dnsbl::Outcome::Listed { .. }));
             listed.map_or_else(String::new, |(list, _)| list.zone.to_string())
         })
     }
@@ -153,6 +160,8 @@ fn name(key: &Key) -> String {
     match key {
         Key::Client(network) => format!("client {network}"),
         // An address holds no NUL.
-        Key::Message(network, sender, recipient) => format!("message {network} {sender}\0{recipient}"),
+        Key::Message(network, sender, recipient) => {
+            format!("message {network} {sender}\0{recipient}")
+        }
     }
 }

@@ -25,12 +25,21 @@ fn key(configured: &DkimKey) -> Result<Signing, StartError> {
     };
     let pem = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let key = PrivateKey::from_pem(&pem).map_err(|error| failed(error.to_string()))?;
-    let domain: Domain = configured.domain.parse().map_err(|_| failed("domain".to_owned()))?;
-    let selector: Domain = configured.selector.parse().map_err(|_| failed("selector".to_owned()))?;
+    let domain: Domain = configured
+        .domain
+        .parse()
+        .map_err(|_| failed("domain".to_owned()))?;
+    let selector: Domain = configured
+        .selector
+        .parse()
+        .map_err(|_| failed("selector".to_owned()))?;
     Ok(Signing::new(domain, selector, Arc::new(key)))
 }
 
 /// The keys that sign for an author: those of the author's domain, or of one above it.
-pub fn for_author<'a>(keys: &'a [Signing], author: &'a Domain) -> impl Iterator<Item = &'a Signing> {
+pub fn for_author<'a>(
+    keys: &'a [Signing],
+    author: &'a Domain,
+) -> impl Iterator<Item = &'a Signing> {
     keys.iter().filter(|key| author.is_at_or_below(&key.domain))
 }

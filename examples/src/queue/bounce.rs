@@ -18,7 +18,11 @@ const HEADER: usize = 16 * 1024;
 /// RFC 5321 §6.1: "If there is a delivery failure after acceptance of a message, the receiver-SMTP MUST formulate and mail a
 /// notification message." and "This notification MUST be sent using a null ("<>") reverse-path in the envelope." A message that has a
 /// null reverse-path itself gets none.
-pub(super) async fn bounce(context: &Context, entry: &Leased, error: &DeliveryError) -> Result<(), StoreError> {
+pub(super) async fn bounce(
+    context: &Context,
+    entry: &Leased,
+    error: &DeliveryError,
+) -> Result<(), StoreError> {
     if entry.outgoing.sender.is_empty() {
         return Ok(());
     }
@@ -38,7 +42,10 @@ pub(super) async fn bounce(context: &Context, entry: &Leased, error: &DeliveryEr
             for target in targets {
                 match target {
                     Route::Local(account) => deliveries.push(Delivery {
-                        mailbox: store.mailbox(account, "INBOX")?.ok_or(StoreError::Missing("INBOX"))?.id,
+                        mailbox: store
+                            .mailbox(account, "INBOX")?
+                            .ok_or(StoreError::Missing("INBOX"))?
+                            .id,
                         added: b"Return-Path: <>\r\n".to_vec(),
                         flags: Vec::new(),
                         internal_date: accepted,
@@ -61,7 +68,12 @@ fn header_of(start: &[u8]) -> &[u8] {
     let end = start.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.map_or_else(
         // Only whole lines of a header that is longer.
-        || start.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1),
+        || {
+            start
+                .iter()
+                .rposition(|octet| *octet == b'\n')
+                .map_or(0, |at| at + 1)
+        },
         |at| at + 2,
     );
     start.get(..end).unwrap_or_default()
@@ -74,10 +86,22 @@ fn write(context: &Context, entry: &Leased, error: &DeliveryError, header: &[u8]
         .reply()
         .and_then(smtp_proto::Reply::enhanced)
         .filter(|status| status.class() == 5)
-        .map_or_else(|| if error.is_permanent() { "5.0.0" } else { "5.4.7" }.to_owned(), |status| status.to_string());
+        .map_or_else(
+            || {
+                if error.is_permanent() {
+                    "5.0.0"
+                } else {
+                    "5.4.7"
+                }
+                .to_owned()
+            },
+            |status| status.to_string(),
+        );
     let recipient = clean(&entry.outgoing.recipient);
     let why = clean(&error.to_string());
-    let field = |name: &str, body: &str| fold(name, body).unwrap_or_else(|_| format!("{name}: (too long)\r\n"));
+    let field = |name: &str, body: &str| {
+        fold(name, body).unwrap_or_else(|_| format!("{name}: (too long)\r\n"))
+    };
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write!(
@@ -101,7 +125,10 @@ fn write(context: &Context, entry: &Leased, error: &DeliveryError, header: &[u8]
         field("Final-Recipient", &format!("rfc822; {recipient}")),
     );
     if let Some(reply) = error.reply() {
-        text.push_str(&field("Diagnostic-Code", &format!("smtp; {}", clean(&reply.to_string()))));
+        text.push_str(&field(
+            "Diagnostic-Code",
+            &format!("smtp; {}", clean(&reply.to_string())),
+        ));
     }
     let _ = write!(
         text,
@@ -113,16 +140,21 @@ fn write(context: &Context, entry: &Leased, error: &DeliveryError, header: &[u8]
 
 /// Foreign text that goes into one line.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(600)
+        .collect()
 }
 
 /// A header as canonical lines of text.
 fn lines(header: &[u8]) -> String {
-    String::from_utf8_lossy(header).lines().fold(String::new(), |mut all, line| {
-        all.push_str(line.trim_end_matches('\r'));
-        all.push_str("\r\n");
-        all
-    })
+    String::from_utf8_lossy(header)
+        .lines()
+        .fold(String::new(), |mut all, line| {
+            all.push_str(line.trim_end_matches('\r'));
+            all.push_str("\r\n");
+            all
+        })
 }
 
 #[cfg(test)]

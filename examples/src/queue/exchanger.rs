@@ -45,7 +45,10 @@ impl RouteError {
 const MOST: usize = 10;
 
 /// The hosts to try for a recipient, in order.
-pub(super) async fn targets(context: &Context, recipient: &Mailbox) -> Result<Vec<Target>, RouteError> {
+pub(super) async fn targets(
+    context: &Context,
+    recipient: &Mailbox,
+) -> Result<Vec<Target>, RouteError> {
     let outbound = &context.config.outbound;
     if let Some(smarthost) = &outbound.smarthost {
         return addresses(context, smarthost, outbound.port).await;
@@ -54,7 +57,10 @@ pub(super) async fn targets(context: &Context, recipient: &Mailbox) -> Result<Ve
         Host::Domain(domain) => domain,
         Host::Literal(literal) => {
             let text = literal.to_string();
-            let inner = text.trim_start_matches('[').trim_end_matches(']').trim_start_matches("IPv6:");
+            let inner = text
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .trim_start_matches("IPv6:");
             let ip: IpAddr = inner.parse().map_err(|_| RouteError::Name)?;
             return Ok(vec![Target {
                 host: inner.to_owned(),
@@ -63,12 +69,18 @@ pub(super) async fn targets(context: &Context, recipient: &Mailbox) -> Result<Ve
         }
     };
     let name: Name = domain.as_str().parse().map_err(|_| RouteError::Name)?;
-    let answer = context.resolver.ask(&Question::new(name, RecordType::Mx)).await;
+    let answer = context
+        .resolver
+        .ask(&Question::new(name, RecordType::Mx))
+        .await;
     let mut exchangers: Vec<(u16, String)> = match answer.outcome() {
         Ok(records) => records
             .iter()
             .filter_map(|record| match record {
-                Record::Mx { preference, exchange } => Some((*preference, exchange.to_string())),
+                Record::Mx {
+                    preference,
+                    exchange,
+                } => Some((*preference, exchange.to_string())),
                 _ => None,
             })
             .collect(),
@@ -114,7 +126,10 @@ async fn addresses(context: &Context, host: &str, port: u16) -> Result<Vec<Targe
     let name: Name = host.parse().map_err(|_| RouteError::Name)?;
     let mut found = Vec::new();
     for kind in [RecordType::Aaaa, RecordType::A] {
-        let answer = context.resolver.ask(&Question::new(name.clone(), kind)).await;
+        let answer = context
+            .resolver
+            .ask(&Question::new(name.clone(), kind))
+            .await;
         for record in answer.records() {
             let ip: IpAddr = match record {
                 Record::A(ip) => (*ip).into(),

@@ -156,7 +156,9 @@ impl Connection {
                 Ok(()) => self.driver.session().accept(pending)?,
                 Err(error) => {
                     tracing::error!(%error, "smtp: no spool");
-                    self.driver.session().reject(pending, deliver::fault(&error))?;
+                    self.driver
+                        .session()
+                        .reject(pending, deliver::fault(&error))?;
                 }
             },
             Event::Body(octets) => {
@@ -188,7 +190,11 @@ impl Connection {
                 let client = self.client();
                 self.context.accounts.succeeded(client);
                 tracing::info!(%client, user = ?login.identity().as_str(), "smtp: logged in");
-                let account = self.context.accounts.account(login.identity().as_str()).await;
+                let account = self
+                    .context
+                    .accounts
+                    .account(login.identity().as_str())
+                    .await;
                 self.account = account.ok().flatten().map(|account| account.id);
             }
             Event::AuthenticationFailed(reason) => {
@@ -220,7 +226,10 @@ impl Connection {
         {
             tracing::info!(%client, list, "smtp: block-listed");
             let text = format!("{client} is listed by {list}");
-            self.driver.session().reject(pending, deliver::reply(554, EnhancedStatus::NOT_AUTHORIZED, &text))?;
+            self.driver.session().reject(
+                pending,
+                deliver::reply(554, EnhancedStatus::NOT_AUTHORIZED, &text),
+            )?;
             return Ok(());
         }
         Ok(self.driver.session().accept(pending)?)
@@ -234,12 +243,21 @@ impl Connection {
         let Some(account) = self.account else {
             // RFC 6409 §4.3: "The MSA MUST by default issue an error response to the MAIL command if the session has not been
             // authenticated using [SMTP-AUTH]".
-            return Err(deliver::reply(530, EnhancedStatus::SECURITY, "Authentication required"));
+            return Err(deliver::reply(
+                530,
+                EnhancedStatus::SECURITY,
+                "Authentication required",
+            ));
         };
         let ReversePath::Mailbox(mailbox) = reverse_path else {
             return Ok(());
         };
-        match self.context.accounts.may_send_as(account, &mailbox.to_string()).await {
+        match self
+            .context
+            .accounts
+            .may_send_as(account, &mailbox.to_string())
+            .await
+        {
             Ok(true) => Ok(()),
             Ok(false) => Err(deliver::reply(
                 553,
@@ -265,9 +283,15 @@ impl Connection {
                 "Relaying denied: log in to send mail elsewhere",
             ));
         }
-        let found = routes(&self.context, &address).await.map_err(|error| deliver::fault(&error))?;
+        let found = routes(&self.context, &address)
+            .await
+            .map_err(|error| deliver::fault(&error))?;
         if found.is_empty() {
-            return Err(deliver::reply(550, EnhancedStatus::BAD_MAILBOX, "No such user here"));
+            return Err(deliver::reply(
+                550,
+                EnhancedStatus::BAD_MAILBOX,
+                "No such user here",
+            ));
         }
         let Some(mail) = &mut self.mail else {
             return Err(deliver::fault(&StoreError::Missing("the transaction")));
@@ -281,10 +305,18 @@ impl Connection {
                 Some(Proxied::Tcp { source, .. }) => source.ip(),
                 _ => self.peer.ip(),
             };
-            let delay = self.context.screen.delay(&self.context, client.to_canonical(), &sender, &address).await;
+            let delay = self
+                .context
+                .screen
+                .delay(&self.context, client.to_canonical(), &sender, &address)
+                .await;
             if let Some(delay) = delay.map_err(|error| deliver::fault(&error))? {
                 let text = format!("Greylisted: please try again in {} s", delay.as_secs());
-                return Err(deliver::reply(450, EnhancedStatus::TEMPORARY_SECURITY, &text));
+                return Err(deliver::reply(
+                    450,
+                    EnhancedStatus::TEMPORARY_SECURITY,
+                    &text,
+                ));
             }
         }
         mail.recipients.push(forward_path);
@@ -297,8 +329,15 @@ impl Connection {
         let spool = self.context.store(|store| store.spool()).await?;
         let client = self.client();
         let context = Arc::clone(&self.context);
-        let helo = self.driver.session().hello().map(|hello| hello.host.to_string());
-        let mail = self.mail.as_mut().ok_or(StoreError::Missing("the transaction"))?;
+        let helo = self
+            .driver
+            .session()
+            .hello()
+            .map(|hello| hello.host.to_string());
+        let mail = self
+            .mail
+            .as_mut()
+            .ok_or(StoreError::Missing("the transaction"))?;
         let purpose = if self.account.is_some() {
             let message_id = format!("{}@{}", deliver::trace_id(), context.config.hostname);
             Purpose::Submit(Box::new(Submission::new(now(), message_id)))
@@ -330,7 +369,9 @@ impl Connection {
             Err(refused @ Refused::Loop(_)) => {
                 return deliver::reply(554, EnhancedStatus::ROUTING_LOOP, &refused.to_string());
             }
-            Err(refused) => return deliver::reply(554, EnhancedStatus::MEDIA, &refused.to_string()),
+            Err(refused) => {
+                return deliver::reply(554, EnhancedStatus::MEDIA, &refused.to_string());
+            }
         };
         let session = self.driver.session();
         let received = deliver::Trace {
@@ -339,7 +380,16 @@ impl Connection {
             auth: self.account.is_some(),
             client: self.client(),
         };
-        deliver::deliver(&self.context, received, &mail.sender, mail.smtputf8, &mail.recipients, &mail.routes, spool, purpose)
-            .await
+        deliver::deliver(
+            &self.context,
+            received,
+            &mail.sender,
+            mail.smtputf8,
+            &mail.recipients,
+            &mail.routes,
+            spool,
+            purpose,
+        )
+        .await
     }
 }

@@ -32,9 +32,16 @@ pub(super) struct Trace {
 }
 
 /// A reply whose text was written for it.
-#[expect(clippy::expect_used, reason = "code and status are constants of the same class; the text is made safe")]
+#[expect(
+    clippy::expect_used,
+    reason = "code and status are constants of the same class; the text is made safe"
+)]
 pub(super) fn reply(code: u16, enhanced: EnhancedStatus, text: &str) -> Reply {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(400)
+        .collect();
     Reply::new(code, enhanced, &text).expect("a valid reply")
 }
 
@@ -42,8 +49,16 @@ pub(super) fn reply(code: u16, enhanced: EnhancedStatus, text: &str) -> Reply {
 pub(super) fn fault(error: &StoreError) -> Reply {
     tracing::error!(%error, "smtp: the store");
     match error {
-        StoreError::Full => reply(452, EnhancedStatus::MAIL_SYSTEM_FULL, "Insufficient system storage"),
-        _ => reply(451, EnhancedStatus::MAIL_SYSTEM, "Local error in processing"),
+        StoreError::Full => reply(
+            452,
+            EnhancedStatus::MAIL_SYSTEM_FULL,
+            "Insufficient system storage",
+        ),
+        _ => reply(
+            451,
+            EnhancedStatus::MAIL_SYSTEM,
+            "Local error in processing",
+        ),
     }
 }
 
@@ -55,7 +70,10 @@ pub(super) fn trace_id() -> String {
     random.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one message, each used once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one message, each used once"
+)]
 pub(super) async fn deliver(
     context: &Context,
     trace: Trace,
@@ -67,9 +85,12 @@ pub(super) async fn deliver(
     purpose: Purpose,
 ) -> Reply {
     let id = trace_id();
-    let received = match received(context, &trace, smtputf8, recipients, &id) {
-        Some(received) => received,
-        None => return reply(451, EnhancedStatus::MAIL_SYSTEM, "Local error in processing"),
+    let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
+        return reply(
+            451,
+            EnhancedStatus::MAIL_SYSTEM,
+            "Local error in processing",
+        );
     };
     let (above, junk) = match purpose {
         Purpose::Judge(judge) => match judged(context, *judge).await {
@@ -80,7 +101,11 @@ pub(super) async fn deliver(
             Ok((added, signatures)) => (format!("{}{received}{added}", signatures.concat()), false),
             Err(error) => {
                 tracing::error!(%error, "a message could not be signed");
-                return reply(451, EnhancedStatus::MAIL_SYSTEM, "The message could not be signed");
+                return reply(
+                    451,
+                    EnhancedStatus::MAIL_SYSTEM,
+                    "The message could not be signed",
+                );
             }
         },
     };
@@ -130,13 +155,21 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
     let results = verdict.authentication_results();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
-        return Err(reply(451, EnhancedStatus::MAIL_SYSTEM, "Local error in processing"));
+        return Err(reply(
+            451,
+            EnhancedStatus::MAIL_SYSTEM,
+            "Local error in processing",
+        ));
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
-        return Err(reply(550, EnhancedStatus::NOT_AUTHORIZED, "Refused by the DMARC policy of the author's domain"));
+        return Err(reply(
+            550,
+            EnhancedStatus::NOT_AUTHORIZED,
+            "Refused by the DMARC policy of the author's domain",
+        ));
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((format!("{results}{received_spf}"), junk))

@@ -1,0 +1,239 @@
+//! A mail server: MX, submission, IMAP and POP3 over one store.
+//!
+//! Without arguments it is a demo on loopback; with `--config` it is a real server. See `mail-server.example.toml`.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use examples::accounts::keys_of;
+use examples::config::Config;
+use examples::demo::{self, Demo};
+use examples::server::{Security, Server, Service};
+use examples::store::{Sqlite, Store as _};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// A mail server: MX, submission, IMAP and POP3 over one store.
+#[derive(Parser)]
+#[command(
+    after_help = "Without --config it runs a demo on loopback that needs nothing else.
+
+Examples:
+  mail-server --config mail-server.toml
+  mail-server --config mail-server.toml check-config
+  echo 'correct horse' | mail-server --config mail-server.toml user add alice --address alice@example.org
+  mail-server dkim-key --domain example.org --selector s1 --out s1.pem"
+)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Accounts.
+    #[command(subcommand)]
+    User(User),
+    /// Reads the configuration, and everything it names, and says what is wrong.
+    CheckConfig,
+    /// Makes an Ed25519 key that signs mail, and prints the record to publish.
+    DkimKey {
+        /// The signing domain.
+        #[arg(long)]
+        domain: String,
+        /// The selector.
+        #[arg(long)]
+        selector: String,
+        /// Where to write the key; it must not exist yet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Makes an account, or gives it a new password, read from standard input.
+    Add {
+        /// The login name.
+        name: String,
+        /// An address whose mail it gets; may be repeated.
+        #[arg(long = "address")]
+        addresses: Vec<String>,
+    },
+    /// Prints the keys of a password read from standard input, for the configuration file.
+    Keys,
+    /// Lists the accounts.
+    List,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.command {
+        None => serve(arguments.config.as_deref()),
+        Some(Command::CheckConfig) => check(arguments.config.as_deref()),
+        Some(Command::User(user)) => users(arguments.config.as_deref(), user),
+        Some(Command::DkimKey {
+            domain,
+            selector,
+            out,
+        }) => dkim_key(domain, selector, out),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("mail-server: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn configured(path: Option<&Path>) -> Result<Config, Failure> {
+    let path = path.ok_or("name the configuration file: --config mail-server.toml")?;
+    Ok(Config::read(path)?)
+}
+
+fn serve(config: Option<&Path>) -> Result<(), Failure> {
+    let level =
+        tracing_subscriber::EnvFilter::try_from_env("MAIL_SERVER_LOG").unwrap_or_else(|_| {
+            tracing_subscriber::EnvFilter::new(if config.is_some() { "info" } else { "warn" })
+        });
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match config {
+            Some(path) => {
+                let server = Server::bind(Config::read(path)?).await?;
+                show(&server);
+                server.run(end()).await;
+            }
+            None => run_demo().await?,
+        }
+        Ok(())
+    })
+}
+
+async fn run_demo() -> Result<(), Failure> {
+    let folder = std::env::temp_dir().join(format!("yubin-demo-{}", std::process::id()));
+    let (server, smtp, signing) = demo::prepare(&folder).await?.into_parts();
+    show(&server);
+    let samples = tokio::spawn(async move {
+        if let Some(smtp) = smtp {
+            println!("\nMail that comes in:");
+            for (name, said) in Demo::deliver(smtp, signing).await {
+                println!("  {name:32} {said}");
+            }
+        }
+        println!("{}", demo::TRY);
+    });
+    server.run(end()).await;
+    samples.abort();
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+fn show(server: &Server) {
+    println!("{} listens on:", server.context().config.hostname);
+    for (service, security, address) in server.addresses() {
+        let service = match service {
+            Service::Smtp => "SMTP, mail from anywhere",
+            Service::Submission => "submission",
+            Service::Imap => "IMAP",
+            Service::Pop3 => "POP3",
+        };
+        let security = match security {
+            Security::StartTls => "STARTTLS",
+            Security::Implicit => "implicit TLS",
+        };
+        println!("  {address:24} {service} ({security})");
+    }
+}
+
+/// Ctrl-C, or SIGTERM.
+async fn end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without signals it runs until it is killed, which loses nothing either.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn check(config: Option<&Path>) -> Result<(), Failure> {
+    let config = configured(config)?;
+    examples::tls::server(&config.tls.certificate, &config.tls.key)?;
+    examples::signing::keys(&config.dkim)?;
+    examples::screen::Screen::new(&config.inbound)?;
+    if let Some(zone) = &config.dns.zone {
+        std::fs::read_to_string(zone)?.parse::<mail_dns::Zone>()?;
+    }
+    println!(
+        "{}: {} domains, no mistake found",
+        config.hostname,
+        config.domains.len()
+    );
+    Ok(())
+}
+
+fn users(config: Option<&Path>, user: &User) -> Result<(), Failure> {
+    match user {
+        User::Keys => println!("{}", keys_of(&password()?)?),
+        User::Add { name, addresses } => {
+            let store = Sqlite::open(configured(config)?.data)?;
+            store.put_account(name, &keys_of(&password()?)?.to_string(), addresses)?;
+            println!("{name} can log in");
+        }
+        User::List => {
+            let store = Sqlite::open(configured(config)?.data)?;
+            for account in store.accounts()? {
+                println!("{}", account.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn password() -> Result<String, Failure> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("Password (it is shown as you type; better pipe it in):");
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err("no password on standard input".into());
+    }
+    Ok(password.to_owned())
+}
+
+fn dkim_key(domain: &str, selector: &str, out: &Path) -> Result<(), Failure> {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
+    let pem = pair.serialize_pem();
+    if out.exists() {
+        return Err(format!("{} exists already", out.display()).into());
+    }
+    let key = dkim::PrivateKey::from_pem(&pem)?;
+    examples::tls::write_private(out, &pem)?;
+    let record = dkim::KeyRecord::new(key.public_key()?);
+    let name: mail_dns::Name = format!("{selector}._domainkey.{domain}").parse()?;
+    println!("{}", record.zone_line(&name));
+    Ok(())
+}
