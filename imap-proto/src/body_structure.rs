@@ -1,6 +1,8 @@
 //! BODY and BODYSTRUCTURE (RFC 9051 §7.5.2).
 
+use crate::envelope::string;
 use crate::{Envelope, ExtensionValue, NString};
+use mail_syntax::mime::{self, Part};
 
 /// The MIME structure of a message or part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,4 +97,106 @@ pub struct CommonExtension {
     pub location: NString,
     /// Anything of the future.
     pub future: Vec<ExtensionValue>,
+}
+
+impl BodyStructure {
+    /// The structure of a message or part, with its extension data; printed as BODY it is without.
+    ///
+    /// As deep as the tree is. What the grammar cannot say is told as the nearest that it can: a multipart without parts has one empty
+    /// text; what ought to be a multipart or message and was not taken apart is plain text without a boundary (RFC 2045 §5.2: the
+    /// default "when a syntactically invalid Content-Type header field is encountered"), and else application/octet-stream.
+    #[must_use]
+    pub fn of(part: Part<'_>) -> Self {
+        let content_type = part.content_type();
+        let common = common_extension(&part);
+        if part.is_multipart() {
+            let mut parts: Vec<Self> = part.children().map(Self::of).collect();
+            if parts.is_empty() {
+                parts.push(Self::Single(Box::new(SinglePart::text_plain())));
+            }
+            return Self::Multipart {
+                parts,
+                subtype: content_type.subtype().into(),
+                extension: Some(MultipartExtension {
+                    parameters: parameters(content_type.parameters()),
+                    common,
+                }),
+            };
+        }
+        let mut single = SinglePart {
+            media_type: content_type.main_type().into(),
+            subtype: content_type.subtype().into(),
+            parameters: parameters(content_type.parameters()),
+            ..SinglePart::text_plain()
+        };
+        if content_type.is_multipart() && content_type.parameters().value("boundary").is_none() {
+            single = SinglePart::text_plain();
+        } else if content_type.is_multipart()
+            || (content_type.is_message() && part.message().is_none())
+        {
+            single.media_type = b"application".into();
+            single.subtype = b"octet-stream".into();
+        }
+        let lines = part.lines() as u64;
+        single.special = match part.message() {
+            Some(message) => Special::Message {
+                envelope: Box::new(Envelope::of(&message.header())),
+                structure: Box::new(Self::of(message)),
+                lines,
+            },
+            None if single.media_type.eq_ignore_ascii_case(b"text") => Special::Text { lines },
+            None => Special::None,
+        };
+        Self::Single(Box::new(SinglePart {
+            id: nstring(part.id()),
+            description: nstring(part.description()),
+            encoding: part.encoding().as_str().into(),
+            octets: part.octets() as u64,
+            extension: Some(SinglePartExtension {
+                md5: nstring(part.md5()),
+                common,
+            }),
+            ..single
+        }))
+    }
+}
+
+impl SinglePart {
+    /// An empty text, as it is meant where nothing is said.
+    fn text_plain() -> Self {
+        Self {
+            media_type: b"text".into(),
+            subtype: b"plain".into(),
+            parameters: vec![(b"charset".into(), b"us-ascii".into())],
+            encoding: b"7bit".into(),
+            special: Special::Text { lines: 0 },
+            ..Self::default()
+        }
+    }
+}
+
+fn common_extension(part: &Part<'_>) -> CommonExtension {
+    CommonExtension {
+        disposition: part
+            .disposition()
+            .map(|d| (d.kind().into(), parameters(d.parameters()))),
+        language: part
+            .language()
+            .into_iter()
+            .map(String::into_bytes)
+            .collect(),
+        location: nstring(part.location()),
+        future: Vec::new(),
+    }
+}
+
+fn nstring(text: Option<String>) -> NString {
+    text.map(|text| string(text.as_bytes()))
+}
+
+fn parameters(parameters: &mime::Parameters) -> Parameters {
+    parameters
+        .iter()
+        .map(|(name, value)| (name.into(), string(value.as_bytes())))
+        .collect()
 }

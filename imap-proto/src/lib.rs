@@ -4,8 +4,8 @@
 //!
 //! - types that hold only what the protocol can say: [`Command`], [`Response`], [`Mailbox`], [`SequenceSet`], [`Flag`], …;
 //! - [`parse_command`] and [`parse_response`], which read one command or response that lies in memory whole, bounded in nesting (32)
-//!   and items; [`Command::print`] and [`Response::print`], which choose atom, quoted string or literal by content.
-//!
+//!   and items; [`Command::print`] and [`Response::print`], which choose atom, quoted string or literal by content;
+//! - [`MessageData`], which takes a message apart for FETCH, and [`Matcher`], which asks a message whether it is what SEARCH looks for;
 //! - [`server::Session`] and [`client::Session`]: both sides of a connection, as [`mail_wire::Session`]s: append what was read to
 //!   `input()`, poll until it wants something, answer its events, send what lies in `output()`.
 //!
@@ -38,6 +38,7 @@ mod error;
 mod fetch;
 mod flag;
 mod mailbox;
+mod message_data;
 mod parse;
 mod print;
 mod reader;
@@ -62,11 +63,12 @@ pub use fetch::{
 };
 pub use flag::{Flag, Keyword};
 pub use mailbox::{Mailbox, decode_utf7, encode_utf7, list_pattern_matches};
+pub use message_data::{MessageData, UnknownEncoding};
 pub use parse::{parse_command, parse_response};
 pub use print::{LiteralMode, PrintOptions, Printed};
 pub use response::{
     Capability, Code, CopyUid, Data, Esearch, ListEntry, NamespaceEntry, Response, Status,
     StatusKind, StatusValue, Text, Word,
 };
-pub use search::{Search, SearchKey, SearchReturn};
+pub use search::{Candidate, Matcher, Reads, Search, SearchKey, SearchReturn};
 pub use sequence::{SeqNumber, SequenceSet, UidSet};

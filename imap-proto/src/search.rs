@@ -1,6 +1,10 @@
 //! What SEARCH asks for.
 
+mod matcher;
+
 use crate::{Date, Keyword, SequenceSet};
+
+pub use matcher::{Candidate, Matcher, Reads};
 
 /// A criterion of SEARCH (RFC 9051 §6.4.4, with NEW, OLD and RECENT of RFC 3501).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -377,7 +377,7 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the message of an APPEND in: it comes as [`Event::Body`].
+    /// Takes the message of an APPEND in: it comes as [`Event::Body`](super::Event::Body).
     ///
     /// # Errors
     ///
