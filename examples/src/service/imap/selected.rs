@@ -88,12 +88,17 @@ impl Selected {
     fn has_room_for(&self, flags: &[String]) -> bool {
         let mut words: BTreeSet<String> = keywords(&self.entries);
         let before = words.len();
-        words.extend(flags.iter().filter(|flag| is_keyword(flag)).map(lower));
+        words.extend(
+            flags
+                .iter()
+                .filter(|flag| is_keyword(flag))
+                .map(|flag| lower(flag)),
+        );
         words.len() == before || words.len() <= KEYWORDS
     }
 }
 
-fn lower(word: &String) -> String {
+fn lower(word: &str) -> String {
     word.to_ascii_lowercase()
 }
 
@@ -103,7 +108,10 @@ fn is_keyword(flag: &str) -> bool {
 
 fn keywords(entries: &[Entry]) -> BTreeSet<String> {
     let flags = entries.iter().flat_map(|entry| &entry.flags);
-    flags.filter(|flag| is_keyword(flag)).map(lower).collect()
+    flags
+        .filter(|flag| is_keyword(flag))
+        .map(|flag| lower(flag))
+        .collect()
 }
 
 /// Flags of the store as IMAP has them.
