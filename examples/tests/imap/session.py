@@ -4,8 +4,6 @@ import imaplib
 import re
 import ssl
 import sys
-import threading
-import time
 
 host, port, tls_port, certificate, user, password, odd_file = sys.argv[1:]
 port, tls_port = int(port), int(tls_port)
@@ -15,7 +13,7 @@ odd = open(odd_file, "rb").read()
 
 def check(truth, *what):
     if not truth:
-        raise SystemExit("failed: " + " ".join(repr(one) for one in what))
+        raise AssertionError(*what)
 
 
 def connect():
@@ -34,6 +32,13 @@ def refused(call, *arguments):
         return str(error)
     check(kind == "NO", call, arguments, kind, data)
     return data[0].decode()
+
+
+def append(connection, mailbox, flags, message, moment=None):
+    """imaplib's own would make CRLF of every bare CR and LF."""
+    connection.literal = message
+    arguments = [mailbox] + [one for one in (flags, moment) if one]
+    return connection._simple_command("APPEND", *arguments)
 
 
 # Without TLS nobody logs in; with STARTTLS, one does.
@@ -92,14 +97,14 @@ check(ok(one.uid("SEARCH", None, "UNSEEN UID 1:*")) == [b"2"])
 # APPEND
 check("TRYCREATE" in refused(one.append, "Nowhere", "", None, b"Subject: x\r\n\r\n"))
 moment = '"17-Jul-1996 02:44:25 -0700"'
-appended = ok(one.append("Sent", "(\\Seen $Forwarded)", moment, odd))
+appended = ok(append(one, "Sent", "(\\Seen $Forwarded)", odd, moment))
 check(re.match(rb"\[APPENDUID \d+ 1\]", appended[0]), appended)
 check(b"MESSAGES 1 " in ok(one.status("Sent", "(MESSAGES UIDNEXT UNSEEN)"))[0])
 status = ok(one.status("Sent", "(MESSAGES UIDNEXT UNSEEN RECENT UIDVALIDITY)"))[0]
 check(re.search(rb"MESSAGES 1 UIDNEXT 2 UNSEEN 0 RECENT 0 UIDVALIDITY \d+", status), status)
 ok(one.select("Sent"))
 sent = ok(one.fetch("1", "(INTERNALDATE FLAGS BODY.PEEK[])"))
-check(sent[0][1] == odd)
+check(sent[0][1] == odd, len(sent[0][1]), len(odd))
 check(b'"17-Jul-1996 09:44:25 +0000"' in sent[0][0], sent[0][0])
 check(b"$Forwarded" in sent[0][0] and b"\\Seen" in sent[0][0], sent[0][0])
 check("NONEXISTENT" in refused(one.select, "Nowhere"))
@@ -142,7 +147,8 @@ ok(one.noop())
 check(ok(one.search(None, "ALL")) == [b"1"])
 
 # STORE, COPY, MOVE, UID EXPUNGE
-check(b"keyword" in ok(one.store("1", "FLAGS", "(keyword \\Draft)"))[0])
+stored = b"".join(ok(one.store("1", "FLAGS", "(keyword \\Draft)")))
+check(b"keyword" in stored, stored)
 check(ok(one.store("1", "-FLAGS", "(KEYWORD)")) == [b"1 (FLAGS (\\Draft))"])
 check("TRYCREATE" in refused(one.copy, "1", "Nowhere"))
 copied = ok(one.copy("1", "Trash"))
@@ -170,10 +176,11 @@ check(b"Job/2026" in b"".join(ok(one.list('""', '"*"'))))
 ok(one.delete("Job/2026"))
 shown = b"".join(ok(one.list('""', '"Job/%"')))
 check(b"\\NonExistent" in shown and b"\\HasChildren" in shown, shown)
-ok(one.subscribe("Job"))
-check(b"Job" in b"".join(ok(one.lsub())))
+subscribed = re.compile(rb'"/" "?Job"?$', re.MULTILINE)
 ok(one.unsubscribe("Job"))
-check(b"Job" not in b"".join(line or b"" for line in ok(one.lsub())))
+check(not subscribed.search(b"\n".join(ok(one.lsub()))), one.lsub())
+ok(one.subscribe("Job"))
+check(subscribed.search(b"\n".join(ok(one.lsub()))), one.lsub())
 
 # EXAMINE changes nothing.
 ok(one.append("INBOX", "", None, b"Subject: unseen\r\n\r\nbody\r\n"))
