@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use mail_wire::framing::{Counted, DotDecoder, DotPiece, LineEndPolicy, LineEndings};
 
+use super::answers::failed;
 use super::event::{Abort, Envelope, Event};
 use super::{Asked, Error, Role, Session, State, Transaction};
 use crate::line_ends::LineEndFilter;
@@ -37,13 +38,16 @@ enum Framing {
 pub(super) struct Discard {
     chunk: Counted,
     reply: Reply,
+    /// Whether the client, and not the application, is to blame.
+    is_mistake: bool,
 }
 
 impl Discard {
-    pub(super) const fn new(size: u64, reply: Reply) -> Self {
+    pub(super) const fn new(size: u64, reply: Reply, is_mistake: bool) -> Self {
         Self {
             chunk: Counted::new(size),
             reply,
+            is_mistake,
         }
     }
 }
@@ -145,8 +149,8 @@ impl Session {
             Piece::EndOfChunk => {
                 let reply = transfer.refused.clone();
                 match reply {
-                    // RFC 3030 §2: "If a BDAT command fails … the client MUST NOT send any more BDAT segments" of this message; the
-                    // transaction is lost.
+                    // RFC 3030 §2: "If a 5XX or 4XX code is received by the sender-SMTP in response to a BDAT chunk, the transaction
+                    // should be considered failed and the sender-SMTP MUST NOT send any additional BDAT segments."
                     Some(reply) => self.lose(&transfer, reply),
                     None => {
                         let text = format!("{} octets received", transfer.octets);
@@ -167,7 +171,7 @@ impl Session {
 
     fn body(&mut self, transfer: &mut Transfer, octets: Bytes) {
         transfer.octets = transfer.octets.saturating_add(octets.len() as u64);
-        // RFC 1870 §6.3: a server may still find the message too large when it has come.
+        // RFC 1870 §6.3: "The server may reject such a message after its DATA transfer."
         if transfer.octets > self.config.limits.message && transfer.refused.is_none() {
             transfer.refused = Some(Reply::certain(
                 552,
@@ -210,7 +214,8 @@ impl Session {
     /// Refuses the message at its true end, or the chunk at its end.
     fn lose(&mut self, transfer: &Transfer, reply: Reply) {
         let is_end = !matches!(&transfer.framing, Framing::Chunks { last: false, .. });
-        // RFC 2033 §4.2: "the server returns one reply for each previously successful RCPT command in the mail transaction".
+        // RFC 2033 §4.2: "the server returns one reply for each previously successful RCPT command in the mail transaction, in
+        // the order that the RCPT commands were issued."
         let replies = match self.config.role {
             Role::Lmtp if is_end => transfer.envelope.recipients.len(),
             _ => 1,
@@ -231,7 +236,11 @@ impl Session {
             return false;
         }
         self.state = State::Command(Transaction::None);
-        self.mistake(discard.reply);
+        if discard.is_mistake {
+            self.mistake(discard.reply);
+        } else {
+            self.say(&discard.reply);
+        }
         true
     }
 
@@ -240,12 +249,19 @@ impl Session {
         let reply = |code, text: &str| Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text);
         match transaction {
             _ if !self.config.chunking => {
-                self.refuse_chunk(size, transaction, reply(502, "BDAT is not implemented"));
+                self.refuse_chunk(
+                    size,
+                    transaction,
+                    reply(502, "BDAT is not implemented"),
+                    true,
+                );
             }
-            Transaction::None => self.refuse_chunk(size, transaction, reply(503, "Say MAIL first")),
+            Transaction::None => {
+                self.refuse_chunk(size, transaction, reply(503, "Say MAIL first"), true);
+            }
             Transaction::Open(envelope) if envelope.recipients.is_empty() => {
                 let reply = self.no_recipients();
-                self.refuse_chunk(size, Transaction::Open(envelope), reply);
+                self.refuse_chunk(size, Transaction::Open(envelope), reply, true);
             }
             Transaction::Open(_) => {
                 self.state = State::Asked(Asked::Chunk(size, last), transaction);
@@ -299,12 +315,15 @@ impl Session {
     }
 
     /// Refuses the message that is coming: no more [`Event::Body`] is told, the rest is read and dropped, and `reply` is given at
-    /// its true end. Without a message that is coming, nothing happens.
+    /// its true end (451 instead of one that is neither 4yz nor 5yz). Without a message that is coming, nothing happens.
     pub fn refuse_rest(&mut self, reply: Reply) {
         if let State::Body(transfer) | State::Command(Transaction::Chunks(transfer)) =
             &mut self.state
         {
-            transfer.refused.get_or_insert(reply);
+            let is_refusal = reply.is_transient() || reply.is_permanent();
+            transfer
+                .refused
+                .get_or_insert_with(|| if is_refusal { reply } else { failed() });
             self.events.retain(|event| !matches!(event, Event::Body(_)));
         }
     }
