@@ -4,7 +4,7 @@ use mail_wire::{Pending, Stale};
 use sasl_core::StoredKeys;
 use sasl_core::server::{Exchange, Next};
 
-use super::body::Transfer;
+use super::body::{Refusal, Transfer};
 use super::commands::VRFY_UNKNOWN;
 use super::event::{Abort, AuthFailure, Envelope, asked};
 use super::{Asked, Role, Session, State, Transaction};
@@ -265,7 +265,7 @@ impl Session {
                 self.abort(&transaction, Abort::Refused(reply.clone()));
             }
             (Asked::Chunk(size, _), transaction) => {
-                self.refuse_chunk(size, transaction, reply.clone(), false);
+                self.refuse_chunk(size, transaction, Refusal::Wanted(reply.clone()));
             }
             (Asked::Delivery, Transaction::Open(envelope)) => {
                 for _ in 0..self.answers_for(&envelope) {

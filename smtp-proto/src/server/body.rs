@@ -33,21 +33,29 @@ enum Framing {
     },
 }
 
-/// Octets of a refused chunk, and the reply behind them.
+/// Octets of a refused chunk, and what is done behind them.
 #[derive(Debug)]
 pub(super) struct Discard {
     chunk: Counted,
-    reply: Reply,
-    /// Whether the client, and not the application, is to blame.
-    is_mistake: bool,
+    refusal: Refusal,
+}
+
+/// How a chunk is refused.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// By the application.
+    Wanted(Reply),
+    /// As a mistake of the client's.
+    Mistake(Reply),
+    /// Without a reply.
+    Silent,
 }
 
 impl Discard {
-    pub(super) const fn new(size: u64, reply: Reply, is_mistake: bool) -> Self {
+    pub(super) const fn new(size: u64, refusal: Refusal) -> Self {
         Self {
             chunk: Counted::new(size),
-            reply,
-            is_mistake,
+            refusal,
         }
     }
 }
@@ -169,17 +177,19 @@ impl Session {
         true
     }
 
-    fn body(&mut self, transfer: &mut Transfer, octets: Bytes) {
+    /// Hands octets on, up to the limit; where the input was cut, means nothing.
+    fn body(&mut self, transfer: &mut Transfer, mut octets: Bytes) {
+        let room = self.config.limits.message.saturating_sub(transfer.octets);
         transfer.octets = transfer.octets.saturating_add(octets.len() as u64);
-        // RFC 1870 §6.3: "The server may reject such a message after its DATA transfer."
-        if transfer.octets > self.config.limits.message && transfer.refused.is_none() {
-            transfer.refused = Some(Reply::certain(
-                552,
-                EnhancedStatus::TOO_BIG,
-                "Message size exceeds fixed maximum message size",
-            ));
+        if transfer.refused.is_some() {
+            return;
         }
-        if transfer.refused.is_none() && !octets.is_empty() {
+        if octets.len() as u64 > room {
+            octets.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            // RFC 1870 §6.3: "The server may reject such a message after its DATA transfer."
+            transfer.refused = Some(too_big());
+        }
+        if !octets.is_empty() {
             self.events.push_back(Event::Body(octets));
         }
     }
@@ -236,32 +246,39 @@ impl Session {
             return false;
         }
         self.state = State::Command(Transaction::None);
-        if discard.is_mistake {
-            self.mistake(discard.reply);
-        } else {
-            self.say(&discard.reply);
-        }
+        self.refuse(discard.refusal);
         true
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Wanted(reply) => self.say(&reply),
+            Refusal::Mistake(reply) => self.mistake(reply),
+            Refusal::Silent => {}
+        }
     }
 
     /// BDAT.
     pub(super) fn chunk(&mut self, size: u64, last: bool, transaction: Transaction) {
-        let reply = |code, text: &str| Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text);
+        let mistake = |code, text: &str| {
+            Refusal::Mistake(Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text))
+        };
         match transaction {
             _ if !self.config.chunking => {
-                self.refuse_chunk(
-                    size,
-                    transaction,
-                    reply(502, "BDAT is not implemented"),
-                    true,
-                );
+                self.refuse_chunk(size, transaction, mistake(502, "BDAT is not implemented"));
             }
             Transaction::None => {
-                self.refuse_chunk(size, transaction, reply(503, "Say MAIL first"), true);
+                self.refuse_chunk(size, transaction, mistake(503, "Say MAIL first"));
             }
             Transaction::Open(envelope) if envelope.recipients.is_empty() => {
-                let reply = self.no_recipients();
-                self.refuse_chunk(size, Transaction::Open(envelope), reply, true);
+                // RFC 2033 §4.3: "If there were no previously successful RCPT commands in the mail transaction, then the BDAT LAST
+                // command returns zero replies."
+                let refusal = if last && self.config.role == Role::Lmtp {
+                    Refusal::Silent
+                } else {
+                    Refusal::Mistake(self.no_recipients())
+                };
+                self.refuse_chunk(size, Transaction::Open(envelope), refusal);
             }
             Transaction::Open(_) => {
                 self.state = State::Asked(Asked::Chunk(size, last), transaction);
@@ -303,14 +320,8 @@ impl Session {
 
     /// A chunk that will go beyond the limit is refused before its octets are handed on.
     fn foresee(&self, transfer: &mut Transfer, size: u64) {
-        if transfer.octets.saturating_add(size) > self.config.limits.message
-            && transfer.refused.is_none()
-        {
-            transfer.refused = Some(Reply::certain(
-                552,
-                EnhancedStatus::TOO_BIG,
-                "Message size exceeds fixed maximum message size",
-            ));
+        if transfer.octets.saturating_add(size) > self.config.limits.message {
+            transfer.refused.get_or_insert_with(too_big);
         }
     }
 
@@ -327,4 +338,12 @@ impl Session {
             self.events.retain(|event| !matches!(event, Event::Body(_)));
         }
     }
+}
+
+fn too_big() -> Reply {
+    Reply::certain(
+        552,
+        EnhancedStatus::TOO_BIG,
+        "Message size exceeds fixed maximum message size",
+    )
 }

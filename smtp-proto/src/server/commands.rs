@@ -3,7 +3,7 @@
 use mail_syntax::Host;
 use sasl_core::Mechanisms;
 
-use super::body::Discard;
+use super::body::{Discard, Refusal};
 use super::event::{Abort, Envelope, Event, Hello, Recipient};
 use super::{Asked, Error, Role, Session, StartTls, State, Transaction};
 use crate::parameters::BodyType;
@@ -192,7 +192,7 @@ impl Session {
     ) {
         let reply = Reply::certain(code, enhanced, text);
         if let Command::Bdat { size, .. } = command {
-            self.refuse_chunk(*size, transaction, reply, true);
+            self.refuse_chunk(*size, transaction, Refusal::Mistake(reply));
         } else {
             self.state = State::Command(transaction);
             self.mistake(reply);
@@ -203,20 +203,18 @@ impl Session {
     ///
     /// RFC 3030 §2: "If a failure occurs after a BDAT command is received, the receiver-SMTP MUST accept and discard the associated
     /// message data before sending the appropriate 5XX or 4XX code."
-    pub(super) fn refuse_chunk(
-        &mut self,
-        size: u64,
-        transaction: Transaction,
-        reply: Reply,
-        is_mistake: bool,
-    ) {
-        self.abort(&transaction, Abort::Refused(reply.clone()));
+    pub(super) fn refuse_chunk(&mut self, size: u64, transaction: Transaction, refusal: Refusal) {
+        let why = match &refusal {
+            Refusal::Wanted(reply) | Refusal::Mistake(reply) => reply.clone(),
+            Refusal::Silent => self.no_recipients(),
+        };
+        self.abort(&transaction, Abort::Refused(why));
         if size > self.config.limits.discard {
             self.state = State::Command(Transaction::None);
-            self.say(&reply);
+            self.refuse(refusal);
             self.end(Some(Error::TooMuchToDiscard));
         } else {
-            self.state = State::Discard(Discard::new(size, reply, is_mistake));
+            self.state = State::Discard(Discard::new(size, refusal));
         }
     }
 
