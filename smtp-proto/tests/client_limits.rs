@@ -34,7 +34,7 @@ fn settle(session: &mut Session, now: Time) -> Result<Option<Stream>, Error> {
     loop {
         match session.poll(now)? {
             Step::Event(Event::Ready(_)) => {
-                session.send(envelope(MailParameters::default())).unwrap()
+                session.send(envelope(MailParameters::default())).unwrap();
             }
             Step::Event(Event::Room(room)) => stream = Some(room),
             Step::Event(_) => {}
