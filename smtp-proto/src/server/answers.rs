@@ -4,7 +4,7 @@ use mail_wire::{Pending, Stale};
 use sasl_core::StoredKeys;
 use sasl_core::server::{Exchange, Next};
 
-use super::body::Transfer;
+use super::body::{Refusal, Transfer};
 use super::commands::VRFY_UNKNOWN;
 use super::event::{Abort, AuthFailure, Envelope, asked};
 use super::{Asked, Role, Session, State, Transaction};
@@ -93,15 +93,16 @@ impl Session {
     ) -> Result<(), AnswerError> {
         self.desk.redeem(pending)?;
         let recipients = self.answers_for_message();
-        let mut given = 0;
+        let (mut given, failed) = (0, failed());
         for reply in replies {
             given += 1;
             if given <= recipients {
-                self.say(&reply);
+                let is_final = !reply.is_intermediate();
+                self.say(if is_final { &reply } else { &failed });
             }
         }
         for _ in given..recipients {
-            self.say(&failed());
+            self.say(&failed);
         }
         self.state = State::Command(Transaction::None);
         if given == recipients {
@@ -264,7 +265,7 @@ impl Session {
                 self.abort(&transaction, Abort::Refused(reply.clone()));
             }
             (Asked::Chunk(size, _), transaction) => {
-                self.refuse_chunk(size, transaction, reply.clone());
+                self.refuse_chunk(size, transaction, Refusal::Wanted(reply.clone()));
             }
             (Asked::Delivery, Transaction::Open(envelope)) => {
                 for _ in 0..self.answers_for(&envelope) {
@@ -297,7 +298,7 @@ impl Session {
     }
 }
 
-fn failed() -> Reply {
+pub(super) fn failed() -> Reply {
     Reply::certain(
         451,
         EnhancedStatus::MAIL_SYSTEM,
