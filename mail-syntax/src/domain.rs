@@ -358,6 +358,11 @@ impl FromStr for AddressLiteral {
                 .map(Self::Ipv6)
                 .ok_or(AddressLiteralError::Content);
         }
+        // RFC 5321 §4.1.3: "Standardized-tag MUST be specified in a Standards-Track RFC and registered with IANA". An IPv6
+        // address without its tag would otherwise be read as one with the tag `2001`.
+        if inner.parse::<Ipv6Addr>().is_ok() {
+            return Err(AddressLiteralError::Content);
+        }
         let tag_fits = tag.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
             && tag.bytes().next_back().is_some_and(|c| c != b'-');
         // RFC 5321 §4.1.3: "dcontent       = %d33-90 / ; Printable US-ASCII"

@@ -9,11 +9,13 @@
 //! - the contract: [`Session`], [`Step`], [`Time`]; the answers that an application owes: [`Pending`]; the streams it has promised:
 //!   [`Stream`], [`Room`];
 //! - [`framing`]: lines, dot-ended bodies, counted literals, each bounded;
-//! - [`Secret`] for what must not be seen, [`TlsInfo`] for what a handshake told.
+//! - [`Secret`] for what must not be seen, [`TlsInfo`] for what a handshake told;
+//! - [`Transport`]: the layers below a session, PROXY header, TLS (feature `rustls`), DEFLATE (feature `deflate`), each optional, and
+//!   itself a [`Session`]. It answers [`Step::Upgrade`] by itself and ends a session behind whose STARTTLS plaintext waits.
 //!
 //! # What is not here
 //!
-//! No protocol. No socket either, without the features `blocking` and `tokio`.
+//! No protocol, and no socket: whoever has one runs the loop below over it.
 //!
 //! # The loop
 //!
@@ -58,15 +60,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub mod driver;
 pub mod framing;
 mod pending;
 mod secret;
 mod session;
 mod time;
 mod tls_info;
+mod transport;
 
 pub use pending::{Desk, Pending, Room, Stale, Stream, TooLong};
 pub use secret::{Secret, ct_eq, wipe_front};
 pub use session::{End, Layer, Session, Step, Upgraded};
 pub use time::{Time, UnixTime};
 pub use tls_info::TlsInfo;
+pub use transport::{Proxied, ProxyError, Timeouts, Transport, TransportError};
+#[cfg(feature = "rustls")]
+pub use transport::{TlsClient, TlsServer};

@@ -22,7 +22,7 @@
 
 use core::fmt::Write as _;
 
-use mail_wire::{End, Layer, Session, Step, Time, TlsInfo, Upgraded};
+use mail_wire::{End, Layer, Session, Step, Time, Upgraded};
 
 /// Plays a transcript against a server: `C:` is sent to it, `S:` expected of it.
 ///
@@ -166,7 +166,7 @@ fn play<S: Session>(
                 );
                 state = State::Waits;
                 session.upgraded(match layer {
-                    Layer::Tls => Upgraded::Tls(Box::new(TlsInfo::default())),
+                    Layer::Tls => Upgraded::Tls(Box::default()),
                     Layer::Deflate => Upgraded::Deflate,
                 });
             }
