@@ -139,7 +139,7 @@ impl Verdict {
             "from",
             dmarc.author_domain.as_ref().map(ToString::to_string),
         );
-        // RFC 9989 §9.1, policy.dmarc: "The evaluated DMARC policy applied / to be applied after policy options have been processed."
+        // RFC 9989 §9.1 registers policy.dmarc as the policy that is left when its options have been processed.
         let test_mode = dmarc.record.as_ref().is_some_and(|record| record.test_mode);
         let policy = dmarc
             .policy
