@@ -81,13 +81,11 @@ impl Verdict {
     fn dkim_results(&self) -> Vec<MethodResult> {
         let judged =
             |signature: &&SignatureVerdict| signature.cause != dkim::Cause::TooManySignatures;
-        let signatures: Vec<&SignatureVerdict> = self
-            .dkim
-            .signatures
-            .iter()
-            .filter(judged)
-            .take(MAX_SIGNATURES)
-            .collect();
+        let mut signatures: Vec<&SignatureVerdict> =
+            self.dkim.signatures.iter().filter(judged).collect();
+        // Those that pass first: however many others there are, they are told.
+        signatures.sort_by_key(|signature| signature.result != DkimResult::Pass);
+        signatures.truncate(MAX_SIGNATURES);
         let b_values: Vec<String> = signatures
             .iter()
             .filter_map(|signature| signature.b())

@@ -492,6 +492,22 @@ fn signatures_are_told_apart_and_bounded() {
 }
 
 #[test]
+fn a_signature_that_passes_is_told_below_any_number_of_others() {
+    let zone = zone();
+    let broken = "DKIM-Signature: v=1; d=evil.example\r\n".repeat(100);
+    let message = [broken.as_bytes(), &signed("example.com", MESSAGE)].concat();
+    let verdict = judge(good(), &message, |question| zone.answer(question));
+    let results = read(&verdict);
+    let first = results
+        .results()
+        .iter()
+        .find(|result| *result.method() == Method::Dkim)
+        .unwrap();
+    assert_eq!(first.outcome(), &Outcome::Pass);
+    assert_eq!(results.results().len(), 24);
+}
+
+#[test]
 fn what_a_client_calls_itself_stays_one_value() {
     let zone = zone();
     for helo in [
