@@ -1,14 +1,12 @@
 //! Does whoever is to get a report want it (RFC 9990 §4)?
 
-use std::collections::{BTreeMap, VecDeque};
-
 use mail_dns::{
     Answer, Evaluation, Failure, Name, Need, Question, Record as DnsRecord, RecordType,
 };
 use mail_syntax::Domain;
 
 use crate::record::{Record, ReportingUri};
-use crate::tree_walk::{Progress, Published, domains, record_name, walk};
+use crate::tree_walk::{Progress, Walks, domains};
 
 /// The most records at the confirming name that are read: 20.
 const MAX_RECORDS: usize = 20;
@@ -66,85 +64,49 @@ pub struct ReportDestination {
     host: Option<Domain>,
     confirmation: Option<Question>,
     confirmed: Option<Result<Vec<Record>, Failure>>,
-    published: BTreeMap<Domain, Option<Published>>,
-    open: BTreeMap<Name, Domain>,
-    queue: VecDeque<Question>,
+    confirmation_asked: bool,
+    /// The walks of both; `None` if they cannot be of one organization.
+    walks: Option<Walks>,
 }
 
 impl ReportDestination {
     /// Begins to verify a URI of the record that was found at this domain.
     #[must_use]
     pub fn new(record_domain: &Domain, uri: &ReportingUri) -> Self {
-        let mut verification = Self {
+        let host = uri.host();
+        let other = host.as_ref().filter(|host| *host != record_domain);
+        Self {
             uri: uri.clone(),
             record_domain: record_domain.clone(),
-            host: uri.host(),
-            confirmation: None,
+            confirmation: other.and_then(|host| confirmation(record_domain, host)),
             confirmed: None,
-            published: BTreeMap::new(),
-            open: BTreeMap::new(),
-            queue: VecDeque::new(),
-        };
-        if let Some(host) = verification.host.clone()
-            && host != *record_domain
-        {
-            // RFC 9990 §4: "Prepend the string "_report._dmarc"." and "Prepend the domain name from which the policy was retrieved"
-            let name = format!("{record_domain}._report._dmarc.{host}");
-            if let Ok(name) = Name::from_dotted(name.as_bytes()) {
-                let question = Question::new(name, RecordType::Txt);
-                verification.confirmation = Some(question.clone());
-                verification.queue.push_back(question);
-            }
-            // Two hosts without a common label have no common Organizational Domain.
-            if host.labels().next_back().map(str::to_ascii_lowercase)
-                == record_domain
-                    .labels()
-                    .next_back()
-                    .map(str::to_ascii_lowercase)
-            {
-                for domain in domains(record_domain).into_iter().chain(domains(&host)) {
-                    verification.ask(domain);
-                }
-            }
-        }
-        verification
-    }
-
-    fn ask(&mut self, domain: Domain) {
-        if self.published.contains_key(&domain) {
-            return;
-        }
-        let name = record_name(&domain);
-        self.published
-            .insert(domain.clone(), name.is_none().then_some(Published::Nothing));
-        if let Some(name) = name {
-            self.open.insert(name.clone(), domain);
-            self.queue.push_back(Question::new(name, RecordType::Txt));
+            confirmation_asked: false,
+            walks: other
+                .filter(|host| have_a_common_label(record_domain, host))
+                .map(|host| {
+                    let mut walks = Walks::default();
+                    let names = domains(record_domain).into_iter().chain(domains(host));
+                    names.for_each(|domain| walks.ask(domain));
+                    walks
+                }),
+            host,
         }
     }
 
     /// Whether host and record are of one organization; `None` while answers are missing.
     fn is_internal(&self, host: &Domain) -> Option<Result<bool, (Question, Failure)>> {
-        if *host == self.record_domain {
-            return Some(Ok(true));
-        }
-        if self.published.is_empty() {
-            return Some(Ok(false));
-        }
-        let mut organizational_domains = Vec::new();
-        for domain in [host, &self.record_domain] {
-            match walk(domain, |domain| self.published.get(domain)?.as_ref()) {
-                Progress::Waiting => return None,
-                Progress::Failed(domain, failure) => {
-                    let name = record_name(&domain).unwrap_or_else(Name::root);
-                    return Some(Err((Question::new(name, RecordType::Txt), failure)));
-                }
-                Progress::Done(walk) => organizational_domains.push(walk.organizational_domain),
+        let Some(walks) = &self.walks else {
+            return Some(Ok(*host == self.record_domain));
+        };
+        match (walks.walk(&self.record_domain), walks.walk(host)) {
+            (Progress::Failed(question, failure), _) | (_, Progress::Failed(question, failure)) => {
+                Some(Err((question, failure)))
             }
+            (Progress::Waiting, _) | (_, Progress::Waiting) => None,
+            (Progress::Done(of_record), Progress::Done(of_host)) => Some(Ok(of_record
+                .organizational_domain
+                == of_host.organizational_domain)),
         }
-        Some(Ok(organizational_domains
-            .windows(2)
-            .all(|pair| pair[0] == pair[1])))
     }
 
     fn settle(&self) -> Option<Destination> {
@@ -199,17 +161,40 @@ impl Evaluation for ReportDestination {
         if let Some(destination) = self.settle() {
             return Need::Done(destination);
         }
-        self.queue.pop_front().map_or(Need::Wait, Need::Lookup)
+        if let Some(question) = self.walks.as_mut().and_then(Walks::next_question) {
+            return Need::Lookup(question);
+        }
+        match &self.confirmation {
+            Some(question) if !self.confirmation_asked => {
+                self.confirmation_asked = true;
+                Need::Lookup(question.clone())
+            }
+            _ => Need::Wait,
+        }
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
         if Some(question) == self.confirmation.as_ref() && self.confirmed.is_none() {
             self.confirmed = Some(answer.outcome().map(confirming_records));
-        } else if question.kind == RecordType::Txt
-            && let Some(domain) = self.open.remove(&question.name)
-        {
-            self.published.insert(domain, Some(Published::read(answer)));
+        } else if let Some(walks) = &mut self.walks {
+            walks.answer(question, answer);
         }
+    }
+}
+
+/// The question whether the host wants reports of the domain; `None` if it would be too long.
+fn confirmation(record_domain: &Domain, host: &Domain) -> Option<Question> {
+    // RFC 9990 §4: "Prepend the string "_report._dmarc"." and "Prepend the domain name from which the policy was retrieved"
+    let name = format!("{record_domain}._report._dmarc.{host}");
+    let name = Name::from_dotted(name.as_bytes()).ok()?;
+    Some(Question::new(name, RecordType::Txt))
+}
+
+/// False for domains that cannot have a common Organizational Domain.
+fn have_a_common_label(one: &Domain, other: &Domain) -> bool {
+    match (one.labels().next_back(), other.labels().next_back()) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+        _ => false,
     }
 }
 
