@@ -27,6 +27,18 @@
 //! # Ok::<(), mail_syntax::mailbox::MailboxError>(())
 //! ```
 //!
+//! # What can be relied on
+//!
+//! - The whole record is parsed before any of it is evaluated; a record with a mistake anywhere is `permerror`, never half a policy.
+//! - At most 111 questions ([`Limits`]: ten terms with lookups, ten hosts of each), counted over all `include`s and `redirect`s.
+//! - A lookup that failed is never taken for one that found nothing, except where RFC 7208 §5.5 wants that of `ptr`.
+//! - The verdict does not depend on the order in which answers come, and the result not on the order of records in them, but for the
+//!   client's names that `ptr` and `%{p}` look at: the first ten, and among equals the first.
+//! - An explanation is fetched only when asked for, and is one line of printable ASCII.
+//!
+//! With the feature `idna` a MAIL FROM domain may have U-labels (RFC 8616 §4); without it such a domain is no domain, and the result is
+//! `none`.
+//!
 //! Under tokio or another runtime the same value goes to [`mail_dns::resolve`], and `message-auth` polls it beside DKIM and DMARC.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]

@@ -1,5 +1,5 @@
 //! The limits of RFC 7208 §4.6.4, at and beyond each, and that nothing asks more than 111 questions.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::IpAddr;
 
