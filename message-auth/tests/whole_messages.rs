@@ -494,9 +494,17 @@ fn signatures_are_told_apart_and_bounded() {
 #[test]
 fn a_signature_that_passes_is_told_below_any_number_of_others() {
     let zone = zone();
-    let broken = "DKIM-Signature: v=1; d=evil.example\r\n".repeat(100);
-    let message = [broken.as_bytes(), &signed("example.com", MESSAGE)].concat();
-    let verdict = judge(good(), &message, |question| zone.answer(question));
+    let broken: Vec<String> = (0..100)
+        .map(|number| format!("DKIM-Signature: v=1; d=x{number}.example.com\r\n"))
+        .collect();
+    let message = [broken.concat().as_bytes(), &signed("example.com", MESSAGE)].concat();
+    let inbound = Inbound {
+        client_ip: [192, 0, 2, 66].into(),
+        ..good()
+    };
+    let verdict = judge(inbound, &message, |question| zone.answer(question));
+    assert_eq!(verdict.spf_mail_from.result, SpfResult::Fail);
+    assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
     let results = read(&verdict);
     let first = results
         .results()
@@ -585,5 +593,23 @@ fn a_lower_lid_makes_no_pass_and_no_policy() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn a_key_in_test_mode_counts_unless_it_shall_not() {
+    let record = KeyRecord::new(key().public_key().unwrap()).to_string();
+    let zone = Zone::new()
+        .txt("2026a._domainkey.example.com", &format!("{record}; t=y"))
+        .txt("_dmarc.example.com", "v=DMARC1; p=reject");
+    for (ignore, result) in [(false, DmarcResult::Pass), (true, DmarcResult::Fail)] {
+        let mut config = Config::default();
+        config.ignore_testing_signatures = ignore;
+        let mut auth = MessageAuth::new(evil(), &config);
+        auth.write(&signed("example.com", MESSAGE));
+        auth.finish();
+        let verdict = resolve_blocking(auth, |question| zone.answer(question));
+        assert_eq!(verdict.dkim.result(), DkimResult::Pass);
+        assert_eq!(verdict.dmarc.result, result);
     }
 }
