@@ -99,6 +99,8 @@ struct Sending {
 /// Since when the session waits.
 #[derive(Debug, Default)]
 struct Clock {
+    /// The first poll.
+    started: Option<Time>,
     since: Option<Time>,
     /// Something happened since the last poll.
     touched: bool,

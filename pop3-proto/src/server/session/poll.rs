@@ -16,6 +16,7 @@ impl mail_wire::Session for Session {
     }
 
     fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
+        self.clock.started.get_or_insert(now);
         // An answer of the application, and a client that takes some of the output, are progress.
         let progress = self.clock.touched || self.output.len() < self.clock.queued;
         if progress || self.clock.since.is_none() {
@@ -52,7 +53,11 @@ impl mail_wire::Session for Session {
         if matches!(self.state, State::Closed) {
             return None;
         }
-        Some(self.clock.since.unwrap_or(Time::START) + self.patience())
+        let waiting = self.clock.since.unwrap_or(Time::START) + self.patience();
+        Some(match self.login_deadline() {
+            Some(login) => waiting.min(login),
+            None => waiting,
+        })
     }
 
     fn wants_input(&self) -> bool {
@@ -171,6 +176,20 @@ impl Session {
         }
     }
 
+    /// When the client must have logged in; `None` once it has, or while the application is asked.
+    fn login_deadline(&self) -> Option<Time> {
+        let is_login = matches!(
+            self.state,
+            State::Start
+                | State::Authorization(_)
+                | State::Tls
+                | State::AwaitResponse(_)
+                | State::AwaitLast(..)
+        );
+        let started = self.clock.started.unwrap_or(Time::START);
+        is_login.then(|| started + self.config.timeouts.login)
+    }
+
     fn overdue(&self, now: Time) -> Option<Error> {
         if now < mail_wire::Session::deadline(self)? {
             return None;
@@ -179,6 +198,8 @@ impl Session {
         // connection without removing any messages or sending any response to the client."
         Some(if self.is_owed() {
             Misuse::Unanswered.into()
+        } else if self.login_deadline().is_some_and(|login| now >= login) {
+            Error::NoLogin
         } else {
             Error::Idle
         })
