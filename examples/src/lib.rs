@@ -1,1 +1,12 @@
 //! Working mail servers, clients and command-line tools composed from the crates.
+//!
+//! The server is this library with a thin `main`: what it does is in the modules, each named by what a mail engineer looks for.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+
+pub mod accounts;
+pub mod config;
+pub mod resolver;
+pub mod store;
+pub mod tls;

@@ -428,7 +428,7 @@ impl<'a> Parser<'a> {
             .iter()
             .enumerate()
             .all(|(at, word)| (word.kind == WordKind::Dot) == (at % 2 == 1));
-        if !alternates || words.len() % 2 == 0 {
+        if !alternates || words.len().is_multiple_of(2) {
             return Err(self.expected("one local part"));
         }
         Ok(words.iter().map(|word| &*word.text).collect())

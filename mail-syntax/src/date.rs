@@ -274,7 +274,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 fn civil_from_days(days: i64) -> (i64, u8, u8) {
-    let mut year = 1970 + days.div_euclid(366);
+    // Never later than the year that is looked for, and at most one or two years before it.
+    let mut year = 1970 + days.div_euclid(if days < 0 { 365 } else { 366 });
     while days_before_year(year + 1) <= days {
         year += 1;
     }
@@ -358,6 +359,12 @@ mod tests {
         ] {
             assert!(bad.parse::<DateTime>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_last_day_of_a_leap_year_before_1970() {
+        let date = DateTime::from_unix(-1_293_870_901, Zone::Unknown).unwrap();
+        assert_eq!(date.to_string(), "Mon, 31 Dec 1928 15:24:59 -0000");
     }
 
     proptest! {

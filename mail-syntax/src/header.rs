@@ -39,7 +39,7 @@ impl Default for Limits {
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LineEnd {
-    /// Only CRLF, as RFC 5322 §2.2 says: "fields are separated by CRLF". A bare LF is text, and a defect.
+    /// Only CRLF, as RFC 5322 §2.2 says: "followed by a field body, and terminated by CRLF." A bare LF is text, and a defect.
     #[default]
     Crlf,
     /// CRLF or a bare LF: for messages out of files that were never on the wire. A bare LF is a defect all the same.

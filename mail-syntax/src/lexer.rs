@@ -139,7 +139,7 @@ impl<'a> Lexer<'a> {
                     content.push(c);
                 }
                 '\\' => {
-                    content.push(self.quoted_pair(LexError::UnclosedComment { offset: start })?)
+                    content.push(self.quoted_pair(LexError::UnclosedComment { offset: start })?);
                 }
                 '\r' | '\n' => self.fold()?,
                 '\0' => return Err(LexError::Character { offset: self.at }),

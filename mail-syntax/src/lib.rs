@@ -21,12 +21,15 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod address_list;
+pub mod authentication_results;
 pub mod date;
 pub mod domain;
 pub mod folding;
 pub mod header;
 mod lexer;
 pub mod mailbox;
+pub mod mime;
+pub mod received;
 pub mod tag_list;
 
 pub use domain::{AddressLiteral, Domain, Host};

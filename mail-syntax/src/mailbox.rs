@@ -438,7 +438,7 @@ impl ForwardPath {
     }
 
     fn parse(text: &str, utf8: bool) -> Result<Self, MailboxError> {
-        // RFC 5321 §4.1.1.3: "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) …
+        // RFC 5321 §4.5.1: "the special case of "RCPT TO:<Postmaster>" (with no domain specification), MUST be supported."
         if text.eq_ignore_ascii_case("<postmaster>") {
             return Ok(Self::Postmaster);
         }

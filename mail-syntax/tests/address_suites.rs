@@ -4,6 +4,7 @@
 use mail_syntax::address_list::{Address, AddressList, NamedMailbox};
 use mail_syntax::{LocalPart, Mailbox};
 use serde_json::Value;
+use testkit::conformance::load_json;
 
 /// Where we differ from isemail's column `rfc5322_addr_spec_valid`, and why.
 const GAPS_5322: &[(&str, &str)] = &[
@@ -17,19 +18,6 @@ const GAPS_5322: &[(&str, &str)] = &[
     ),
 ];
 
-fn suite(path: &str) -> Option<Value> {
-    let folder = std::env::var_os("MAIL_CONFORMANCE_DIR").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance"),
-        Into::into,
-    );
-    let file = folder.join(path);
-    let Ok(text) = std::fs::read(&file) else {
-        eprintln!("skipped: {} is not there", file.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&text).expect("the suite is JSON"))
-}
-
 fn is_addr_spec(text: &str) -> bool {
     AddressList::parse(text.as_bytes()).is_ok_and(|list| match list.addresses() {
         [Address::Mailbox(mailbox)] => mailbox.name().is_none() && !text.contains('<'),
@@ -39,7 +27,7 @@ fn is_addr_spec(text: &str) -> bool {
 
 #[test]
 fn isemail() {
-    let Some(suite) = suite("addresses/isemail.json") else {
+    let Some(suite) = load_json("addresses/isemail.json") else {
         return;
     };
     let cases = suite["cases"].as_array().unwrap();
@@ -74,7 +62,7 @@ fn isemail() {
 
 #[test]
 fn mox() {
-    let Some(suite) = suite("addresses/mox-smtp.json") else {
+    let Some(suite) = load_json("addresses/mox-smtp.json") else {
         return;
     };
     for case in suite["cases"].as_array().unwrap() {
@@ -89,7 +77,7 @@ fn mox() {
 
 #[test]
 fn rfc5322_appendix_a() {
-    let Some(suite) = suite("addresses/rfc5322-appendix-a.json") else {
+    let Some(suite) = load_json("addresses/rfc5322-appendix-a.json") else {
         return;
     };
     let pair = |mailbox: &NamedMailbox| -> Value {

@@ -60,6 +60,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub mod driver;
 pub mod framing;
 mod pending;
 mod secret;

@@ -1,0 +1,461 @@
+//! DMARC Policy Records (RFC 9989 §4.7 and §4.8).
+
+use core::fmt;
+use core::str::FromStr;
+
+use mail_syntax::tag_list::{MAX_TAGS, Tag, Tags};
+
+/// The longest record that is read: 8,192 octets. A longer one is an error; the longest in known use have some hundreds.
+pub const MAX_RECORD: usize = 8_192;
+/// The most reporting URIs kept of one tag: 20. What stands behind them is ignored; each may cost a report.
+pub const MAX_REPORTING_URIS: usize = 20;
+
+/// What a domain owner asks receivers to do with mail that fails: the tags `p`, `sp` and `np`.
+///
+/// In order of strictness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Policy {
+    /// "The Domain Owner offers no expression of preference."
+    None,
+    /// "The Domain Owner considers such mail to be suspicious."
+    Quarantine,
+    /// "The Domain Owner considers all such failures to be a clear indication that the use of the domain name is not valid."
+    Reject,
+}
+
+/// How near an identifier must be to the Author Domain: the tags `adkim` and `aspf`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AlignmentMode {
+    /// They have the same Organizational Domain.
+    #[default]
+    Relaxed,
+    /// They are the same domain.
+    Strict,
+}
+
+/// Whether the record's domain is a Public Suffix Domain: the tag `psd`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Psd {
+    /// It is one (`y`).
+    Yes,
+    /// It is none, but the Organizational Domain of itself and what is below it (`n`).
+    No,
+    /// It is none, and may or may not be an Organizational Domain (`u`).
+    #[default]
+    Unspecified,
+}
+
+/// When failure reports are wanted: the tag `fo`. The default is `fo=0`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct FailureOptions {
+    /// If all mechanisms fail to produce an aligned pass, or if any does.
+    pub alignment: Option<FailureScope>,
+    /// If a DKIM signature fails, aligned or not (`d`).
+    pub dkim: bool,
+    /// If SPF fails, aligned or not (`s`).
+    pub spf: bool,
+}
+
+/// Of how many mechanisms the failure is to be reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureScope {
+    /// Of all together (`0`).
+    All,
+    /// Of any (`1`).
+    Any,
+}
+
+/// Where reports go: a URI of the tags `rua` and `ruf`, without the size that old records have behind a `!`.
+///
+/// Syntactically valid (RFC 3986 §3), of any scheme; whether the owner of the place wants the reports is another question (RFC 9990).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReportingUri(Box<str>);
+
+/// A DMARC Policy Record.
+///
+/// What is wrong behind the version is left out or replaced by the default, as RFC 9989 §4.8 has it, so every record that begins with
+/// `v=DMARC1` can be read. Names of tags and their words are read without case. A tag that stands twice counts as not there: which of
+/// the two was meant cannot be told.
+///
+/// ```
+/// use dmarc::record::{AlignmentMode, Policy, Record};
+/// let record: Record = "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:dmarc@example.com!10m; pct=50".parse()?;
+/// assert_eq!(record.p, Some(Policy::Reject));
+/// assert_eq!(record.adkim, AlignmentMode::Strict);
+/// assert_eq!(record.to_string(), "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:dmarc@example.com");
+/// # Ok::<(), dmarc::record::RecordError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The policy for the domain itself. `None`: the record has no valid policy and no valid `rua`, and DMARC does not apply where it is
+    /// the record in force (RFC 9989 §4.10.1).
+    pub p: Option<Policy>,
+    /// The policy for subdomains that exist.
+    pub sp: Option<Policy>,
+    /// The policy for subdomains that do not exist.
+    pub np: Option<Policy>,
+    /// The alignment mode of DKIM.
+    pub adkim: AlignmentMode,
+    /// The alignment mode of SPF.
+    pub aspf: AlignmentMode,
+    /// Whether the domain is a Public Suffix Domain.
+    pub psd: Psd,
+    /// Whether the policy is in test mode (`t=y`).
+    pub test_mode: bool,
+    /// When failure reports are wanted; the default where there is no `ruf`.
+    pub fo: FailureOptions,
+    /// Where aggregate reports go.
+    pub rua: Vec<ReportingUri>,
+    /// Where failure reports go.
+    pub ruf: Vec<ReportingUri>,
+}
+
+/// Why a text is no DMARC Policy Record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It does not begin with `v=DMARC1`: it is some other record, and to be ignored.
+    #[error("no DMARC record: it does not begin with v=DMARC1")]
+    Version,
+    /// It is longer than [`MAX_RECORD`].
+    #[error("the DMARC record is longer than 8192 octets")]
+    TooLong,
+}
+
+impl Record {
+    /// A record with this policy and nothing else.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            p: Some(policy),
+            ..Self::default()
+        }
+    }
+
+    /// Reads a record: the strings of a TXT record, joined.
+    ///
+    /// # Errors
+    /// If it does not begin with `v=DMARC1`, or is too long.
+    pub fn parse(text: &[u8]) -> Result<Self, RecordError> {
+        if !begins_with_version(text) {
+            return Err(RecordError::Version);
+        }
+        if text.len() > MAX_RECORD {
+            return Err(RecordError::TooLong);
+        }
+        let mut tags = KnownTags::default();
+        // RFC 9989 §4.8: "Syntax errors in the remainder of the record MUST be discarded in favor of default values (if any) or ignored
+        // outright."
+        for tag in Tags::new(text).skip(1).take(MAX_TAGS).flatten() {
+            tags.add(&tag);
+        }
+        Ok(tags.record())
+    }
+
+    /// The policy for the domain itself, or for one below it.
+    pub(crate) fn policy_for(&self, place: Place) -> Option<Policy> {
+        let p = self.p?;
+        Some(match place {
+            Place::Itself => p,
+            // RFC 9989 §4.7: "If the "np" tag is absent, the policy specified by the "sp" tag (if the "sp" tag is present) or the policy
+            // specified by the "p" tag (if the "sp" tag is not present) MUST be applied for non-existent subdomains."
+            Place::NonExistentBelow => self.np.or(self.sp).unwrap_or(p),
+            Place::Below => self.sp.unwrap_or(p),
+        })
+    }
+}
+
+/// Where the Author Domain is, seen from the record's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Itself,
+    Below,
+    NonExistentBelow,
+}
+
+/// RFC 9989 §4.7: "If the tag is not the first in the list, the tag is absent, or the value is not "DMARC1", then the entire record MUST be
+/// ignored."
+pub(crate) fn begins_with_version(text: &[u8]) -> bool {
+    // RFC 9989 §4.8: "dmarc-version = "v" equals %s"DMARC1" ; case sensitive"
+    let first = text.split(|octet| *octet == b';').next().unwrap_or(text);
+    let mut sides = first
+        .splitn(2, |octet| *octet == b'=')
+        .map(<[u8]>::trim_ascii);
+    matches!(
+        (sides.next(), sides.next()),
+        (Some(b"v" | b"V"), Some(b"DMARC1"))
+    )
+}
+
+/// The raw values of the tags that DMARC knows, each with the number of times it stands there.
+#[derive(Debug, Default)]
+struct KnownTags<'a>([(usize, &'a str); NAMES.len()]);
+
+const NAMES: [&str; 10] = [
+    "p", "sp", "np", "adkim", "aspf", "psd", "t", "fo", "rua", "ruf",
+];
+
+impl<'a> KnownTags<'a> {
+    fn add(&mut self, tag: &Tag<'a>) {
+        // RFC 9989 §4.7: "unknown tags MUST be ignored."
+        let known = NAMES
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(tag.name()));
+        if let Some((count, value)) = known.and_then(|known| self.0.get_mut(known)) {
+            *count += 1;
+            *value = tag.value();
+        }
+    }
+
+    fn record(&self) -> Record {
+        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf] =
+            self.0.map(|(count, value)| match count {
+                0 => Value::Absent,
+                1 => Value::Once(value),
+                _ => Value::Invalid,
+            });
+        let rua = rua.uris();
+        let ruf = ruf.uris();
+        let [p, sp, np] = [p, sp, np].map(|value| value.read(Policy::read));
+        // RFC 9989 §4.10.1: "If a retrieved DMARC Policy Record does not contain a valid "p" tag, or contains an "sp" or "np" tag that is
+        // not valid, then:"
+        let (p, sp, np) = match (p, sp, np) {
+            (Ok(Some(p)), Ok(sp), Ok(np)) => (Some(p), sp, np),
+            // "If a "rua" tag is present and contains at least one syntactically valid reporting URI, the Mail Receiver MUST act as if a
+            // record containing "p=none" was retrieved and continue processing."
+            _ if !rua.is_empty() => (Some(Policy::None), None, None),
+            // "Otherwise, the Mail Receiver applies no DMARC processing to this message."
+            _ => (None, None, None),
+        };
+        let fo = if ruf.is_empty() {
+            // RFC 9989 §4.7: "This tag's content MUST be ignored if a "ruf" tag (below) is not also specified."
+            FailureOptions::default()
+        } else {
+            fo.or_default(FailureOptions::read)
+        };
+        Record {
+            p,
+            sp,
+            np,
+            adkim: adkim.or_default(AlignmentMode::read),
+            aspf: aspf.or_default(AlignmentMode::read),
+            psd: psd.or_default(Psd::read),
+            test_mode: t.or_default(|value| one_of(value, &[("y", true), ("n", false)])),
+            fo,
+            rua,
+            ruf,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Value<'a> {
+    Absent,
+    Once(&'a str),
+    Invalid,
+}
+
+impl Value<'_> {
+    fn read<T>(self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ()> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Once(value) => read(value).map(Some).ok_or(()),
+            Self::Invalid => Err(()),
+        }
+    }
+
+    fn or_default<T: Default>(self, read: impl FnOnce(&str) -> Option<T>) -> T {
+        self.read(read).ok().flatten().unwrap_or_default()
+    }
+
+    fn uris(self) -> Vec<ReportingUri> {
+        let Self::Once(value) = self else {
+            return Vec::new();
+        };
+        value
+            .split(',')
+            .filter_map(|uri| ReportingUri::read(uri.trim_ascii()))
+            .take(MAX_REPORTING_URIS)
+            .collect()
+    }
+}
+
+/// What the word stands for; words of DMARC have no case.
+fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
+    words
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(word))
+        .map(|(_, value)| *value)
+}
+
+impl Policy {
+    fn read(value: &str) -> Option<Self> {
+        let policies = [Self::None, Self::Quarantine, Self::Reject];
+        one_of(value, &policies.map(|policy| (policy.word(), policy)))
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Quarantine => "quarantine",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl AlignmentMode {
+    fn read(value: &str) -> Option<Self> {
+        one_of(value, &[("r", Self::Relaxed), ("s", Self::Strict)])
+    }
+}
+
+impl Psd {
+    fn read(value: &str) -> Option<Self> {
+        one_of(
+            value,
+            &[("y", Self::Yes), ("n", Self::No), ("u", Self::Unspecified)],
+        )
+    }
+}
+
+impl FailureOptions {
+    /// Each value at most once, and `0` and `1` not together.
+    fn read(value: &str) -> Option<Self> {
+        let mut options = Self::default();
+        for option in value.split(':') {
+            match option.trim_ascii() {
+                "0" if options.alignment.is_none() => options.alignment = Some(FailureScope::All),
+                "1" if options.alignment.is_none() => options.alignment = Some(FailureScope::Any),
+                "d" | "D" if !options.dkim => options.dkim = true,
+                "s" | "S" if !options.spf => options.spf = true,
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+}
+
+impl ReportingUri {
+    fn read(value: &str) -> Option<Self> {
+        // RFC 9989 §4.8: "obs-dmarc-report-size = "!" 1*DIGIT [ "k" / "m" / "g" / "t" ]"
+        let (uri, size) = value.split_once('!').unwrap_or((value, "0"));
+        let digits = size.trim_end_matches(|unit: char| "kmgtKMGT".contains(unit));
+        let is_size = size.len() - digits.len() <= 1
+            && !digits.is_empty()
+            && digits.bytes().all(|digit| digit.is_ascii_digit());
+        (is_size && is_uri(uri)).then(|| Self(uri.into()))
+    }
+
+    /// The URI.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address of a `mailto:` URI, as it is written there: what stands before a `?`. `None` for another scheme.
+    #[must_use]
+    pub fn mailto(&self) -> Option<&str> {
+        let (scheme, path) = self.0.split_once(':')?;
+        let address = path.split('?').next()?;
+        scheme.eq_ignore_ascii_case("mailto").then_some(address)
+    }
+}
+
+/// RFC 3986 §3: a scheme, a colon, and something; only its characters, a `%` only before two hexadecimal digits.
+fn is_uri(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        return false;
+    };
+    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
+    let escapes_ok = rest.split('%').skip(1).all(|behind| {
+        behind
+            .as_bytes()
+            .get(..2)
+            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    });
+    // RFC 9989 §4.8: "commas (ASCII 0x2C) and exclamation points (ASCII 0x21) MUST be encoded" is kept by the two who split there.
+    let characters_ok = rest
+        .bytes()
+        .all(|c| c.is_ascii_alphanumeric() || b"-._~:/?#[]@$&'()*+=%".contains(&c));
+    scheme_ok && escapes_ok && characters_ok && !rest.is_empty()
+}
+
+impl FromStr for Record {
+    type Err = RecordError;
+
+    fn from_str(text: &str) -> Result<Self, RecordError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+/// The policy's word.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl fmt::Display for ReportingUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The tag's value; empty for the default.
+impl fmt::Display for FailureOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = [
+            (self.alignment == Some(FailureScope::All), "0"),
+            (self.alignment == Some(FailureScope::Any), "1"),
+            (self.dkim, "d"),
+            (self.spf, "s"),
+        ];
+        let wanted = options.iter().filter(|(wanted, _)| *wanted);
+        for (at, (_, option)) in wanted.enumerate() {
+            write!(f, "{}{option}", if at == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The record as it is published, without the tags that have their default.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("v=DMARC1")?;
+        for (name, policy) in [("p", self.p), ("sp", self.sp), ("np", self.np)] {
+            if let Some(policy) = policy {
+                write!(f, "; {name}={policy}")?;
+            }
+        }
+        for (name, mode) in [("adkim", self.adkim), ("aspf", self.aspf)] {
+            if mode == AlignmentMode::Strict {
+                write!(f, "; {name}=s")?;
+            }
+        }
+        match self.psd {
+            Psd::Yes => f.write_str("; psd=y")?,
+            Psd::No => f.write_str("; psd=n")?,
+            Psd::Unspecified => {}
+        }
+        if self.test_mode {
+            f.write_str("; t=y")?;
+        }
+        for (name, uris) in [("rua", &self.rua), ("ruf", &self.ruf)] {
+            for (at, uri) in uris.iter().enumerate() {
+                let lead = if at == 0 { "; " } else { "," };
+                let tag = if at == 0 { name } else { "" };
+                let equals = if at == 0 { "=" } else { "" };
+                write!(f, "{lead}{tag}{equals}{uri}")?;
+            }
+        }
+        if self.fo != FailureOptions::default() {
+            write!(f, "; fo={}", self.fo)?;
+        }
+        Ok(())
+    }
+}

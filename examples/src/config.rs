@@ -1,0 +1,335 @@
+//! The configuration file, `mail-server.toml`.
+//!
+//! Everything has a default but `hostname`, `domains`, `data` and `tls`; see `mail-server.example.toml`. Paths are relative to the
+//! file.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no TOML, or has a field that is not known.
+    #[error("{path}: {error}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// What, and where in it.
+        error: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{field}: {why}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it, and what would do.
+        why: String,
+    },
+}
+
+/// A mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The name in greetings, `Received` and Authentication-Results: the one that the address's reverse name gives.
+    pub hostname: String,
+    /// The domains whose mail ends here.
+    pub domains: Vec<String>,
+    /// Where mail, accounts and the queue lie.
+    pub data: PathBuf,
+    /// The login name of the account that gets mail for postmaster and abuse; default: the first account.
+    pub postmaster: Option<String>,
+    /// Certificate and key.
+    pub tls: Tls,
+    /// What to listen on.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Accounts beside those of `mail-server user add`.
+    #[serde(default, rename = "account")]
+    pub accounts: Vec<AccountConfig>,
+    /// Addresses that stand for others, here or elsewhere.
+    #[serde(default)]
+    pub aliases: std::collections::BTreeMap<String, Vec<String>>,
+    /// How mail from outside is judged.
+    #[serde(default)]
+    pub inbound: Inbound,
+    /// How names are resolved.
+    #[serde(default)]
+    pub dns: Dns,
+    /// How mail leaves.
+    #[serde(default)]
+    pub outbound: Outbound,
+    /// Keys that sign what leaves.
+    #[serde(default, rename = "dkim")]
+    pub dkim: Vec<DkimKey>,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Files of the certificate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The chain in PEM, the server's own first.
+    pub certificate: PathBuf,
+    /// Its key in PEM.
+    pub key: PathBuf,
+    /// Who is trusted to vouch for servers that mail is relayed to under verified TLS; default: the roots of Mozilla.
+    pub ca: Option<PathBuf>,
+}
+
+/// Addresses to listen on, for each service; none by default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Mail from anywhere (25), STARTTLS.
+    pub smtp: Vec<SocketAddr>,
+    /// Mail of our users (587), STARTTLS.
+    pub submission: Vec<SocketAddr>,
+    /// Mail of our users (465), implicit TLS.
+    pub submissions: Vec<SocketAddr>,
+    /// IMAP (143), STARTTLS.
+    pub imap: Vec<SocketAddr>,
+    /// IMAP (993), implicit TLS.
+    pub imaps: Vec<SocketAddr>,
+    /// POP3 (110), STLS.
+    pub pop3: Vec<SocketAddr>,
+    /// POP3 (995), implicit TLS.
+    pub pop3s: Vec<SocketAddr>,
+    /// Whether connections to `smtp` come through a load balancer that sends a PROXY header.
+    pub proxy_header: bool,
+}
+
+/// An account.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountConfig {
+    /// The login name.
+    pub name: String,
+    /// The addresses whose mail it gets, and that it may send from.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// SCRAM keys, as `mail-server user keys` prints them.
+    pub keys: Option<String>,
+    /// A password in the clear, for trials: only its keys get into the store.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for AccountConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountConfig")
+            .field("name", &self.name)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is done with the verdict of DMARC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DmarcPolicy {
+    /// Refuse what is to be rejected, put what is to be quarantined into Junk.
+    #[default]
+    Enforce,
+    /// Only write it into Authentication-Results.
+    Observe,
+}
+
+/// How mail from outside is judged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inbound {
+    /// What DMARC does.
+    pub dmarc: DmarcPolicy,
+    /// Whether unknown senders are asked to come again.
+    pub greylisting: bool,
+    /// Seconds until one who was asked to come again may pass; default: 60.
+    pub greylisting_delay: u64,
+    /// Block lists, asked for each client.
+    pub dnsbl: Vec<String>,
+    /// Networks whose clients are neither greylisted nor looked up in block lists, such as `192.0.2.0/24`.
+    pub exempt: Vec<String>,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self {
+            dmarc: DmarcPolicy::default(),
+            greylisting: false,
+            greylisting_delay: 60,
+            dnsbl: Vec::new(),
+            exempt: Vec::new(),
+        }
+    }
+}
+
+/// How names are resolved.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// Servers to ask instead of the system's.
+    pub servers: Vec<SocketAddr>,
+    /// A master file (RFC 1035) that answers everything instead: for trials.
+    pub zone: Option<PathBuf>,
+}
+
+/// How mail leaves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbound {
+    /// A host that takes all mail, instead of the recipients' exchangers.
+    pub smarthost: Option<String>,
+    /// The port to connect to; default: 25.
+    pub port: u16,
+    /// The local address to connect from.
+    pub source: Option<IpAddr>,
+    /// Seconds to wait after each failure; the last repeats; default: 5 minutes, 15 minutes, 1 hour, 4 hours.
+    pub retry: Vec<u64>,
+    /// Seconds until a message is given up and bounced; default: five days.
+    pub give_up: u64,
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self {
+            smarthost: None,
+            port: 25,
+            source: None,
+            // RFC 5321 §4.5.4.1: "the retry interval SHOULD be at least 30 minutes" holds after the first attempts.
+            retry: vec![300, 900, 3600, 14400],
+            // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days."
+            give_up: 5 * 86400,
+        }
+    }
+}
+
+/// A key that signs what leaves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DkimKey {
+    /// The signing domain; mail from it and from below it is signed.
+    pub domain: String,
+    /// The selector.
+    pub selector: String,
+    /// The private key in PEM: RSA of 2048 bits or more, or Ed25519.
+    pub key: PathBuf,
+}
+
+/// Bounds of the server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Octets of a message; default: 50 MiB.
+    pub message: u64,
+    /// Connections at once, of one address and in all; default: 500 and 2,000.
+    pub connections_per_address: usize,
+    /// See `connections_per_address`.
+    pub connections: usize,
+    /// Milliseconds that the answer to a failed login is held back, doubled each time up to 8 times; default: 1,000.
+    pub failed_login_delay: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 50 * 1024 * 1024,
+            connections_per_address: 500,
+            connections: 2000,
+            failed_login_delay: 1000,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file; its paths become relative to it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and where.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+            path: path.to_owned(),
+            error,
+        })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            error: Box::new(error),
+        })?;
+        config.below(path.parent().unwrap_or_else(|| Path::new(".")));
+        config.check()?;
+        Ok(config)
+    }
+
+    fn below(&mut self, folder: &Path) {
+        let mut paths = vec![&mut self.data, &mut self.tls.certificate, &mut self.tls.key];
+        paths.extend(&mut self.tls.ca);
+        paths.extend(&mut self.dns.zone);
+        paths.extend(self.dkim.iter_mut().map(|key| &mut key.key));
+        for path in paths {
+            *path = folder.join(&*path);
+        }
+    }
+
+    fn check(&mut self) -> Result<(), ConfigError> {
+        let value = |field, why: String| Err(ConfigError::Value { field, why });
+        if self.domains.is_empty() {
+            return value("domains", "name at least one domain whose mail ends here".to_owned());
+        }
+        for domain in self.domains.iter_mut().chain([&mut self.hostname]) {
+            domain.make_ascii_lowercase();
+            if let Err(error) = domain.parse::<mail_syntax::domain::Domain>() {
+                return value("domains", format!("{domain}: {error}"));
+            }
+        }
+        for account in &self.accounts {
+            if account.name.is_empty() || account.name.chars().any(char::is_control) {
+                return value("account", "a name is needed, without control characters".to_owned());
+            }
+            if account.keys.is_some() == account.password.is_some() {
+                return value("account", format!("{}: give it either keys or a password", account.name));
+            }
+        }
+        if self.outbound.retry.is_empty() || self.outbound.retry.contains(&0) {
+            return value("outbound.retry", "name at least one wait, none of them zero".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether mail for this domain ends here.
+    #[must_use]
+    pub fn is_local(&self, domain: &str) -> bool {
+        self.domains.iter().any(|local| local.eq_ignore_ascii_case(domain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_whole() {
+        let text = include_str!("../mail-server.example.toml");
+        let config: Config = toml::from_str(text).unwrap();
+        assert!(config.is_local("EXAMPLE.org"));
+        assert_eq!(config.outbound.port, 25);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let error = toml::from_str::<Config>("hostname = 'x'\nhostnme = 'y'").unwrap_err();
+        assert!(error.to_string().contains("hostnme"), "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! DNS for the server: the system's resolver, named servers, or a zone file; with a cache in front.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr;
+use hickory_resolver::TokioResolver;
+use mail_dns::{Answer, Cache, CacheLimits, Failure, Question, Zone};
+
+use crate::config::Dns;
+
+/// Answers questions.
+pub struct Resolver {
+    source: Source,
+    start: Instant,
+    cache: Mutex<Cache>,
+}
+
+enum Source {
+    Network(Box<TokioResolver>),
+    Zone(Box<Zone>),
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.source {
+            Source::Network(_) => "Resolver(network)",
+            Source::Zone(_) => "Resolver(zone)",
+        })
+    }
+}
+
+/// Why there is no resolver.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolverError {
+    /// The zone file cannot be read.
+    #[error("zone file: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// The zone file is wrong.
+    #[error("zone file: {0}")]
+    Zone(#[from] mail_dns::ZoneError),
+    /// The system's configuration cannot be used.
+    #[error("resolver: {0}")]
+    System(String),
+}
+
+impl Resolver {
+    /// As configured: a zone file, named servers, or the system's.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration.
+    pub fn new(dns: &Dns) -> Result<Self, ResolverError> {
+        if let Some(path) = &dns.zone {
+            return Ok(Self::from_zone(std::fs::read_to_string(path)?.parse()?));
+        }
+        let failed = |error: NetError| ResolverError::System(error.to_string());
+        let builder = if dns.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(failed)?
+        } else {
+            let servers = dns.servers.iter().map(server).collect();
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        let resolver = builder.build().map_err(failed)?;
+        Ok(Self::from_source(Source::Network(Box::new(resolver))))
+    }
+
+    /// A zone that answers everything.
+    #[must_use]
+    pub fn from_zone(zone: Zone) -> Self {
+        Self::from_source(Source::Zone(Box::new(zone)))
+    }
+
+    fn from_source(source: Source) -> Self {
+        Self {
+            source,
+            start: Instant::now(),
+            cache: Mutex::new(Cache::new(CacheLimits::default())),
+        }
+    }
+
+    /// The answer to a question, within 10 seconds.
+    pub async fn ask(&self, question: &Question) -> Answer {
+        let resolver = match &self.source {
+            Source::Zone(zone) => return zone.answer(question),
+            Source::Network(resolver) => resolver,
+        };
+        let kept = self.cache().find(question, self.start.elapsed());
+        if let Some(answer) = kept {
+            return answer;
+        }
+        let answer = match tokio::time::timeout(Duration::from_secs(10), lookup(resolver, question)).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::failed(Failure::Timeout),
+        };
+        self.cache().insert(question, &answer, self.start.elapsed());
+        answer
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut server.connections {
+        connection.port = address.port();
+    }
+    server
+}
+
+async fn lookup(resolver: &TokioResolver, question: &Question) -> Answer {
+    let Ok(name) = rr::Name::try_from(&question.name) else {
+        return Answer::nx_domain();
+    };
+    let kind = rr::RecordType::from(question.kind);
+    match resolver.lookup(name, kind).await {
+        Ok(lookup) => mail_dns::hickory::answer(question, lookup.message()),
+        Err(error) if error.is_nx_domain() => Answer::nx_domain(),
+        Err(error) if error.is_no_records_found() => Answer::no_data(),
+        Err(NetError::Timeout) => Answer::failed(Failure::Timeout),
+        Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused))) => Answer::failed(Failure::Refused),
+        Err(_) => Answer::failed(Failure::ServFail),
+    }
+}

@@ -1,0 +1,404 @@
+//! Where accounts, mailboxes, bodies and the queue live.
+//!
+//! [`Store`] is the one trait between the server and its database; [`Sqlite`] is what stands behind it unless somebody writes
+//! another. It is shaped so that several servers can share an SQL engine: no lock is wider than a mailbox, a UID is given in the
+//! transaction that inserts the message, the queue is leased row by row, and changes are announced by the store.
+//!
+//! Its calls block; a service makes them through [`blocking`].
+
+mod body;
+mod sqlite;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+pub use body::{Spool, StoredMessage};
+pub use sqlite::Sqlite;
+
+/// A store that services share.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Runs calls of the store where blocking is allowed.
+///
+/// # Errors
+///
+/// What the calls say, or [`StoreError::Interrupted`] when the server is stopping.
+pub async fn blocking<T: Send + 'static>(
+    store: &SharedStore,
+    calls: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = Arc::clone(store);
+    tokio::task::spawn_blocking(move || calls(&*store))
+        .await
+        .unwrap_or(Err(StoreError::Interrupted))
+}
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk is full: a temporary failure for the sender.
+    #[error("no space left for mail")]
+    Full,
+    /// There is no such mailbox, account or message.
+    #[error("{0} does not exist")]
+    Missing(&'static str),
+    /// There is one already.
+    #[error("{0} exists already")]
+    Exists(&'static str),
+    /// INBOX cannot be deleted, a name has too many levels, and the like.
+    #[error("not possible: {0}")]
+    Refused(&'static str),
+    /// The server is stopping, or a call panicked.
+    #[error("the call was interrupted")]
+    Interrupted,
+    /// A file could not be written or read.
+    #[error("mail file: {0}")]
+    Io(#[source] std::io::Error),
+    /// The database said no.
+    #[error("database: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            Self::Full
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+/// The key of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub i64);
+
+/// The key of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MailboxId(pub i64);
+
+/// The key of a body, which several mailboxes and queue entries may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BodyId(pub i64);
+
+/// Somebody who can log in.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its key.
+    pub id: AccountId,
+    /// The name to log in with.
+    pub name: String,
+    /// The SCRAM keys as text; the password is not kept.
+    pub keys: String,
+}
+
+/// A mailbox as LIST and STATUS show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Its key.
+    pub id: MailboxId,
+    /// Its name, levels divided by `/`.
+    pub name: String,
+    /// Changes when UIDs start anew.
+    pub uid_validity: u32,
+    /// The UID that the next message gets.
+    pub uid_next: u32,
+    /// Whether LSUB shows it.
+    pub subscribed: bool,
+}
+
+/// A message in a mailbox, without its octets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Unique and rising in its mailbox.
+    pub uid: u32,
+    /// Octets, the added fields included.
+    pub size: u64,
+    /// When it came, in seconds since 1970.
+    pub internal_date: u64,
+    /// Its flags and keywords, sorted.
+    pub flags: Vec<String>,
+}
+
+/// A change of flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagChange {
+    /// These instead of the ones there were.
+    Replace,
+    /// These too.
+    Add,
+    /// These no longer.
+    Remove,
+}
+
+/// A message that goes into a mailbox.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Into which.
+    pub mailbox: MailboxId,
+    /// The fields written above the message for this mailbox.
+    pub added: Vec<u8>,
+    /// The flags to begin with.
+    pub flags: Vec<String>,
+    /// When it came, in seconds since 1970.
+    pub internal_date: u64,
+}
+
+/// A message that goes to a recipient elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The reverse-path; empty for a bounce.
+    pub sender: String,
+    /// The recipient.
+    pub recipient: String,
+    /// The fields written above the message, its signatures included.
+    pub added: Vec<u8>,
+    /// Whether the message or an address needs SMTPUTF8.
+    pub smtputf8: bool,
+    /// When it was accepted, in seconds since 1970.
+    pub accepted: u64,
+}
+
+/// An entry of the queue that this server has leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// Its key in the queue.
+    pub id: i64,
+    /// Where its octets are.
+    pub body: BodyId,
+    /// To whom, from whom.
+    pub outgoing: Outgoing,
+    /// How often it was tried before.
+    pub attempts: u32,
+}
+
+/// What became of a leased entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// Delivered, or given up and bounced: forget it.
+    Done,
+    /// Try again at this second since 1970.
+    Retry {
+        /// When.
+        at: u64,
+        /// What the other side said.
+        because: String,
+    },
+}
+
+/// Something changed in a mailbox; whoever shows it looks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub mailbox: MailboxId,
+}
+
+/// A greylisting entry: its first and last contact, and how often it passed.
+pub type GreyEntry = (u64, u64, u32);
+
+/// Accounts, mailboxes, bodies, the queue.
+pub trait Store: Send + Sync + 'static {
+    /// Makes an account, or gives an existing one new keys; `addresses` are added to it.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn put_account(
+        &self,
+        name: &str,
+        keys: &str,
+        addresses: &[String],
+    ) -> Result<AccountId, StoreError>;
+
+    /// The account of this login name.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;
+
+    /// The account that owns this address (`local@domain`, compared without case).
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn owner(&self, address: &str) -> Result<Option<Account>, StoreError>;
+
+    /// Every account.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// A random secret of this store, made once: for fake salts, and whatever else must look the same after a restart.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn secret(&self) -> Result<[u8; 32], StoreError>;
+
+    /// A file that a message is written to while it arrives.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the disk.
+    fn spool(&self) -> Result<Spool, StoreError>;
+
+    /// Makes a message durable in all these places at once. When this returns, it survives a loss of power.
+    ///
+    /// Returns the UIDs in the order of `deliveries`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was stored then.
+    fn commit(
+        &self,
+        spool: Spool,
+        deliveries: &[Delivery],
+        outgoing: &[Outgoing],
+    ) -> Result<Vec<u32>, StoreError>;
+
+    /// The mailboxes of an account, by name.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, StoreError>;
+
+    /// The mailbox of this name; INBOX in any case.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, StoreError>;
+
+    /// Makes a mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`], or a failure of the database.
+    fn create(&self, account: AccountId, name: &str) -> Result<Mailbox, StoreError>;
+
+    /// Deletes a mailbox with its messages.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`], [`StoreError::Refused`] for INBOX.
+    fn delete(&self, account: AccountId, name: &str) -> Result<(), StoreError>;
+
+    /// Renames a mailbox and those below it; INBOX keeps its place and gives its messages away (RFC 9051 §6.3.6).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`], [`StoreError::Exists`].
+    fn rename(&self, account: AccountId, from: &str, to: &str) -> Result<(), StoreError>;
+
+    /// Subscribes to a mailbox, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`].
+    fn subscribe(&self, account: AccountId, name: &str, subscribed: bool)
+    -> Result<(), StoreError>;
+
+    /// The messages of a mailbox, by UID.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn entries(&self, mailbox: MailboxId) -> Result<Vec<Entry>, StoreError>;
+
+    /// A message, to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`] where somebody else has expunged it.
+    fn message(&self, mailbox: MailboxId, uid: u32) -> Result<StoredMessage, StoreError>;
+
+    /// Changes the flags of messages; those that are gone are passed over. Returns the new flags.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn flag(
+        &self,
+        mailbox: MailboxId,
+        uids: &[u32],
+        change: FlagChange,
+        flags: &[String],
+    ) -> Result<Vec<(u32, Vec<String>)>, StoreError>;
+
+    /// Copies messages, their flags and dates with them; returns pairs of old and new UID. The bodies are shared.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database; nothing is copied then.
+    fn copy(
+        &self,
+        from: MailboxId,
+        uids: &[u32],
+        to: MailboxId,
+    ) -> Result<Vec<(u32, u32)>, StoreError>;
+
+    /// Removes messages, and bodies that nothing else uses. Returns which were there.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn expunge(&self, mailbox: MailboxId, uids: &[u32]) -> Result<Vec<u32>, StoreError>;
+
+    /// Leases up to `limit` entries that are due at `now`, until `until`.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn lease(&self, now: u64, until: u64, limit: usize) -> Result<Vec<Leased>, StoreError>;
+
+    /// The body of a leased entry with its added fields above, to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`], or a failure of the database.
+    fn queued(&self, leased: &Leased) -> Result<StoredMessage, StoreError>;
+
+    /// Ends the lease of an entry.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn settle(&self, id: i64, settlement: &Settlement) -> Result<(), StoreError>;
+
+    /// When the next entry of the queue is due.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn next_due(&self) -> Result<Option<u64>, StoreError>;
+
+    /// The greylisting entry of a key.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn grey(&self, key: &str) -> Result<Option<GreyEntry>, StoreError>;
+
+    /// Writes a greylisting entry, and drops those whose last contact was before `expired`.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn put_grey(&self, key: &str, entry: GreyEntry, expired: u64) -> Result<(), StoreError>;
+
+    /// Tells of every change from now on.
+    fn changes(&self) -> broadcast::Receiver<Change>;
+
+    /// Wakes when something was put into the queue.
+    fn queue_filled(&self) -> Arc<tokio::sync::Notify>;
+
+    /// Where the store lives.
+    fn location(&self) -> PathBuf;
+}

@@ -1,0 +1,86 @@
+//! The queue: leased row by row, so that several servers can work on it.
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::mail::drop_unused;
+use crate::store::{BodyId, Leased, Outgoing, Settlement, StoreError};
+
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    body: BodyId,
+    entry: &Outgoing,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO queue (body, sender, recipient, added, smtputf8, accepted, due)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        params![
+            body.0,
+            entry.sender,
+            entry.recipient,
+            entry.added,
+            entry.smtputf8,
+            entry.accepted
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn lease(
+    transaction: &Transaction<'_>,
+    now: u64,
+    until: u64,
+    limit: usize,
+) -> Result<Vec<Leased>, StoreError> {
+    let mut query = transaction.prepare_cached(
+        "UPDATE queue SET leased_until = ?2 WHERE id IN
+           (SELECT id FROM queue WHERE due <= ?1 AND leased_until <= ?1 ORDER BY due LIMIT ?3)
+         RETURNING id, body, sender, recipient, added, smtputf8, accepted, attempts",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = query.query_map(params![now, until, limit], |row| {
+        Ok(Leased {
+            id: row.get(0)?,
+            body: BodyId(row.get(1)?),
+            outgoing: Outgoing {
+                sender: row.get(2)?,
+                recipient: row.get(3)?,
+                added: row.get(4)?,
+                smtputf8: row.get(5)?,
+                accepted: row.get(6)?,
+            },
+            attempts: row.get(7)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Returns the files that nothing names any more.
+pub(super) fn settle(
+    transaction: &Transaction<'_>,
+    id: i64,
+    settlement: &Settlement,
+) -> Result<Vec<String>, StoreError> {
+    match settlement {
+        Settlement::Done => {
+            let body: Option<i64> = transaction
+                .query_row(
+                    "DELETE FROM queue WHERE id = ?1 RETURNING body",
+                    [id],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            match body {
+                Some(body) => drop_unused(transaction, &[body]),
+                None => Ok(Vec::new()),
+            }
+        }
+        Settlement::Retry { at, because } => {
+            transaction.execute(
+                "UPDATE queue SET due = ?2, leased_until = 0, attempts = attempts + 1, last_reply = ?3
+                 WHERE id = ?1",
+                params![id, at, because],
+            )?;
+            Ok(Vec::new())
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The tables.
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+
+/// What `PRAGMA user_version` says of a database that this program writes.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    keys TEXT NOT NULL
+);
+CREATE TABLE addresses (
+    address TEXT PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE TABLE mailboxes (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    uid_validity INTEGER NOT NULL,
+    uid_next INTEGER NOT NULL DEFAULT 1,
+    subscribed INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (account, name)
+);
+CREATE TABLE bodies (
+    id INTEGER PRIMARY KEY,
+    file TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL
+);
+CREATE TABLE messages (
+    mailbox INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+    uid INTEGER NOT NULL,
+    body INTEGER NOT NULL REFERENCES bodies (id),
+    added BLOB NOT NULL,
+    flags TEXT NOT NULL,
+    internal_date INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX messages_body ON messages (body);
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY,
+    body INTEGER NOT NULL REFERENCES bodies (id),
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    added BLOB NOT NULL,
+    smtputf8 INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_reply TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX queue_body ON queue (body);
+CREATE INDEX queue_due ON queue (due);
+CREATE TABLE grey (
+    key TEXT PRIMARY KEY,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    passed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX grey_last ON grey (last);
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+";
+
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match version {
+        VERSION => Ok(()),
+        0 => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+            Ok(())
+        }
+        _ => Err(StoreError::Refused(
+            "the store was written by a newer version of this server",
+        )),
+    }
+}

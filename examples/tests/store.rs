@@ -1,0 +1,213 @@
+//! What the store promises: durable before it says so, bodies kept once, UIDs that only rise.
+#![allow(missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test"
+)]
+
+use std::path::PathBuf;
+
+use examples::store::{
+    AccountId, Delivery, FlagChange, MailboxId, Outgoing, Settlement, Sqlite, Store, StoreError,
+};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("yubin-store-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(self.0.join("bodies")).unwrap().count()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn delivery(mailbox: MailboxId, added: &str) -> Delivery {
+    Delivery {
+        mailbox,
+        added: added.into(),
+        flags: Vec::new(),
+        internal_date: 1,
+    }
+}
+
+fn inbox(store: &Sqlite, account: AccountId) -> MailboxId {
+    store.mailbox(account, "inbox").unwrap().unwrap().id
+}
+
+#[test]
+fn a_message_lies_once_for_all() {
+    let folder = Folder::new("once");
+    let store = Sqlite::open(&folder.0).unwrap();
+    let alice = store
+        .put_account("alice", "keys", &["Alice@Example.org".into()])
+        .unwrap();
+    let bob = store.put_account("bob", "keys", &[]).unwrap();
+    assert_eq!(store.owner("alice@EXAMPLE.org").unwrap().unwrap().id, alice);
+    let mut spool = store.spool().unwrap();
+    spool.write(b"Subject: x\r\n\r\n").unwrap();
+    spool.write(b"body\r\n").unwrap();
+    let (to_alice, to_bob) = (inbox(&store, alice), inbox(&store, bob));
+    let out = Outgoing {
+        sender: "alice@example.org".into(),
+        recipient: "carol@example.net".into(),
+        added: b"DKIM-Signature: x\r\n".to_vec(),
+        smtputf8: false,
+        accepted: 5,
+    };
+    let uids = store
+        .commit(
+            spool,
+            &[delivery(to_alice, "A: 1\r\n"), delivery(to_bob, "")],
+            std::slice::from_ref(&out),
+        )
+        .unwrap();
+    assert_eq!((uids, folder.files()), (vec![1, 1], 1));
+
+    let mut message = store.message(to_alice, 1).unwrap();
+    let mut whole = Vec::new();
+    while let piece @ 1.. = {
+        let piece = message.read(7).unwrap();
+        whole.extend_from_slice(&piece);
+        piece.len()
+    } {
+        assert!(piece <= 7);
+    }
+    assert_eq!(whole, b"A: 1\r\nSubject: x\r\n\r\nbody\r\n");
+    assert_eq!(message.size(), whole.len() as u64);
+
+    assert_eq!(store.expunge(to_alice, &[1, 2]).unwrap(), [1]);
+    assert!(matches!(
+        store.message(to_alice, 1),
+        Err(StoreError::Missing(_))
+    ));
+    let trash = store.mailbox(bob, "Trash").unwrap().unwrap().id;
+    assert_eq!(store.copy(to_bob, &[1], trash).unwrap(), [(1, 1)]);
+    store.expunge(to_bob, &[1]).unwrap();
+    store.expunge(trash, &[1]).unwrap();
+    assert_eq!(folder.files(), 1, "the queue still needs it");
+
+    assert!(store.lease(4, 100, 10).unwrap().is_empty(), "not due");
+    let leased = store.lease(5, 100, 10).unwrap();
+    assert_eq!(leased[0].outgoing, out);
+    assert!(
+        store.lease(50, 200, 10).unwrap().is_empty(),
+        "leased by another"
+    );
+    assert_eq!(
+        store.queued(&leased[0]).unwrap().read_all().unwrap(),
+        b"DKIM-Signature: x\r\nSubject: x\r\n\r\nbody\r\n"
+    );
+    let retry = Settlement::Retry {
+        at: 300,
+        because: "451".into(),
+    };
+    store.settle(leased[0].id, &retry).unwrap();
+    assert_eq!(store.next_due().unwrap(), Some(300));
+    let again = store.lease(300, 400, 1).unwrap();
+    assert_eq!(again[0].attempts, 1);
+    store.settle(again[0].id, &Settlement::Done).unwrap();
+    assert_eq!((folder.files(), store.next_due().unwrap()), (0, None));
+}
+
+#[test]
+fn a_crash_leaves_no_half_message() {
+    let folder = Folder::new("crash");
+    let store = Sqlite::open(&folder.0).unwrap();
+    let alice = store.put_account("alice", "keys", &[]).unwrap();
+    let mut kept = store.spool().unwrap();
+    kept.write(b"kept").unwrap();
+    store
+        .commit(kept, &[delivery(inbox(&store, alice), "")], &[])
+        .unwrap();
+    let mut lost = store.spool().unwrap();
+    lost.write(b"lost").unwrap();
+    // As after `kill -9`: no destructor runs, and a body was moved but not entered.
+    std::mem::forget(lost);
+    std::fs::write(folder.0.join("bodies/orphan"), b"x").unwrap();
+    drop(store);
+
+    let store = Sqlite::open(&folder.0).unwrap();
+    assert_eq!(
+        std::fs::read_dir(folder.0.join("spool")).unwrap().count(),
+        0
+    );
+    assert_eq!(folder.files(), 1);
+    let message = store.message(inbox(&store, alice), 1).unwrap();
+    assert_eq!(message.read_all().unwrap(), b"kept");
+    let spool = store.spool().unwrap();
+    assert_eq!(
+        store
+            .commit(spool, &[delivery(inbox(&store, alice), "")], &[])
+            .unwrap(),
+        [2]
+    );
+    assert!(
+        store
+            .commit(store.spool().unwrap(), &[delivery(MailboxId(99), "")], &[])
+            .is_err()
+    );
+    assert_eq!(folder.files(), 2, "nothing is kept of what was not stored");
+}
+
+#[test]
+fn mailboxes_and_flags() {
+    let folder = Folder::new("boxes");
+    let store = Sqlite::open(&folder.0).unwrap();
+    let alice = store.put_account("alice", "keys", &[]).unwrap();
+    let first = store.create(alice, "a/b/c").unwrap();
+    assert!(store.mailbox(alice, "a/b").unwrap().is_some());
+    assert!(matches!(
+        store.create(alice, "a/b/c"),
+        Err(StoreError::Exists(_))
+    ));
+    assert!(matches!(
+        store.delete(alice, "InBox"),
+        Err(StoreError::Refused(_))
+    ));
+    store.rename(alice, "a/b", "z").unwrap();
+    assert!(store.mailbox(alice, "z/c").unwrap().is_some());
+    assert!(store.mailbox(alice, "a/b").unwrap().is_none());
+    assert!(store.rename(alice, "z", "z/y").is_err());
+    store.delete(alice, "z/c").unwrap();
+    assert!(store.create(alice, "z/c").unwrap().uid_validity > first.uid_validity);
+
+    let inbox = inbox(&store, alice);
+    store
+        .commit(store.spool().unwrap(), &[delivery(inbox, "")], &[])
+        .unwrap();
+    let seen = ["\\Seen".to_owned()];
+    store.flag(inbox, &[1, 7], FlagChange::Add, &seen).unwrap();
+    let flagged = store
+        .flag(
+            inbox,
+            &[1],
+            FlagChange::Add,
+            &["\\seen".into(), "$Junk".into()],
+        )
+        .unwrap();
+    assert_eq!(flagged[0].1.len(), 2);
+    store.rename(alice, "INBOX", "old").unwrap();
+    assert!(store.entries(inbox).unwrap().is_empty());
+    let old = store.mailbox(alice, "old").unwrap().unwrap();
+    assert_eq!((store.entries(old.id).unwrap().len(), old.uid_next), (1, 2));
+    store
+        .flag(old.id, &[1], FlagChange::Remove, &["\\SEEN".into()])
+        .unwrap();
+    assert_eq!(store.entries(old.id).unwrap()[0].flags, ["$Junk"]);
+    store
+        .flag(old.id, &[1], FlagChange::Replace, &seen)
+        .unwrap();
+    assert_eq!(store.entries(old.id).unwrap()[0].flags, seen);
+}

@@ -1,0 +1,650 @@
+//! The Authentication-Results field: reading, writing, and removing forged ones (RFC 8601).
+//!
+//! Writing is typed, so that nothing a sender chose can become another result, another field or another name: words are words,
+//! values are quoted where they must be, comments are escaped. Reading is lenient towards what real servers write; every reading
+//! that could name our own server counts in [`claims`].
+
+mod words;
+
+use core::fmt;
+
+use crate::folding::{FieldWriter, FoldError};
+use crate::header::{Field, Header};
+use crate::lexer::{LexError, Lexer, is_token, quote};
+
+pub use words::{Keyword, KeywordError, Method, Outcome, Ptype};
+
+/// The name of the field.
+pub const NAME: &str = "Authentication-Results";
+
+/// The most results of a field, and the most properties of a result, that are read.
+const MAX_ITEMS: usize = 200;
+
+/// The results that one server found for one message.
+///
+/// ```
+/// use mail_syntax::authentication_results::{AuthenticationResults, Method, MethodResult, Outcome, Ptype};
+/// let mut results = AuthenticationResults::new("mx.example.org");
+/// let mut spf = MethodResult::new(Method::Spf, Outcome::Pass);
+/// spf.add_property(Ptype::Smtp, "mailfrom".parse()?, "joe@example.com");
+/// results.push(spf);
+/// assert_eq!(
+///     results.to_field()?,
+///     "Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=joe@example.com\r\n"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuthenticationResults {
+    authserv_id: Option<String>,
+    version: Option<u32>,
+    instance: Option<u32>,
+    results: Vec<MethodResult>,
+}
+
+/// What one method said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MethodResult {
+    method: Method,
+    method_version: Option<u32>,
+    outcome: Outcome,
+    comment: Option<String>,
+    reason: Option<String>,
+    properties: Vec<Property>,
+}
+
+/// One `ptype.property=value`: what the method looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Property {
+    ptype: Ptype,
+    property: Keyword,
+    value: String,
+}
+
+impl AuthenticationResults {
+    /// No results yet, from the server that calls itself so (RFC 8601 §2.5).
+    #[must_use]
+    pub fn new(authserv_id: &str) -> Self {
+        Self {
+            authserv_id: Some(printable(authserv_id)),
+            ..Self::default()
+        }
+    }
+
+    /// Reads the body of an Authentication-Results or ARC-Authentication-Results field.
+    ///
+    /// Lenient: the server's name may be missing or stand late, as Office 365 writes it; `i=1;` of ARC may come first; what is no
+    /// result is left out.
+    ///
+    /// # Errors
+    /// If comments or quoted strings do not end or nest too deep, so that it cannot be told where results begin.
+    pub fn parse(body: &[u8]) -> Result<Self, LexError> {
+        let text = String::from_utf8_lossy(body);
+        let mut lexer = Lexer::new(&text);
+        let mut read = Self::default();
+        let mut first = true;
+        loop {
+            lexer.cfws()?;
+            if lexer.peek().is_none() {
+                return Ok(read);
+            }
+            read.segment(&mut lexer, first)?;
+            skip_segment(&mut lexer)?;
+            first &=
+                read.instance.is_some() && read.authserv_id.is_none() && read.results.is_empty();
+        }
+    }
+
+    /// The server that found the results, if the field names one.
+    #[must_use]
+    pub fn authserv_id(&self) -> Option<&str> {
+        self.authserv_id.as_deref()
+    }
+
+    /// The version of the format; 1 where there is none.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version.unwrap_or(1)
+    }
+
+    /// The instance of an ARC set (`i=`, RFC 8617 §4.1.1).
+    #[must_use]
+    pub fn instance(&self) -> Option<u32> {
+        self.instance
+    }
+
+    /// Sets the instance: the field becomes one for ARC-Authentication-Results.
+    pub fn set_instance(&mut self, instance: u32) {
+        self.instance = Some(instance);
+    }
+
+    /// The results, in order; none if no authentication was done.
+    #[must_use]
+    pub fn results(&self) -> &[MethodResult] {
+        &self.results
+    }
+
+    /// Adds a result.
+    pub fn push(&mut self, result: MethodResult) {
+        self.results.push(result);
+    }
+
+    /// The whole field, folded, with its final CRLF; named ARC-Authentication-Results if it has an instance.
+    ///
+    /// # Errors
+    /// [`FoldError::WordTooLong`] if a value does not fit into a line.
+    pub fn to_field(&self) -> Result<String, FoldError> {
+        let arc = self.instance.is_some();
+        let mut writer = FieldWriter::new(if arc {
+            "ARC-Authentication-Results"
+        } else {
+            NAME
+        })?;
+        let words = self.words();
+        for word in &words {
+            writer.word(word);
+        }
+        writer.finish()
+    }
+
+    /// The body as words between which white space stands.
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(instance) = self.instance {
+            words.push(format!("i={instance};"));
+        }
+        words.push(value(self.authserv_id.as_deref().unwrap_or("")));
+        if let Some(version) = self.version {
+            words.push(version.to_string());
+        }
+        if self.results.is_empty() {
+            semicolon(&mut words);
+            words.push("none".to_owned());
+        }
+        for result in &self.results {
+            semicolon(&mut words);
+            result.words(&mut words);
+        }
+        words
+    }
+
+    /// What stands before the next semicolon.
+    fn segment(&mut self, lexer: &mut Lexer<'_>, first: bool) -> Result<(), LexError> {
+        let start = lexer.clone();
+        let word = read_value(lexer, |c| is_token(c) || matches!(c, ':' | '@' | '/'))?;
+        lexer.cfws()?;
+        let is_assignment =
+            matches!(lexer.peek(), Some('=' | '/')) && !start.rest().starts_with('"');
+        if first && word.eq_ignore_ascii_case("i") && is_assignment && self.instance.is_none() {
+            lexer.eat('=');
+            lexer.cfws()?;
+            self.instance = lexer.run(|c| c.is_ascii_digit()).parse().ok();
+            return Ok(());
+        }
+        if is_assignment {
+            *lexer = start;
+            if self.results.len() < MAX_ITEMS {
+                self.results.extend(MethodResult::read(lexer)?);
+            }
+            return Ok(());
+        }
+        if self.authserv_id.is_none()
+            && !word.is_empty()
+            && (first || !word.eq_ignore_ascii_case("none"))
+        {
+            self.authserv_id = Some(printable(&word));
+            self.version = lexer.run(|c| c.is_ascii_digit()).parse().ok();
+        }
+        Ok(())
+    }
+}
+
+impl MethodResult {
+    /// The result of a method.
+    #[must_use]
+    pub fn new(method: Method, outcome: Outcome) -> Self {
+        Self {
+            method,
+            method_version: None,
+            outcome,
+            comment: None,
+            reason: None,
+            properties: Vec::new(),
+        }
+    }
+
+    /// Adds a comment, for people to read; control characters become `?`.
+    #[must_use]
+    pub fn with_comment(mut self, comment: &str) -> Self {
+        self.comment = Some(printable(comment)).filter(|comment| !comment.is_empty());
+        self
+    }
+
+    /// Adds a reason; control characters become `?`.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &str) -> Self {
+        self.reason = Some(printable(reason));
+        self
+    }
+
+    /// Adds a property; control characters in the value become `?`.
+    pub fn add_property(&mut self, ptype: Ptype, property: Keyword, value: &str) {
+        self.properties.push(Property {
+            ptype,
+            property,
+            value: printable(value),
+        });
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The version of the method; 1 where there is none.
+    #[must_use]
+    pub fn method_version(&self) -> u32 {
+        self.method_version.unwrap_or(1)
+    }
+
+    /// What the method said.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// The comment right behind the result.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.comment.as_deref()
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// The properties, in order.
+    #[must_use]
+    pub fn properties(&self) -> &[Property] {
+        &self.properties
+    }
+
+    /// The value of the first property of this name, as in `property(&Ptype::Smtp, "mailfrom")`.
+    #[must_use]
+    pub fn property(&self, ptype: &Ptype, property: &str) -> Option<&str> {
+        let is =
+            |p: &&Property| p.ptype == *ptype && p.property.as_str().eq_ignore_ascii_case(property);
+        self.properties.iter().find(is).map(Property::value)
+    }
+
+    fn words(&self, words: &mut Vec<String>) {
+        let version = self
+            .method_version
+            .map(|version| format!("/{version}"))
+            .unwrap_or_default();
+        words.push(format!("{}{version}={}", self.method, self.outcome));
+        if let Some(comment) = &self.comment {
+            words.push(comment_text(comment));
+        }
+        if let Some(reason) = &self.reason {
+            words.push(format!("reason={}", value(reason)));
+        }
+        for property in &self.properties {
+            words.push(format!(
+                "{}.{}={}",
+                property.ptype,
+                property.property,
+                value(&property.value)
+            ));
+        }
+    }
+
+    /// `method[/version]=result`, then a reason and properties; `None` if it does not begin so.
+    fn read(lexer: &mut Lexer<'_>) -> Result<Option<Self>, LexError> {
+        lexer.cfws()?;
+        let Ok(method) = lexer.run(is_keyword).parse() else {
+            return Ok(None);
+        };
+        lexer.cfws()?;
+        let mut method_version = None;
+        if lexer.eat('/') {
+            lexer.cfws()?;
+            method_version = lexer.run(|c| c.is_ascii_digit()).parse().ok();
+            lexer.cfws()?;
+        }
+        if !lexer.eat('=') {
+            return Ok(None);
+        }
+        lexer.cfws()?;
+        let Ok(outcome) = lexer.run(is_keyword).parse() else {
+            return Ok(None);
+        };
+        let mut read = Self {
+            method_version,
+            ..Self::new(method, outcome)
+        };
+        let mut comment = None;
+        lexer.cfws_with(|text| {
+            comment.get_or_insert(text);
+        })?;
+        read.comment = comment
+            .map(|text| printable(text.trim()))
+            .filter(|text| !text.is_empty());
+        while !matches!(lexer.peek(), None | Some(';')) && read.properties.len() < MAX_ITEMS {
+            if !read.item(lexer)? {
+                break;
+            }
+        }
+        Ok(Some(read))
+    }
+
+    /// A reason or a property; false if it is neither.
+    fn item(&mut self, lexer: &mut Lexer<'_>) -> Result<bool, LexError> {
+        lexer.cfws()?;
+        let word = lexer.run(|c| is_keyword(c) && c != '.');
+        lexer.cfws()?;
+        let mut property = None;
+        if lexer.eat('.') {
+            lexer.cfws()?;
+            property = Some(lexer.run(is_keyword));
+            lexer.cfws()?;
+        }
+        if !lexer.eat('=') {
+            return Ok(false);
+        }
+        lexer.cfws()?;
+        let value = printable(&read_value(lexer, |c| {
+            !matches!(c, ';' | '(' | '"') && !c.is_whitespace()
+        })?);
+        lexer.cfws()?;
+        match property {
+            None if word.eq_ignore_ascii_case("reason") => self.reason = Some(value),
+            // Something like `action=none`, which the format does not know.
+            None => {}
+            Some(property) => {
+                if let (Ok(ptype), Ok(property)) = (word.parse(), property.parse()) {
+                    self.properties.push(Property {
+                        ptype,
+                        property,
+                        value,
+                    });
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Property {
+    /// Where the value was taken from.
+    #[must_use]
+    pub fn ptype(&self) -> &Ptype {
+        &self.ptype
+    }
+
+    /// Which one it is: `mailfrom`, `d`, `from`.
+    #[must_use]
+    pub fn property(&self) -> &Keyword {
+        &self.property
+    }
+
+    /// The value, without quotes.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+/// The fields of a header that claim to come from this server, and that a border server must remove (RFC 8601 §5).
+///
+/// Case, quotes, comments, folds and white space before the colon make no difference. A field that cannot be read counts if our
+/// name stands anywhere in it, and so does one that names us late. A server whose name has U-labels asks for both forms of it
+/// (RFC 8601 §5: "this test is done after converting A-labels into U-labels").
+pub fn claims<'a>(header: &Header<'a>, authserv_id: &str) -> impl Iterator<Item = Field<'a>> {
+    header
+        .named(NAME)
+        .filter(move |field| claims_to_be(field.body(), authserv_id))
+}
+
+/// True if an Authentication-Results field with this body claims to come from this server.
+#[must_use]
+pub fn claims_to_be(body: &[u8], authserv_id: &str) -> bool {
+    match AuthenticationResults::parse(body) {
+        Ok(read) => read.authserv_id.is_some_and(|id| same_id(&id, authserv_id)),
+        Err(_) => {
+            let (body, id) = (body.to_ascii_lowercase(), authserv_id.to_ascii_lowercase());
+            memchr::memmem::find(&body, id.as_bytes()).is_some()
+        }
+    }
+}
+
+/// The octets of a header without the fields that claim to come from this server (RFC 8601 §5).
+///
+/// All other octets, malformed lines included, stay as they are.
+#[must_use]
+pub fn strip(header: &Header<'_>, authserv_id: &str) -> Vec<u8> {
+    let octets = header.octets();
+    let mut kept = Vec::with_capacity(octets.len());
+    let mut from = 0;
+    for field in claims(header, authserv_id) {
+        kept.extend_from_slice(&octets[from..field.offset()]);
+        from = field.offset() + field.raw().len();
+    }
+    kept.extend_from_slice(&octets[from..]);
+    kept
+}
+
+/// RFC 8601 §2.5: an authserv-id is a domain name in most cases: a final dot makes no difference then.
+fn same_id(a: &str, b: &str) -> bool {
+    a.trim_end_matches('.')
+        .eq_ignore_ascii_case(b.trim_end_matches('.'))
+}
+
+fn is_keyword(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// Passes over the rest of a segment and its semicolon.
+fn skip_segment(lexer: &mut Lexer<'_>) -> Result<(), LexError> {
+    loop {
+        lexer.cfws()?;
+        match lexer.peek() {
+            None => return Ok(()),
+            Some(';') => {
+                lexer.eat(';');
+                return Ok(());
+            }
+            Some('"') => drop(lexer.quoted_string()?),
+            Some(c) => {
+                lexer.eat(c);
+                lexer.run(|c| !matches!(c, ';' | '(' | '"') && !c.is_whitespace());
+            }
+        }
+    }
+}
+
+/// A run of characters that fit, or a quoted string; a quoted local part with its `@domain` is kept with its quotes.
+fn read_value(lexer: &mut Lexer<'_>, fits: impl Fn(char) -> bool) -> Result<String, LexError> {
+    if lexer.peek() != Some('"') {
+        return Ok(lexer.run(fits).to_owned());
+    }
+    let quoted = lexer.quoted_string()?;
+    let rest = lexer.run(&fits);
+    Ok(if rest.starts_with('@') {
+        format!("{}{rest}", quote(&quoted))
+    } else {
+        quoted + rest
+    })
+}
+
+/// Text that fits on one line of a field.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+fn semicolon(words: &mut [String]) {
+    if let Some(last) = words.last_mut() {
+        last.push(';');
+    }
+}
+
+/// RFC 8601 §2.2: `value / [ [ local-part ] "@" ] domain-name`, else a quoted string, which may hold anything.
+fn value(text: &str) -> String {
+    let is_plain = |text: &str| !text.is_empty() && text.chars().all(|c| is_token(c) && c != '\'');
+    let plain = match text.split_once('@') {
+        None => is_plain(text),
+        Some((local_part, domain)) => {
+            (local_part.is_empty() || is_plain(local_part)) && is_plain(domain)
+        }
+    };
+    if plain { text.to_owned() } else { quote(text) }
+}
+
+fn comment_text(text: &str) -> String {
+    let mut comment = String::from("(");
+    for c in text.chars() {
+        if matches!(c, '(' | ')' | '\\') {
+            comment.push('\\');
+        }
+        comment.push(c);
+    }
+    comment.push(')');
+    comment
+}
+
+/// Prints the body of the field, unfolded.
+impl fmt::Display for AuthenticationResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::Limits;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nothing_can_be_injected() {
+        for evil in [
+            "x\r\nAuthentication-Results: mx.example.org; dkim=pass",
+            "x; dkim=pass",
+            "x dkim.d=evil",
+            "x\" ; dkim=pass",
+            "x\\",
+            "x) ; dkim=pass (",
+            "a@b; dkim=pass",
+            "\"a\"@b@c",
+        ] {
+            let mut results = AuthenticationResults::new("mx.example.org");
+            let mut spf = MethodResult::new(Method::Spf, Outcome::Fail)
+                .with_comment(evil)
+                .with_reason(evil);
+            spf.add_property(Ptype::Smtp, "mailfrom".parse().unwrap(), evil);
+            results.push(spf);
+            let field = results.to_field().unwrap();
+            let field = Field::parse(field.as_bytes()).unwrap();
+            let read = AuthenticationResults::parse(field.body()).unwrap();
+            assert_eq!(read, results, "{evil:?}");
+        }
+        assert!("pass; dkim=pass".parse::<Outcome>().is_err());
+    }
+
+    #[test]
+    fn forged_fields_are_found() {
+        for body in [
+            "mx.example.org; spf=pass",
+            "MX.Example.ORG; spf=pass",
+            "\"mx.example.org\" 1; spf=pass",
+            "(c (d)) mx.example.org(e); spf=pass",
+            "\r\n mx.example.org;\r\n none",
+            "mx.example.org",
+            "mx.example.org.; none",
+            "\"mx\\.example.org\"; none",
+            "spf=pass; mx.example.org; dkim=pass",
+            "mx.example.org; spf=pass (unclosed",
+            "i=1; mx.example.org; spf=pass",
+        ] {
+            assert!(claims_to_be(body.as_bytes(), "mx.example.org"), "{body}");
+        }
+        for body in [
+            "other.example; spf=pass smtp.helo=mx.example.org",
+            "(mx.example.org) other.example; none",
+            "mx.example.org.evil; none",
+            "",
+            "(",
+        ] {
+            assert!(!claims_to_be(body.as_bytes(), "mx.example.org"), "{body}");
+        }
+    }
+
+    #[test]
+    fn strip_keeps_the_rest() {
+        let message = b"A: 1\r\nAuthentication-Results : (x) MX;\r\n spf=pass\r\nno colon\r\nauthentication-results: other; none\r\nAuthentication-Results: mx\r\n\r\n";
+        let (header, _) = Header::split(message, &Limits::default()).unwrap();
+        assert_eq!(
+            strip(&header, "mx"),
+            b"A: 1\r\nno colon\r\nauthentication-results: other; none\r\n"
+        );
+    }
+
+    #[test]
+    fn versions_comments_and_reasons() {
+        let body = "foo.example.net (foobar) 1 (baz); dkim (Because I like it) / 1 (One yay) = (wait for it) fail (c) reason = \"b\\\"c\" policy (A dot can go here) . (like that) expired = 1362471462";
+        let read = AuthenticationResults::parse(body.as_bytes()).unwrap();
+        assert_eq!(
+            read.to_string(),
+            "foo.example.net 1; dkim/1=fail (c) reason=\"b\\\"c\" policy.expired=1362471462"
+        );
+        assert_eq!(
+            read.results()[0].property(&Ptype::Policy, "expired"),
+            Some("1362471462")
+        );
+        assert_eq!(
+            AuthenticationResults::parse(b"x; none")
+                .unwrap()
+                .to_string(),
+            "x; none"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read(
+            id in "\\PC{1,8}", comment in "\\PC{0,10}", reason in proptest::option::of("\\PC{0,10}"),
+            values in proptest::collection::vec("\\PC{0,12}", 0..4),
+        ) {
+            let mut results = AuthenticationResults::new(&id);
+            let mut result = MethodResult::new(Method::Dkim, "odd".parse().unwrap()).with_comment(comment.trim());
+            result.reason = reason;
+            for value in &values {
+                result.add_property(Ptype::Header, "d".parse().unwrap(), value);
+            }
+            results.push(result);
+            prop_assert_eq!(AuthenticationResults::parse(results.to_string().as_bytes()), Ok(results.clone()));
+            let field = results.to_field().unwrap();
+            prop_assert_eq!(AuthenticationResults::parse(Field::parse(field.as_bytes()).unwrap().body()), Ok(results));
+        }
+
+        #[test]
+        fn nothing_of_ours_is_left(parts in proptest::collection::vec(prop_oneof![
+            Just("mx"), Just("MX"), Just(" "), Just(";"), Just("\""), Just("("), Just(")"), Just("="), Just("spf=pass"), Just("\r\n "), Just("\\"), Just("i=1"), Just("."),
+        ], 0..14)) {
+            let message = format!("Authentication-Results:{}\r\n\r\n", parts.concat());
+            let (header, _) = Header::split(message.as_bytes(), &Limits::default()).unwrap();
+            let mut stripped = strip(&header, "mx");
+            stripped.extend_from_slice(b"\r\n");
+            let (header, _) = Header::split(&stripped, &Limits::default()).unwrap();
+            for field in header.named(NAME) {
+                let id = AuthenticationResults::parse(field.body()).ok().and_then(|read| read.authserv_id);
+                prop_assert!(id.is_none_or(|id| !id.eq_ignore_ascii_case("mx")));
+            }
+        }
+    }
+}
