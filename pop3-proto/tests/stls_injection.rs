@@ -4,14 +4,14 @@
 
 mod mailbox;
 
-use mail_wire::{Layer, Session as _, Step, Time, TlsInfo, Upgraded};
+use mail_wire::{Layer, Session as _, Step, Time, Upgraded};
 use mailbox::{Mailbox, config};
 use pop3_proto::{client, server};
 use sasl_core::{Entropy, PlaintextPolicy};
 use testkit::conformance::load_json;
 
 fn tls() -> Upgraded {
-    Upgraded::Tls(Box::new(TlsInfo::default()))
+    Upgraded::Tls(Box::default())
 }
 
 fn at_upgrade(input: &[u8]) -> server::Session {
