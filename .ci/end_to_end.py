@@ -263,10 +263,10 @@ def hostile(server):
         got = raw(server.port["smtp"], b"EHLO x.test\r\n", line, b"NOOP\r\nQUIT\r\n")
         check(f"{what} gets its error, and the session goes on", want in got.split(b"\r\n", 1)[1] and b"\r\n221 " in got, got)
     before = server.newest("ann")[1]
-    raw(server.port["smtp"], b"EHLO x.test\r\nMAIL FROM:<carol@good.test>\r\nRCPT TO:<ann@mail.test>\r\nDATA\r\n", message("cut"))
+    raw(server.port["smtp"], b"EHLO x.test\r\nMAIL FROM:<carol@good.test>\r\nRCPT TO:<ann@mail.test>\r\nDATA\r\n", message("cut", body=b"x\r\n"))
     check("a connection cut in DATA delivers nothing", server.newest("ann")[1] == before)
     got = raw(server.port["smtp"], b"EHLO x.test\r\nMAIL FROM:<carol@good.test>\r\nRCPT TO:<ann@mail.test>\r\nDATA\r\n",
-              message("smuggle") + b"\n.\r\nMAIL FROM:<evil@good.test>\r\n.\r\nQUIT\r\n")
+              message("smuggle", body=b"x\r\n") + b"\n.\r\nMAIL FROM:<evil@good.test>\r\n.\r\nQUIT\r\n")
     check("a smuggled message is refused", got.count(b"\r\n250 2.1.0") == 1 and b"\r\n550 5.5.2" in got and server.newest("ann")[1] == before, got)
     idle = [socket.create_connection(("127.0.0.1", server.port[name])) for name in ("smtp", "imap", "pop3", "imaps") for _ in range(50)]
     with server.smtp() as client:
