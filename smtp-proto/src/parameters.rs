@@ -174,7 +174,7 @@ impl FromStr for Xtext {
                 _ => return Err(XtextError { offset }),
             };
             // RFC 3461 §4.4: "the value of the ENVID parameter prior to encoding as "xtext" MUST consist entirely of printable
-            // (graphic and white space) characters from the US-ASCII repertoire."
+            // (graphic and white space) characters from the US-ASCII [4] repertoire."
             if !matches!(octet, b' '..=b'~') {
                 return Err(XtextError { offset });
             }
