@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use dmarc::{Disposition, DmarcResult};
 use examples::command_line::{
-    Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_lines, exit, reverse_path, verdict_json,
+    Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_lines, exit, reverse_path,
+    verdict_json,
 };
 use mail_syntax::ReversePath;
 use message_auth::{Inbound, MessageAuth, Verdict};
@@ -72,7 +73,10 @@ async fn check(arguments: Arguments) -> Result<Outcome, ToolError> {
 
 fn explain(verdict: &Verdict) -> Result<(), ToolError> {
     for spf in [&verdict.spf_mail_from, &verdict.spf_helo] {
-        println!("SPF    {} of {} ({}): {}", spf.result, spf.identity, spf.sender, spf.cause);
+        println!(
+            "SPF    {} of {} ({}): {}",
+            spf.result, spf.identity, spf.sender, spf.cause
+        );
     }
     for line in dkim_lines(&verdict.dkim) {
         println!("DKIM   {line}");
@@ -82,13 +86,26 @@ fn explain(verdict: &Verdict) -> Result<(), ToolError> {
     if let (Some(domain), Some(policy)) = (&dmarc.record_domain, dmarc.policy) {
         println!("       the policy of {domain} is {policy}");
     }
-    let names: Vec<String> = verdict.iprev.confirmed.iter().map(ToString::to_string).collect();
-    println!("iprev  {}: {} [{}]", verdict.iprev.result, verdict.iprev.address, names.join(", "));
+    let names: Vec<String> = verdict
+        .iprev
+        .confirmed
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    println!(
+        "iprev  {}: {} [{}]",
+        verdict.iprev.result,
+        verdict.iprev.address,
+        names.join(", ")
+    );
     println!("Advice {}", verdict.disposition);
     for question in &verdict.questions {
         println!("Asked  {question}");
     }
     let field = verdict.authentication_results();
-    print!("\n{}", field.map_err(|error| ToolError::usage("--authserv-id", error))?);
+    print!(
+        "\n{}",
+        field.map_err(|error| ToolError::usage("--authserv-id", error))?
+    );
     Ok(())
 }

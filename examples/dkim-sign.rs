@@ -42,20 +42,26 @@ fn main() -> ExitCode {
 }
 
 fn sign(arguments: &Arguments) -> Result<Outcome, ToolError> {
-    let wrong_key = |error: &dyn std::fmt::Display| ToolError::usage(arguments.key.display(), error);
+    let wrong_key =
+        |error: &dyn std::fmt::Display| ToolError::usage(arguments.key.display(), error);
     let pem = std::fs::read_to_string(&arguments.key).map_err(|error| wrong_key(&error))?;
     let key = PrivateKey::from_pem(&pem).map_err(|error| wrong_key(&error))?;
     let (domain, selector) = (arguments.domain.clone(), arguments.selector.clone());
     if arguments.print_record {
         let record = KeyRecord::new(key.public_key().map_err(|error| wrong_key(&error))?);
-        println!("{selector}._domainkey.{domain}. TXT {}", mail_dns::Txt::new([record.to_string()]));
+        println!(
+            "{selector}._domainkey.{domain}. TXT {}",
+            mail_dns::Txt::new([record.to_string()])
+        );
         return Ok(Outcome::Yes);
     }
     let message = arguments.message.read()?;
     let signing = Signing::new(domain, selector, Arc::new(key));
     let mut signer = Signer::new([signing], arguments.clock.now());
     signer.write(&message);
-    let fields = signer.finish().map_err(|error| ToolError::Refused(error.to_string()))?;
+    let fields = signer
+        .finish()
+        .map_err(|error| ToolError::Refused(error.to_string()))?;
     let signed = [fields.concat().as_bytes(), &message].concat();
     let written = std::io::stdout().write_all(&signed);
     written.map_err(|error| ToolError::usage("standard output", error))?;

@@ -9,7 +9,8 @@ use clap::{Parser, ValueEnum};
 use examples::command_line::{EXIT_CODES, Outcome, Server, ToolError, exit, password, trust};
 use imap_proto::client::{Event, Limits, Session, TlsPolicy};
 use imap_proto::{
-    CommandBody, Data, FetchItem, FetchValue, Mailbox, Section, SectionData, SectionName, StatusKind,
+    CommandBody, Data, FetchItem, FetchValue, Mailbox, Section, SectionData, SectionName,
+    StatusKind,
 };
 use mail_syntax::mime::decode_words;
 use mail_wire::driver::tokio::Driver;
@@ -68,8 +69,12 @@ async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     }
     let user = arguments.user.into_bytes();
     let password = Secret::new(password.expose_secret().as_bytes().to_vec());
-    server.command(CommandBody::Login { user, password }, ignore).await?;
-    server.command(CommandBody::Examine(arguments.mailbox), ignore).await?;
+    server
+        .command(CommandBody::Login { user, password }, ignore)
+        .await?;
+    server
+        .command(CommandBody::Examine(arguments.mailbox), ignore)
+        .await?;
     let outcome = match arguments.uid {
         Some(uid) => server.print(uid).await?,
         None => server.list().await?,
@@ -89,20 +94,22 @@ fn later(error: impl std::fmt::Display) -> ToolError {
 async fn connect(arguments: &Arguments) -> Result<Connection, ToolError> {
     let name = ServerName::try_from(arguments.server.host.clone())
         .map_err(|error| ToolError::usage(&arguments.server.host, error))?;
-    let tls = trust(arguments.ca.as_deref())?.client(name).map_err(later)?;
+    let tls = trust(arguments.ca.as_deref())?
+        .client(name)
+        .map_err(later)?;
     let addresses = arguments.server.addresses().await?;
-    let stream = TcpStream::connect(addresses.as_slice()).await.map_err(later)?;
-    let [a, b, c, d, ..] = examples::accounts::random().map_err(later)?;
-    let session = Session::new(TlsPolicy::Require, Limits::default(), [a, b, c, d]);
+    let stream = TcpStream::connect(addresses.as_slice())
+        .await
+        .map_err(later)?;
+    let entropy = ring::rand::generate(&ring::rand::SystemRandom::new()).map_err(later)?;
+    let session = Session::new(TlsPolicy::Require, Limits::default(), entropy.expose());
     let transport = match arguments.tls {
         Tls::Implicit => Transport::new(session).with_implicit_tls_client(tls),
         Tls::Starttls => Transport::new(session).with_start_tls_client(tls),
     };
     let mut driver = Driver::new(transport, stream);
     match driver.next().await.map_err(later)? {
-        Some(Event::Greeting(status)) if status.kind == StatusKind::Bye => {
-            Err(later(status.text))
-        }
+        Some(Event::Greeting(status)) if status.kind == StatusKind::Bye => Err(later(status.text)),
         Some(Event::Greeting(_)) => Ok(Connection(driver)),
         _ => Err(later("the server closed the connection without a greeting")),
     }
@@ -123,7 +130,10 @@ impl Connection {
                 Event::Done(done, status) if done == id => {
                     return match status.kind {
                         StatusKind::Ok => Ok(()),
-                        _ => Err(ToolError::Refused(format!("the server said: {}", status.text))),
+                        _ => Err(ToolError::Refused(format!(
+                            "the server said: {}",
+                            status.text
+                        ))),
                     };
                 }
                 event => see(event)?,
@@ -144,12 +154,18 @@ impl Connection {
             peek: true,
             partial: None,
         };
-        let fetch = CommandBody::Fetch { uid: true, set: uid.into(), items: vec![whole] };
+        let fetch = CommandBody::Fetch {
+            uid: true,
+            set: uid.into(),
+            items: vec![whole],
+        };
         let see = |event| match event {
             Event::Body(octets) => write(&octets),
             Event::Data(Data::Fetch(_, values)) => {
                 for value in values {
-                    let FetchValue::Section { data, .. } = value else { continue };
+                    let FetchValue::Section { data, .. } = value else {
+                        continue;
+                    };
                     found = Outcome::Yes;
                     if let SectionData::Here(Some(octets)) = data {
                         write(&octets)?;
@@ -167,7 +183,12 @@ impl Connection {
     }
 
     async fn list(&mut self) -> Result<Outcome, ToolError> {
-        let items = vec![FetchItem::Uid, FetchItem::Size, FetchItem::Flags, FetchItem::Envelope];
+        let items = vec![
+            FetchItem::Uid,
+            FetchItem::Size,
+            FetchItem::Flags,
+            FetchItem::Envelope,
+        ];
         let set = "1:*".parse().map_err(later)?;
         let see = |event| {
             if let Event::Data(Data::Fetch(_, values)) = event {
@@ -175,7 +196,15 @@ impl Connection {
             }
             Ok(())
         };
-        self.command(CommandBody::Fetch { uid: true, set, items }, see).await?;
+        self.command(
+            CommandBody::Fetch {
+                uid: true,
+                set,
+                items,
+            },
+            see,
+        )
+        .await?;
         Ok(Outcome::Yes)
     }
 }
@@ -207,5 +236,7 @@ fn line(values: &[FetchValue]) -> String {
 /// Words of a stranger, decoded, without what a terminal would obey.
 fn readable(text: Option<&[u8]>) -> String {
     let text = decode_words(&String::from_utf8_lossy(text.unwrap_or_default()));
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

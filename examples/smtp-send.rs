@@ -82,8 +82,14 @@ async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     };
     // RFC 6531 §3.1: whoever sends an address or header that is not ASCII needs SMTPUTF8.
     let header_end = message.windows(4).position(|octets| octets == b"\r\n\r\n");
-    let header = message.get(..header_end.unwrap_or(message.len())).unwrap_or_default();
-    let paths = arguments.to.iter().map(ToString::to_string).chain([arguments.from.to_string()]);
+    let header = message
+        .get(..header_end.unwrap_or(message.len()))
+        .unwrap_or_default();
+    let paths = arguments
+        .to
+        .iter()
+        .map(ToString::to_string)
+        .chain([arguments.from.to_string()]);
     let smtputf8 = !header.is_ascii() || paths.into_iter().any(|path| !path.is_ascii());
     let mut last = None;
     for address in arguments.server.addresses().await? {
@@ -107,7 +113,9 @@ async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
             Ok(replies) => return Ok(report(&arguments.to, &replies)),
             // Nobody is there; another address of the same host may answer.
             Err(error @ SendError::Connect { .. }) => last = Some(error),
-            Err(error) if error.is_permanent() => return Err(ToolError::Refused(error.to_string())),
+            Err(error) if error.is_permanent() => {
+                return Err(ToolError::Refused(error.to_string()));
+            }
             Err(error) => return Err(ToolError::Later(error.to_string())),
         }
     }

@@ -52,7 +52,10 @@ async fn check(arguments: &Arguments) -> Result<Outcome, ToolError> {
         }
         println!("{}: {}", verdict.result, verdict.cause);
         let field = ReceivedSpf::new(&verdict, &client, "localhost").to_field();
-        print!("{}", field.map_err(|error| ToolError::usage("--helo", error))?);
+        print!(
+            "{}",
+            field.map_err(|error| ToolError::usage("--helo", error))?
+        );
     }
     Ok(match verdict.result {
         SpfResult::Pass => Outcome::Yes,
