@@ -1,4 +1,4 @@
-//! What is needed of a cryptographic library, chosen by value: [`RING`] is always there.
+//! What is needed of a cryptographic library, chosen by value: [`RING`] is always there, `AWS_LC_RS` with the feature `aws-lc-rs`.
 
 use core::fmt;
 
@@ -83,5 +83,67 @@ impl Sha256 for RingSha256 {
             *to = *from;
         }
         hash
+    }
+}
+
+/// Cryptography by the crate aws-lc-rs.
+#[cfg(feature = "aws-lc-rs")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AwsLcRs;
+
+/// Cryptography by the crate aws-lc-rs, as a value.
+#[cfg(feature = "aws-lc-rs")]
+pub static AWS_LC_RS: AwsLcRs = AwsLcRs;
+
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc {
+    use core::fmt;
+
+    use aws_lc_rs::{digest, signature};
+
+    use super::{AwsLcRs, Crypto, Sha256};
+    use crate::public_key::{Ed25519PublicKey, RsaPublicKey};
+
+    impl Crypto for AwsLcRs {
+        fn sha256(&self) -> Box<dyn Sha256> {
+            Box::new(AwsLcSha256(digest::Context::new(&digest::SHA256)))
+        }
+
+        fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
+            let parts = signature::RsaPublicKeyComponents {
+                n: key.modulus(),
+                e: key.exponent(),
+            };
+            let algorithm = &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY;
+            parts.verify(algorithm, signed, signature).is_ok()
+        }
+
+        fn verify_ed25519(&self, key: &Ed25519PublicKey, signed: &[u8], signature: &[u8]) -> bool {
+            let key = signature::UnparsedPublicKey::new(&signature::ED25519, key.octets());
+            key.verify(signed, signature).is_ok()
+        }
+    }
+
+    struct AwsLcSha256(digest::Context);
+
+    impl fmt::Debug for AwsLcSha256 {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("AwsLcSha256")
+        }
+    }
+
+    impl Sha256 for AwsLcSha256 {
+        fn update(&mut self, octets: &[u8]) {
+            self.0.update(octets);
+        }
+
+        fn finish(self: Box<Self>) -> [u8; 32] {
+            let mut hash = [0; 32];
+            // SHA-256 has 32 octets; the zip cannot fall short.
+            for (to, from) in hash.iter_mut().zip(self.0.finish().as_ref()) {
+                *to = *from;
+            }
+            hash
+        }
     }
 }

@@ -183,7 +183,6 @@ pub enum SignError {
 /// hashes.
 #[derive(Debug)]
 pub struct Signer {
-    crypto: &'static dyn Crypto,
     signings: Vec<Signing>,
     now: u64,
     splitter: HeaderSplitter,
@@ -217,7 +216,6 @@ impl Signer {
             .map(|signing| body.add(crypto, signing.body_canonicalization, None))
             .collect();
         Self {
-            crypto,
             signings,
             now,
             splitter: HeaderSplitter::new(limits, LineEnd::Crlf),
@@ -293,12 +291,6 @@ impl Signer {
             .zip(&self.hashes)
             .map(unsigned)
             .collect()
-    }
-
-    /// The cryptographic library.
-    #[must_use]
-    pub fn crypto(&self) -> &'static dyn Crypto {
-        self.crypto
     }
 }
 

@@ -84,7 +84,7 @@ impl Default for Options {
 
 /// Verifies the signatures of one message in one pass.
 ///
-/// Write the message as it came, lines ending in CRLF, in any pieces, and finish at its end. The keys can be asked for as soon as the
+/// Write the message as it came, lines ending in CRLF and dots no longer stuffed, in any pieces, and finish at its end. The keys can be asked for as soon as the
 /// header is complete, while the body still comes in. It holds for each signature the octets that it signs, and of the body only
 /// hashes.
 #[derive(Debug)]

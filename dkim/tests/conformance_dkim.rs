@@ -113,6 +113,16 @@ fn run(file: &str) {
                 "{id} in pieces of {piece}"
             );
         }
+        #[cfg(feature = "aws-lc-rs")]
+        {
+            let mut other = options.clone();
+            other.crypto = &dkim::crypto::AWS_LC_RS;
+            assert_eq!(
+                verify(&message, usize::MAX, now, other, &zone),
+                verdict,
+                "{id}"
+            );
+        }
         // With l= as it is by default, a result can only become neutral.
         let default = verify(&message, usize::MAX, now, Options::default(), &zone);
         for (accepting, default) in verdict.signatures.iter().zip(&default.signatures) {

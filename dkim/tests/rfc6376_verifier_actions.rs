@@ -9,7 +9,9 @@ use dkim::{
     Cause, DkimResult, KeyRecord, Options, PrivateKey, Signer, Signing, SigningKey,
     UnsignedContent, Verdict, Verifier,
 };
-use mail_dns::{Evaluation as _, Failure, Need, Zone, resolve_blocking};
+use mail_dns::{
+    Answer, Evaluation as _, Failure, Need, Question, RecordType, Zone, resolve_blocking,
+};
 
 const NOW: u64 = 1_700_000_000;
 const MESSAGE: &str = "From: Joe <joe@example.com>\r\nSubject: dinner\r\n\r\nIs it ready?\r\n";
@@ -513,4 +515,48 @@ fn malformed_signatures_tell_whose_they_are() {
     assert_eq!(signature.selector, Some("ed".parse().unwrap()));
     assert_eq!(signature.algorithm, Some(dkim::Algorithm::RsaSha256));
     assert_eq!((signature.identity(), signature.b()), (None, None));
+}
+
+/// Signatures over different parts of one body are hashed in one pass, each to its own end.
+#[test]
+fn body_lengths_side_by_side() {
+    let zone = Zone::new().txt(KEY_NAME, &record());
+    let mut options = Options::default();
+    options.unsigned_content = UnsignedContent::Accept;
+    let field = |tags: &str, hashed: &str| {
+        let tags = format!("v=1; a=ed25519-sha256; d=example.com; s=ed; h=from{tags}");
+        let message = sign_by_hand(&tags, "From: a@b\r\n", "", hashed);
+        message.split_once("From:").unwrap().0.to_owned()
+    };
+    let message = [
+        &field("", "two  words\r\n"),
+        &field("; l=3", "two"),
+        &field("; l=5; c=simple/relaxed", "two w"),
+        &field("; c=simple/relaxed", "two words\r\n"),
+        &field("; l=0", ""),
+        "From: a@b\r\n\r\ntwo  words\r\n",
+    ]
+    .map(String::from)
+    .concat();
+    let verdict = verify_with(&message, NOW, options, &zone);
+    assert_eq!(verdict.passed().count(), 5, "{verdict:?}");
+    let unsigned = verdict
+        .signatures
+        .iter()
+        .map(|signature| signature.unsigned_octets);
+    assert_eq!(unsigned.collect::<Vec<_>>(), [0, 9, 6, 0, 12]);
+}
+
+#[test]
+fn answers_that_nobody_asked_for() {
+    let mut verifier = Verifier::new(NOW, Options::default());
+    verifier.write(sign(signing()).as_bytes());
+    verifier.finish();
+    let question = Question::new(KEY_NAME.parse().unwrap(), RecordType::Txt);
+    verifier.answer(&question, &Answer::nx_domain());
+    assert_eq!(verifier.poll(), Need::Lookup(question.clone()));
+    let zone = Zone::new().txt(KEY_NAME, &record());
+    verifier.answer(&question, &zone.answer(&question));
+    verifier.answer(&question, &Answer::nx_domain());
+    assert!(matches!(verifier.poll(), Need::Done(verdict) if verdict.passed().count() == 1));
 }

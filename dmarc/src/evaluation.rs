@@ -1,13 +1,13 @@
 //! The evaluation of one message.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use mail_dns::{Answer, Data, Evaluation, Failure, Name, Need, Question, RecordType};
 use mail_syntax::Domain;
 
 use crate::AuthorDomains;
 use crate::record::{AlignmentMode, Place, Record};
-use crate::tree_walk::{MAX_QUERIES, Progress, Published, Walk, domains, record_name, walk};
+use crate::tree_walk::{MAX_QUERIES, Progress, Walk, Walks, domains};
 use crate::verdict::{
     Alignment, Authentication, AuthorFault, Cause, Disposition, DmarcResult, Identifier, Mechanism,
     Verdict,
@@ -66,11 +66,8 @@ impl Default for Limits {
 pub struct Dmarc {
     config: Config,
     author: Result<Domain, AuthorFault>,
-    /// What stands at `_dmarc` below each domain of a walk; `None` while the answer is awaited.
-    published: BTreeMap<Domain, Option<Published>>,
+    walks: Walks,
     existence: Existence,
-    open: BTreeMap<Name, Domain>,
-    queue: VecDeque<Question>,
     identifiers: Vec<Candidate>,
     identifiers_left_out: usize,
     complete: bool,
@@ -100,7 +97,8 @@ enum CandidateWalk {
 /// Whether the Author Domain exists (RFC 9989 §3.2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Existence {
-    NotAsked,
+    NotNeeded,
+    Wanted,
     Asked,
     Known(bool),
     Failed(Failure),
@@ -120,10 +118,8 @@ impl Dmarc {
         let mut dmarc = Self {
             config: config.clone(),
             author: author_domain(author),
-            published: BTreeMap::new(),
-            existence: Existence::NotAsked,
-            open: BTreeMap::new(),
-            queue: VecDeque::new(),
+            walks: Walks::default(),
+            existence: Existence::NotNeeded,
             identifiers: Vec::new(),
             identifiers_left_out: 0,
             complete: false,
@@ -132,7 +128,7 @@ impl Dmarc {
         };
         if let Ok(author) = dmarc.author.clone() {
             for domain in domains(&author) {
-                dmarc.ask(domain);
+                dmarc.walks.ask(domain);
             }
         }
         dmarc
@@ -220,28 +216,8 @@ impl Dmarc {
         }
         candidate.walk = CandidateWalk::Asked;
         for domain in walk {
-            self.ask(domain);
+            self.walks.ask(domain);
         }
-    }
-
-    fn ask(&mut self, domain: Domain) {
-        if self.published.contains_key(&domain) {
-            return;
-        }
-        match record_name(&domain) {
-            Some(name) => {
-                self.published.insert(domain.clone(), None);
-                self.open.insert(name.clone(), domain);
-                self.queue.push_back(Question::new(name, RecordType::Txt));
-            }
-            None => {
-                self.published.insert(domain, Some(Published::Nothing));
-            }
-        }
-    }
-
-    fn walk(&self, domain: &Domain) -> Progress {
-        walk(domain, |domain| self.published.get(domain)?.as_ref())
     }
 
     /// Asks what has become worth asking.
@@ -249,22 +225,21 @@ impl Dmarc {
         let Ok(author) = self.author.clone() else {
             return;
         };
-        if let Progress::Done(walk) = self.walk(&author) {
+        if let Progress::Done(walk) = self.walks.walk(&author) {
             for at in 0..self.identifiers.len() {
                 self.ask_for_identifier(at, |domain| {
                     domain.is_at_or_below(&walk.organizational_domain)
                 });
             }
         }
-        if self.existence == Existence::NotAsked
+        if self.existence == Existence::NotNeeded
             && let Some(Ok(Some(in_force))) = self.in_force(&author)
             && *in_force.domain != author
             && in_force.record.policy_for(Place::Below)
                 != in_force.record.policy_for(Place::NonExistentBelow)
-            && let Ok(name) = Name::from_dotted(author.as_str().as_bytes())
+            && existence_question(&author).is_some()
         {
-            self.existence = Existence::Asked;
-            self.queue.push_back(Question::new(name, RecordType::A));
+            self.existence = Existence::Wanted;
         }
     }
 
@@ -272,10 +247,9 @@ impl Dmarc {
     fn in_force<'a>(
         &'a self,
         author: &'a Domain,
-    ) -> Option<Result<Option<InForce<'a>>, (Domain, Failure)>> {
+    ) -> Option<Result<Option<InForce<'a>>, (Question, Failure)>> {
         let at = |domain: &Domain| {
-            let (domain, published) = self.published.get_key_value(domain)?;
-            let record = published.as_ref()?.record()?;
+            let (domain, record) = self.walks.record(domain)?;
             Some(InForce { domain, record })
         };
         // RFC 9989 §4.10.1: "If a valid DMARC Policy Record is found there, then this is the DMARC Policy Record to be applied to the
@@ -283,9 +257,9 @@ impl Dmarc {
         if let Some(in_force) = at(author) {
             return Some(Ok(Some(in_force)));
         }
-        match self.walk(author) {
+        match self.walks.walk(author) {
             Progress::Waiting => None,
-            Progress::Failed(domain, failure) => Some(Err((domain, failure))),
+            Progress::Failed(question, failure) => Some(Err((question, failure))),
             // RFC 9989 §4.10.1: "listed from highest preference to lowest:" the Author Domain, its Organizational Domain, its PSD.
             Progress::Done(Walk {
                 organizational_domain,
@@ -314,11 +288,11 @@ impl Dmarc {
         if mode == AlignmentMode::Strict || shared_labels(domain, author) == 0 {
             return Some(Alignment::NotAligned);
         }
-        let unknown =
-            |(domain, failure): (Domain, Failure)| Alignment::Unknown(question(&domain), failure);
-        let of_author = match self.walk(author) {
+        let of_author = match self.walks.walk(author) {
             Progress::Waiting => return None,
-            Progress::Failed(domain, failure) => return Some(unknown((domain, failure))),
+            Progress::Failed(question, failure) => {
+                return Some(Alignment::Unknown(question, failure));
+            }
             Progress::Done(walk) => walk.organizational_domain,
         };
         if !domain.is_at_or_below(&of_author) {
@@ -327,9 +301,9 @@ impl Dmarc {
         if candidate.walk == CandidateWalk::BeyondLimit {
             return Some(Alignment::LeftOut);
         }
-        match self.walk(domain) {
+        match self.walks.walk(domain) {
             Progress::Waiting => None,
-            Progress::Failed(domain, failure) => Some(unknown((domain, failure))),
+            Progress::Failed(question, failure) => Some(Alignment::Unknown(question, failure)),
             Progress::Done(walk) if walk.organizational_domain == of_author => {
                 Some(Alignment::Aligned)
             }
@@ -361,7 +335,7 @@ impl Dmarc {
             Ok(Some(in_force)) => in_force,
             // RFC 9989 §5.3.6: "If one or more DNS queries required to perform DMARC validation on the message do not complete due to
             // temporary or permanent DNS errors, the message cannot be considered to pass or fail the DMARC mechanism check."
-            Err((domain, failure)) => return Some(self.lookup_failed(question(&domain), failure)),
+            Err((question, failure)) => return Some(self.lookup_failed(question, failure)),
         };
         if !self.complete {
             return None;
@@ -371,10 +345,10 @@ impl Dmarc {
             Ok(Place::Itself)
         } else {
             match self.existence {
-                Existence::NotAsked | Existence::Known(true) => Ok(Place::Below),
+                Existence::NotNeeded | Existence::Known(true) => Ok(Place::Below),
                 Existence::Known(false) => Ok(Place::NonExistentBelow),
                 Existence::Failed(failure) => Err(failure),
-                Existence::Asked => return None,
+                Existence::Wanted | Existence::Asked => return None,
             }
         };
         let policy = place
@@ -446,7 +420,7 @@ impl Dmarc {
         let in_force = author
             .and_then(|author| self.in_force(author)?.ok())
             .flatten();
-        let organizational_domain = author.and_then(|author| match self.walk(author) {
+        let organizational_domain = author.and_then(|author| match self.walks.walk(author) {
             Progress::Done(walk) => Some(walk.organizational_domain),
             Progress::Waiting | Progress::Failed(..) => None,
         });
@@ -512,14 +486,7 @@ fn author_domain(author: &AuthorDomains) -> Result<Domain, AuthorFault> {
     }
 }
 
-/// The question for the record of a domain; only asked of domains that were asked for.
-fn question(domain: &Domain) -> Question {
-    Question::new(
-        record_name(domain).unwrap_or_else(Name::root),
-        RecordType::Txt,
-    )
-}
-
+/// The question whether the Author Domain exists; any type would do (RFC 8020 §2).
 fn existence_question(author: &Domain) -> Option<Question> {
     let name = Name::from_dotted(author.as_str().as_bytes()).ok()?;
     Some(Question::new(name, RecordType::A))
@@ -542,22 +509,29 @@ impl Evaluation for Dmarc {
         if let Some(verdict) = self.settle() {
             return Need::Done(verdict);
         }
-        self.queue.pop_front().map_or(Need::Wait, Need::Lookup)
+        if let Some(question) = self.walks.next_question() {
+            return Need::Lookup(question);
+        }
+        match self.author.as_ref().map(existence_question) {
+            Ok(Some(question)) if self.existence == Existence::Wanted => {
+                self.existence = Existence::Asked;
+                Need::Lookup(question)
+            }
+            _ => Need::Wait,
+        }
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
-        let known = match question.kind {
-            RecordType::Txt => self.open.remove(&question.name).map(|domain| {
-                self.published.insert(domain, Some(Published::read(answer)));
-            }),
-            RecordType::A if self.existence == Existence::Asked => self
+        let is_of_existence = self.existence == Existence::Asked
+            && self
                 .author
                 .as_ref()
-                .is_ok_and(|author| existence_question(author).as_ref() == Some(question))
-                .then(|| self.existence = exists(question, answer)),
-            _ => None,
-        };
-        if known.is_some() && self.config.trace {
+                .is_ok_and(|author| existence_question(author).as_ref() == Some(question));
+        if is_of_existence {
+            self.existence = exists(question, answer);
+        }
+        let awaited = self.walks.answer(question, answer) || is_of_existence;
+        if awaited && self.config.trace {
             self.trace.push((question.clone(), answer.clone()));
         }
     }

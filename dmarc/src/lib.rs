@@ -5,7 +5,7 @@
 //! record by the DNS Tree Walk, decides which identifiers are aligned, and gives a [`Verdict`] with the policy to apply.
 //!
 //! It does not check SPF or DKIM: it is handed their results, as types, never as header text. It takes no list of public suffixes,
-//! opens no socket and sends no reports.
+//! opens no socket and sends no reports; it says to whom they may be sent ([`report_destination`], RFC 9990 §4).
 //!
 //! # The loop
 //!
@@ -47,6 +47,7 @@
 
 mod evaluation;
 pub mod record;
+pub mod report_destination;
 pub mod tree_walk;
 mod verdict;
 

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use mail_syntax::Domain;
 use mail_syntax::tag_list::{MAX_TAGS, Tag, Tags};
 
 use crate::verdict::Disposition;
@@ -376,6 +377,26 @@ impl ReportingUri {
     }
 }
 
+impl ReportingUri {
+    /// The host that reports go to: of a `mailto:` URI the domain of its address, of others that of the authority (RFC 3986 §3.2.2). `None`
+    /// if there is none, or it is no domain name.
+    #[must_use]
+    pub fn host(&self) -> Option<Domain> {
+        let host = match self.mailto() {
+            Some(address) => address.rsplit_once('@')?.1,
+            None => {
+                let (_, behind) = self.0.split_once("://")?;
+                let authority = behind.split(['/', '?', '#']).next()?;
+                let host = authority
+                    .rsplit_once('@')
+                    .map_or(authority, |(_, host)| host);
+                host.split_once(':').map_or(host, |(host, _)| host)
+            }
+        };
+        host.parse().ok()
+    }
+}
+
 /// RFC 3986 §3: a scheme, a colon, and something; only its characters, a `%` only before two hexadecimal digits.
 fn is_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else {
@@ -539,6 +560,23 @@ mod tests {
         }
         let long = format!("v=DMARC1; p=none; x={}", "y".repeat(MAX_RECORD));
         assert_eq!(long.parse::<Record>(), Err(RecordError::TooLong));
+    }
+
+    #[test]
+    fn a_uri_has_a_host() {
+        for (uri, host) in [
+            ("mailto:a@b.example", Some("b.example")),
+            ("mailto:a@x@b.example?to=c@d.example", Some("b.example")),
+            ("https://u:p@b.example:8443/x?y@z", Some("b.example")),
+            ("https://b.example", Some("b.example")),
+            ("https://[2001:db8::1]/", None),
+            ("mailto:a", None),
+            ("urn:b.example", None),
+        ] {
+            let host_of =
+                ReportingUri::read(uri).map(|uri| uri.host().map(|host| host.to_string()));
+            assert_eq!(host_of, Some(host.map(str::to_owned)), "{uri}");
+        }
     }
 
     #[test]

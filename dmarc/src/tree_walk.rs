@@ -1,6 +1,8 @@
 //! The DNS Tree Walk (RFC 9989 §4.10): from a domain up to its Organizational Domain.
 
-use mail_dns::{Answer, Failure, Name, Record as DnsRecord};
+use std::collections::{BTreeMap, VecDeque};
+
+use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType};
 use mail_syntax::Domain;
 
 use crate::record::{Psd, Record, RecordError, begins_with_version};
@@ -103,42 +105,99 @@ pub struct Walk {
 pub(crate) enum Progress {
     /// Answers are missing below the stop.
     Waiting,
-    /// A lookup below the stop failed; where the walk would have led cannot be told.
-    Failed(Domain, Failure),
+    /// This lookup below the stop failed; where the walk would have led cannot be told.
+    Failed(Question, Failure),
     Done(Walk),
 }
 
-/// Walks from `domain` over what is known of each name. Names above a stop are not looked at.
-pub(crate) fn walk<'a>(
-    domain: &Domain,
-    published: impl Fn(&Domain) -> Option<&'a Published>,
-) -> Progress {
-    let mut highest = None;
-    for target in domains(domain) {
-        let psd = match published(&target) {
-            None => return Progress::Waiting,
-            Some(Published::Failed(failure)) => return Progress::Failed(target, *failure),
-            Some(Published::Record(record)) => record.psd,
-            Some(Published::Nothing | Published::Several | Published::Unreadable(_)) => continue,
-        };
-        match psd {
-            // RFC 9989 §4.10.2: "If a valid DMARC Policy Record contains the "psd" tag set to "n" ("psd=n"), this is the Organizational
-            // Domain, and the selection process is complete."
-            Psd::No => return done(target, None),
-            // RFC 9989 §4.10.2: "If a valid DMARC Policy Record, other than the one for the domain where the Tree Walk started, contains
-            // the "psd" tag set to "y" ("psd=y"), the Organizational Domain is the domain one label below this one in the DNS hierarchy,
-            // and the selection process is complete."
-            Psd::Yes if target != *domain => {
-                return done(one_label_below(&target, domain), Some(target));
-            }
-            // RFC 9989 §4.10: "If a single record remains and it contains a "psd=n" or "psd=y" tag, stop."
-            Psd::Yes => return done(target, None),
-            Psd::Unspecified => highest = Some(target),
+/// The names of any number of walks: each asked once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Walks {
+    /// What stands at `_dmarc` below each domain; `None` while the answer is awaited.
+    published: BTreeMap<Domain, Option<Published>>,
+    open: BTreeMap<Name, Domain>,
+    queue: VecDeque<Question>,
+}
+
+impl Walks {
+    /// Asks for the record of a domain, unless that is done.
+    pub(crate) fn ask(&mut self, domain: Domain) {
+        if self.published.contains_key(&domain) {
+            return;
+        }
+        let name = record_name(&domain);
+        let known = name.is_none().then_some(Published::Nothing);
+        self.published.insert(domain.clone(), known);
+        if let Some(name) = name {
+            self.open.insert(name.clone(), domain);
+            self.queue.push_back(Question::new(name, RecordType::Txt));
         }
     }
-    // RFC 9989 §4.10.2: "Otherwise, select the DMARC Policy Record found at the name with the fewest number of labels." … "If this process
-    // does not determine the Organizational Domain, then the initial target domain is the Organizational Domain."
-    done(highest.unwrap_or_else(|| domain.clone()), None)
+
+    /// The next question that was not handed out.
+    pub(crate) fn next_question(&mut self) -> Option<Question> {
+        self.queue.pop_front()
+    }
+
+    /// Takes an answer; false if it is not awaited.
+    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
+        if question.kind != RecordType::Txt {
+            return false;
+        }
+        let Some(domain) = self.open.remove(&question.name) else {
+            return false;
+        };
+        self.published.insert(domain, Some(Published::read(answer)));
+        true
+    }
+
+    /// The record of a domain, and the domain as it was asked for.
+    pub(crate) fn record(&self, domain: &Domain) -> Option<(&Domain, &Record)> {
+        let (domain, published) = self.published.get_key_value(domain)?;
+        Some((domain, published.as_ref()?.record()?))
+    }
+
+    /// Walks from a domain over what is known. Names above a stop are not looked at.
+    pub(crate) fn walk(&self, domain: &Domain) -> Progress {
+        let mut highest = None;
+        for target in domains(domain) {
+            let psd = match self.published.get(&target).and_then(Option::as_ref) {
+                None => return Progress::Waiting,
+                Some(Published::Failed(failure)) => {
+                    return Progress::Failed(question(&target), *failure);
+                }
+                Some(Published::Record(record)) => record.psd,
+                Some(Published::Nothing | Published::Several | Published::Unreadable(_)) => {
+                    continue;
+                }
+            };
+            match psd {
+                // RFC 9989 §4.10.2: "If a valid DMARC Policy Record contains the "psd" tag set to "n" ("psd=n"), this is the Organizational
+                // Domain, and the selection process is complete."
+                Psd::No => return done(target, None),
+                // RFC 9989 §4.10.2: "If a valid DMARC Policy Record, other than the one for the domain where the Tree Walk started,
+                // contains the "psd" tag set to "y" ("psd=y"), the Organizational Domain is the domain one label below this one in the
+                // DNS hierarchy, and the selection process is complete."
+                Psd::Yes if target != *domain => {
+                    return done(one_label_below(&target, domain), Some(target));
+                }
+                // RFC 9989 §4.10: "If a single record remains and it contains a "psd=n" or "psd=y" tag, stop."
+                Psd::Yes => return done(target, None),
+                Psd::Unspecified => highest = Some(target),
+            }
+        }
+        // RFC 9989 §4.10.2: "Otherwise, select the DMARC Policy Record found at the name with the fewest number of labels." … "If this
+        // process does not determine the Organizational Domain, then the initial target domain is the Organizational Domain."
+        done(highest.unwrap_or_else(|| domain.clone()), None)
+    }
+}
+
+/// The question for the record of a domain that was asked for.
+fn question(domain: &Domain) -> Question {
+    Question::new(
+        record_name(domain).unwrap_or_else(Name::root),
+        RecordType::Txt,
+    )
 }
 
 fn done(organizational_domain: Domain, public_suffix: Option<Domain>) -> Progress {

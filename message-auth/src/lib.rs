@@ -47,8 +47,8 @@
 //! ```
 //!
 //! With a runtime the evaluation goes to [`mail_dns::Lookups`], which asks while the message still arrives and bounds how many questions
-//! are open; [`mail_dns::Lookups::fail`] ends it when the time is up. What is then open counts as failed: the result is temperror, never a
-//! pass and never a policy.
+//! are open. When the time is up, [`mail_dns::Lookups::fail`] answers what is open, and whatever is asked afterwards is answered the same
+//! way: what had no answer makes a temperror, never a pass and never a policy.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 

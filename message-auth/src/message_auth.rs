@@ -1,5 +1,6 @@
 //! The machine.
 
+use core::cmp::Reverse;
 use core::net::IpAddr;
 
 use dmarc::{Authentication, AuthorDomains, Dmarc};
@@ -188,18 +189,23 @@ impl MessageAuth {
             && let Some(verdict) = self.dkim.verdict()
         {
             self.handed_in.dkim = true;
-            for signature in &verdict.signatures {
-                let authentication = match signature.result {
-                    _ if signature.testing && self.ignore_testing_signatures => {
-                        Authentication::Fail
-                    }
-                    dkim::DkimResult::Pass => Authentication::Pass,
-                    dkim::DkimResult::TempError => Authentication::TempError,
-                    _ => Authentication::Fail,
-                };
-                if let Some(domain) = &signature.domain {
-                    dmarc.dkim(domain, authentication);
-                }
+            let authentication = |signature: &dkim::SignatureVerdict| match signature.result {
+                _ if signature.testing && self.ignore_testing_signatures => Authentication::Fail,
+                dkim::DkimResult::Pass => Authentication::Pass,
+                dkim::DkimResult::TempError => Authentication::TempError,
+                _ => Authentication::Fail,
+            };
+            let mut identifiers: Vec<(&Domain, Authentication)> = verdict
+                .signatures
+                .iter()
+                .filter_map(|signature| {
+                    Some((signature.domain.as_ref()?, authentication(signature)))
+                })
+                .collect();
+            // What passed first: no number of broken signatures takes its place.
+            identifiers.sort_by_key(|(_, authentication)| Reverse(*authentication));
+            for (domain, authentication) in identifiers {
+                dmarc.dkim(domain, authentication);
             }
         }
         if self.handed_in.spf && self.handed_in.dkim {

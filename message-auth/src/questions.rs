@@ -202,3 +202,116 @@ impl<E: Evaluation> Run<E> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mail_dns::RecordType;
+
+    use super::*;
+
+    /// Asks for the TXT records of these names, then counts the failures.
+    #[derive(Debug)]
+    struct Ask {
+        wanted: Vec<Question>,
+        answered: usize,
+        failed: usize,
+        next: usize,
+    }
+
+    impl Ask {
+        fn run(label: &str, count: usize) -> Run<Self> {
+            let question = |number| {
+                let name = format!("{label}{number}.example")
+                    .parse()
+                    .unwrap_or_else(|_| mail_dns::Name::root());
+                Question::new(name, RecordType::Txt)
+            };
+            Run::new(Self {
+                wanted: (0..count).map(question).collect(),
+                answered: 0,
+                failed: 0,
+                next: 0,
+            })
+        }
+    }
+
+    impl Evaluation for Ask {
+        type Verdict = usize;
+
+        fn poll(&mut self) -> Need<usize> {
+            if self.answered == self.wanted.len() {
+                return Need::Done(self.failed);
+            }
+            let question = self.wanted.get(self.next).cloned();
+            self.next += 1;
+            question.map_or(Need::Wait, Need::Lookup)
+        }
+
+        fn answer(&mut self, _: &Question, answer: &Answer) {
+            self.answered += 1;
+            self.failed += usize::from(answer.outcome().is_err());
+        }
+    }
+
+    fn asked(run: &mut Run<Ask>, check: Check, questions: &mut Questions) -> Vec<Question> {
+        core::iter::from_fn(|| run.advance(check, questions)).collect()
+    }
+
+    #[test]
+    fn what_the_client_chooses_waits_for_what_is_left() {
+        let mut questions = Questions::new(10, |_| 2);
+        let (mut mail_from, mut helo) = (Ask::run("m", 1), Ask::run("h", 9));
+        assert_eq!(
+            asked(&mut mail_from, Check::MailFrom, &mut questions).len(),
+            1
+        );
+        // Ten, less the one asked and the five that the essential checks may still ask.
+        assert_eq!(asked(&mut helo, Check::Helo, &mut questions).len(), 4);
+        assert_eq!(asked(&mut helo, Check::Helo, &mut questions).len(), 0);
+        for check in Check::ALL {
+            questions.share(check).done |= check != Check::Helo;
+        }
+        assert_eq!(asked(&mut helo, Check::Helo, &mut questions).len(), 5);
+        for question in questions.order().to_vec() {
+            for check in questions.answer(&question, &Answer::no_data()) {
+                assert_eq!(
+                    check == Check::Helo,
+                    question.name.to_string().starts_with('h')
+                );
+                helo.answer(&question, &Answer::no_data());
+            }
+        }
+        assert_eq!(questions.order().len(), 10);
+    }
+
+    #[test]
+    fn a_question_of_two_checks_is_asked_once() {
+        let mut questions = Questions::new(100, |_| 2);
+        let (mut one, mut other, mut third) =
+            (Ask::run("q", 2), Ask::run("q", 2), Ask::run("q", 2));
+        let first = asked(&mut one, Check::MailFrom, &mut questions);
+        assert_eq!(first.len(), 2);
+        assert_eq!(asked(&mut other, Check::Helo, &mut questions), []);
+        for question in &first {
+            let waiting = questions.answer(question, &Answer::no_data());
+            assert_eq!(waiting, [Check::MailFrom, Check::Helo]);
+            assert_eq!(questions.answer(question, &Answer::no_data()), []);
+        }
+        // Who comes later has the answer at once.
+        assert_eq!(asked(&mut third, Check::Iprev, &mut questions), []);
+        assert_eq!(third.verdict(), Some(&0));
+    }
+
+    #[test]
+    fn beyond_the_lid_a_question_fails() {
+        let mut questions = Questions::new(3, |_| 0);
+        let mut many = Ask::run("q", 8);
+        assert_eq!(asked(&mut many, Check::MailFrom, &mut questions).len(), 3);
+        for question in questions.order().to_vec() {
+            questions.answer(&question, &Answer::no_data());
+            many.answer(&question, &Answer::no_data());
+        }
+        assert_eq!(asked(&mut many, Check::MailFrom, &mut questions), []);
+        assert_eq!(many.verdict(), Some(&5));
+    }
+}

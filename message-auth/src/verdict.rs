@@ -81,50 +81,20 @@ impl Verdict {
     fn dkim_results(&self) -> Vec<MethodResult> {
         let judged =
             |signature: &&SignatureVerdict| signature.cause != dkim::Cause::TooManySignatures;
-        let signatures: Vec<&SignatureVerdict> = self
-            .dkim
-            .signatures
-            .iter()
-            .filter(judged)
-            .take(MAX_SIGNATURES)
-            .collect();
+        let mut signatures: Vec<&SignatureVerdict> =
+            self.dkim.signatures.iter().filter(judged).collect();
+        // Those that pass first: however many others there are, they are told.
+        signatures.sort_by_key(|signature| signature.result != DkimResult::Pass);
+        signatures.truncate(MAX_SIGNATURES);
         let b_values: Vec<String> = signatures
             .iter()
             .filter_map(|signature| signature.b())
             .collect();
-        let results: Vec<MethodResult> = signatures
-            .iter()
-            .map(|signature| {
-                let mut result = MethodResult::new(Method::Dkim, outcome(signature.result));
-                if signature.result != DkimResult::Pass {
-                    result = result.with_reason(&signature.cause.to_string());
-                }
-                let add = &mut |property, value: Option<String>| {
-                    add(&mut result, Ptype::Header, property, value)
-                };
-                add("d", signature.domain.as_ref().map(ToString::to_string));
-                add(
-                    "i",
-                    signature
-                        .signature
-                        .as_ref()
-                        .and_then(|s| s.identity())
-                        .map(ToString::to_string),
-                );
-                add("s", signature.selector.as_ref().map(ToString::to_string));
-                add(
-                    "a",
-                    signature.algorithm.map(|algorithm| algorithm.to_string()),
-                );
-                add("b", signature.b().map(|b| distinct_prefix(&b, &b_values)));
-                result
-            })
-            .collect();
-        if results.is_empty() {
-            let result = self.dkim.result();
-            return vec![MethodResult::new(Method::Dkim, outcome(result))];
+        if signatures.is_empty() {
+            return vec![MethodResult::new(Method::Dkim, outcome(self.dkim.result()))];
         }
-        results
+        let result = |signature: &&SignatureVerdict| signature_result(signature, &b_values);
+        signatures.iter().map(result).collect()
     }
 
     fn dmarc_result(&self) -> MethodResult {
@@ -139,7 +109,7 @@ impl Verdict {
             "from",
             dmarc.author_domain.as_ref().map(ToString::to_string),
         );
-        // RFC 9989 §9.1, policy.dmarc: "The evaluated DMARC policy applied / to be applied after policy options have been processed."
+        // RFC 9989 §9.1 registers policy.dmarc as the policy that is left when its options have been processed.
         let test_mode = dmarc.record.as_ref().is_some_and(|record| record.test_mode);
         let policy = dmarc
             .policy
@@ -172,6 +142,32 @@ fn spf_result(verdict: &spf::Verdict, property: &str, identity: &str) -> MethodR
         property,
         Some(identity.to_owned()),
     );
+    result
+}
+
+/// RFC 8601 §2.7.1 and RFC 6008: the result of one signature; `b_values` are those of all that are told.
+fn signature_result(signature: &SignatureVerdict, b_values: &[String]) -> MethodResult {
+    let mut result = MethodResult::new(Method::Dkim, outcome(signature.result));
+    if signature.result != DkimResult::Pass {
+        result = result.with_reason(&signature.cause.to_string());
+    }
+    let identity = signature
+        .signature
+        .as_ref()
+        .and_then(|signature| signature.identity());
+    let b = signature.b().map(|b| distinct_prefix(&b, b_values));
+    for (property, value) in [
+        ("d", signature.domain.as_ref().map(ToString::to_string)),
+        ("i", identity.map(ToString::to_string)),
+        ("s", signature.selector.as_ref().map(ToString::to_string)),
+        (
+            "a",
+            signature.algorithm.map(|algorithm| algorithm.to_string()),
+        ),
+        ("b", b),
+    ] {
+        add(&mut result, Ptype::Header, property, value);
+    }
     result
 }
 

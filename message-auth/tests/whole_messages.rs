@@ -458,3 +458,158 @@ fn the_lid_holds_and_the_client_cannot_spend_it() {
         (DmarcResult::Fail, Disposition::Reject)
     );
 }
+
+#[test]
+fn signatures_are_told_apart_and_bounded() {
+    let zone = zone();
+    let signature = |b: &str| {
+        format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; d=evil.example; s=none; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b={b}\r\n"
+        )
+    };
+    let signatures: Vec<String> = (0..200)
+        .map(|number| signature(&format!("AAAAAAAA{number:04}")))
+        .collect();
+    let message = [signatures.concat().as_bytes(), MESSAGE].concat();
+    let verdict = judge(evil(), &message, |question| zone.answer(question));
+    let results = read(&verdict);
+    let dkim = results
+        .results()
+        .iter()
+        .filter(|result| *result.method() == Method::Dkim);
+    let mut shown: Vec<&str> = dkim
+        .filter_map(|result| result.property(&Ptype::Header, "b"))
+        .collect();
+    assert_eq!(shown.len(), 10);
+    assert!(shown.iter().all(|b| b.len() > 8), "{shown:?}");
+    shown.sort_unstable();
+    shown.dedup();
+    assert_eq!(shown.len(), 10);
+    assert_eq!(
+        (verdict.dmarc.result, verdict.disposition),
+        (DmarcResult::Fail, Disposition::Reject)
+    );
+}
+
+#[test]
+fn a_signature_that_passes_is_told_below_any_number_of_others() {
+    let zone = zone();
+    let broken: Vec<String> = (0..100)
+        .map(|number| format!("DKIM-Signature: v=1; d=x{number}.example.com\r\n"))
+        .collect();
+    let message = [broken.concat().as_bytes(), &signed("example.com", MESSAGE)].concat();
+    let inbound = Inbound {
+        client_ip: [192, 0, 2, 66].into(),
+        ..good()
+    };
+    let verdict = judge(inbound, &message, |question| zone.answer(question));
+    assert_eq!(verdict.spf_mail_from.result, SpfResult::Fail);
+    assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
+    let results = read(&verdict);
+    let first = results
+        .results()
+        .iter()
+        .find(|result| *result.method() == Method::Dkim)
+        .unwrap();
+    assert_eq!(first.outcome(), &Outcome::Pass);
+    assert_eq!(results.results().len(), 24);
+}
+
+#[test]
+fn what_a_client_calls_itself_stays_one_value() {
+    let zone = zone();
+    for helo in [
+        "evil.example; dmarc=pass header.from=example.com".to_owned(),
+        "evil.example\r\nAuthentication-Results: mx.example.org; dmarc=pass".to_owned(),
+        "\"evil\\".to_owned(),
+        "(evil".to_owned(),
+        "x".repeat(100_000),
+        "[IPv6:2001:db8::1]".to_owned(),
+        String::new(),
+        "b\u{fc}cher.example\0".to_owned(),
+    ] {
+        for mail_from in [
+            "<any@evil.example>",
+            "<>",
+            "<\"a;dmarc=pass \\\" (\"@evil.example>",
+        ] {
+            let inbound = Inbound {
+                helo: helo.clone(),
+                mail_from: mail_from.parse().unwrap(),
+                ..evil()
+            };
+            let verdict = judge(inbound, MESSAGE, |question| zone.answer(question));
+            let dmarc: Vec<_> = read(&verdict)
+                .results()
+                .iter()
+                .map(|result| result.method().clone())
+                .collect();
+            assert_eq!(
+                dmarc,
+                [
+                    Method::Spf,
+                    Method::Spf,
+                    Method::Dkim,
+                    Method::Dmarc,
+                    Method::Iprev
+                ],
+                "{helo:?}"
+            );
+            for field in [verdict.authentication_results(), verdict.received_spf()] {
+                let field = field.unwrap();
+                let lines = field.strip_suffix("\r\n").unwrap().split("\r\n");
+                assert!(lines.skip(1).all(|line| line.starts_with(' ')), "{field}");
+            }
+            assert_eq!(verdict.disposition, Disposition::Reject);
+        }
+    }
+}
+
+/// Whatever the lid, it costs a result and never makes one.
+#[test]
+fn a_lower_lid_makes_no_pass_and_no_policy() {
+    let zone = zone();
+    let messages = [
+        (good(), signed("example.com", MESSAGE)),
+        (evil(), signed("evil.example", MESSAGE)),
+    ];
+    for (inbound, message) in messages {
+        let whole = judge(inbound.clone(), &message, |question| zone.answer(question));
+        for questions in 0..60 {
+            let mut config = Config::default();
+            config.limits.questions = questions;
+            let mut auth = MessageAuth::new(inbound.clone(), &config);
+            auth.write(&message);
+            auth.finish();
+            let verdict = resolve_blocking(auth, |question| zone.answer(question));
+            assert!(verdict.questions.len() <= questions);
+            if verdict.dmarc.result == DmarcResult::TempError {
+                assert_eq!(verdict.disposition, Disposition::None, "{questions}");
+            } else {
+                assert_eq!(
+                    (verdict.dmarc.result, verdict.disposition),
+                    (whole.dmarc.result, whole.disposition),
+                    "{questions}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_in_test_mode_counts_unless_it_shall_not() {
+    let record = KeyRecord::new(key().public_key().unwrap()).to_string();
+    let zone = Zone::new()
+        .txt("2026a._domainkey.example.com", &format!("{record}; t=y"))
+        .txt("_dmarc.example.com", "v=DMARC1; p=reject");
+    for (ignore, result) in [(false, DmarcResult::Pass), (true, DmarcResult::Fail)] {
+        let mut config = Config::default();
+        config.ignore_testing_signatures = ignore;
+        let mut auth = MessageAuth::new(evil(), &config);
+        auth.write(&signed("example.com", MESSAGE));
+        auth.finish();
+        let verdict = resolve_blocking(auth, |question| zone.answer(question));
+        assert_eq!(verdict.dkim.result(), DkimResult::Pass);
+        assert_eq!(verdict.dmarc.result, result);
+    }
+}

@@ -1,4 +1,4 @@
-//! Capabilities (RFC 2449 §5 and §6, RFC 2595 §4, RFC 3206 §6, RFC 5034 §2, RFC 6856 §2).
+//! Capabilities (RFC 2449 §5 and §6, RFC 2595 §4, RFC 3206 §6, RFC 5034 §3).
 
 use core::fmt;
 
@@ -133,6 +133,96 @@ impl fmt::Display for Capability {
             Self::Stls => f.write_str("STLS"),
             Self::AuthRespCode => f.write_str("AUTH-RESP-CODE"),
             Self::Other(line) => f.write_str(line),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sasl_core::Mechanism;
+
+    use super::*;
+
+    #[test]
+    fn table() {
+        let plain = Mechanisms::from_iter([Mechanism::Plain]);
+        for (line, want, printed) in [
+            ("top", Capability::Top, "TOP"),
+            ("SASL PLAIN XOAUTH2", Capability::Sasl(plain), "SASL PLAIN"),
+            ("SASL", Capability::Sasl(Mechanisms::NONE), "SASL"),
+            (
+                "LOGIN-DELAY 300",
+                Capability::LoginDelay {
+                    seconds: 300,
+                    per_user: false,
+                },
+                "LOGIN-DELAY 300",
+            ),
+            (
+                "LOGIN-DELAY 1 user",
+                Capability::LoginDelay {
+                    seconds: 1,
+                    per_user: true,
+                },
+                "LOGIN-DELAY 1 USER",
+            ),
+            (
+                "EXPIRE NEVER",
+                Capability::Expire {
+                    days: None,
+                    per_user: false,
+                },
+                "EXPIRE NEVER",
+            ),
+            (
+                "EXPIRE 60 USER",
+                Capability::Expire {
+                    days: Some(60),
+                    per_user: true,
+                },
+                "EXPIRE 60 USER",
+            ),
+            (
+                "EXPIRE soon",
+                Capability::Other("EXPIRE soon".into()),
+                "EXPIRE soon",
+            ),
+            (
+                "TOP of it",
+                Capability::Other("TOP of it".into()),
+                "TOP of it",
+            ),
+            (
+                "IMPLEMENTATION Shlemazle-Plotz-v302",
+                Capability::Implementation("Shlemazle-Plotz-v302".into()),
+                "IMPLEMENTATION Shlemazle-Plotz-v302",
+            ),
+            ("STLS ", Capability::Stls, "STLS"),
+            (
+                "X-GOOGLE-RICO",
+                Capability::Other("X-GOOGLE-RICO".into()),
+                "X-GOOGLE-RICO",
+            ),
+        ] {
+            assert_eq!(line.parse(), Ok(want.clone()), "{line:?}");
+            assert_eq!(want.to_string(), printed);
+        }
+        for line in ["", " ", " TOP", "TOP\r"] {
+            assert_eq!(
+                line.parse::<Capability>(),
+                Err(InvalidCapability),
+                "{line:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn prints_what_it_parses(line in "(EXPIRE|LOGIN-DELAY|SASL|TOP|IMPLEMENTATION|[A-Z]{1,9})( [ -~]{0,12}| [0-9]{1,11}( USER)?)?") {
+            if let Ok(capability) = line.parse::<Capability>() {
+                prop_assert_eq!(capability.to_string().parse(), Ok(capability));
+            }
         }
     }
 }

@@ -425,3 +425,105 @@ fn language(text: &str) -> Result<&str, InvalidCommand> {
         Err(InvalidCommand::Language)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn table() {
+        let one = MessageNumber::from_index(0).unwrap();
+        for (line, want) in [
+            ("USER mrose", Ok(Command::User("mrose"))),
+            ("user \u{e9}", Ok(Command::User("\u{e9}"))),
+            ("PASS  a b ", Ok(Command::Pass(Hidden(" a b ")))),
+            ("PASS ", Err(InvalidCommand::MissingArgument("PASS"))),
+            ("USER a b", Err(InvalidCommand::ExtraArgument("USER"))),
+            ("USER  a", Err(InvalidCommand::ExtraArgument("USER"))),
+            ("STAT ", Err(InvalidCommand::ExtraArgument("STAT"))),
+            (" STAT", Err(InvalidCommand::Empty)),
+            ("STATS", Err(InvalidCommand::Unknown)),
+            ("LIST", Ok(Command::List(None))),
+            ("LIST 1", Ok(Command::List(Some(one)))),
+            ("LIST 01", Ok(Command::List(Some(one)))),
+            ("LIST +1", Err(InvalidCommand::NotANumber)),
+            (
+                "LIST 4294967295",
+                Ok(Command::List(MessageNumber::from_index(4_294_967_294))),
+            ),
+            ("LIST 4294967296", Err(InvalidCommand::NumberTooLarge)),
+            ("DELE 0", Err(InvalidCommand::ZeroMessage)),
+            ("TOP 1", Err(InvalidCommand::MissingArgument("TOP"))),
+            ("TOP 1 2 3", Err(InvalidCommand::ExtraArgument("TOP"))),
+            ("AUTH A.B", Err(InvalidCommand::Mechanism)),
+            (
+                "AUTH PLAIN =",
+                Ok(Command::Auth {
+                    mechanism: "PLAIN",
+                    initial: Some(Hidden("=")),
+                }),
+            ),
+            ("NOOP\t", Err(InvalidCommand::Control { at: 4 })),
+        ] {
+            assert_eq!(Command::parse(line.as_bytes()), want, "{line:?}");
+        }
+        assert_eq!(
+            Command::parse(b"USER \xff"),
+            Err(InvalidCommand::Utf8 { at: 5 })
+        );
+        assert_eq!(MessageNumber::from_index(u32::MAX as usize), None);
+    }
+
+    #[test]
+    fn no_secret_is_shown_and_no_line_is_smuggled() {
+        let password = Command::Pass(Hidden("tanstaaf"));
+        let auth = Command::Auth {
+            mechanism: "PLAIN",
+            initial: Some(Hidden("dGFuc3RhYWY=")),
+        };
+        for command in [password, auth] {
+            let shown = format!("{command:?}");
+            assert!(
+                shown.contains("[redacted]") && !shown.contains("tan") && !shown.contains("dGF")
+            );
+        }
+        let mut output = BytesMut::new();
+        for command in [
+            Command::User("a\r\nDELE 1"),
+            Command::User("a b"),
+            Command::User(""),
+            Command::Pass(Hidden("a\nQUIT")),
+            Command::Auth {
+                mechanism: "PLAIN x",
+                initial: None,
+            },
+            Command::Lang(Some("a b")),
+        ] {
+            assert!(command.write(&mut output).is_err(), "{command:?}");
+        }
+        assert!(output.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn prints_what_it_parses(
+            keyword in proptest::sample::select(&KEYWORDS[..]),
+            rest in "( [ -~]{0,20}| [0-9]{1,10}( [0-9]{1,10})?| [a-z]{1,8} [0-9a-f]{32}| [A-Z0-9-]{1,20}( [A-Za-z0-9+/]{0,20}=?)?)?",
+        ) {
+            let line = format!("{keyword}{rest}");
+            if let Ok(command) = Command::parse(line.as_bytes()) {
+                let mut output = BytesMut::new();
+                command.write(&mut output).unwrap();
+                let printed = output.strip_suffix(b"\r\n").unwrap();
+                prop_assert_eq!(Command::parse(printed), Ok(command));
+            }
+        }
+
+        #[test]
+        fn never_panics(line in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Command::parse(&line);
+        }
+    }
+}

@@ -209,3 +209,77 @@ impl fmt::Display for ResponseCode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn table() {
+        for (line, ok, code, text) in [
+            ("+OK", true, None, ""),
+            ("+OK ", true, None, ""),
+            ("+ok hello", true, None, "hello"),
+            (
+                "-ERR [LOGIN-DELAY] wait",
+                false,
+                Some(ResponseCode::LoginDelay),
+                "wait",
+            ),
+            ("-ERR [sys/temp]", false, Some(ResponseCode::SysTemp), ""),
+            (
+                "-ERR [X-A/B]c",
+                false,
+                Some(ResponseCode::Other("X-A/B".into())),
+                "c",
+            ),
+            ("-ERR [a b] c", false, None, "[a b] c"),
+            ("-ERR [] c", false, None, "[] c"),
+            ("-ERR [AUTH", false, None, "[AUTH"),
+            ("+OK a [AUTH]", true, None, "a [AUTH]"),
+        ] {
+            let reply = Reply::parse(line.as_bytes()).unwrap();
+            assert_eq!(
+                (reply.is_ok(), reply.code(), reply.text()),
+                (ok, code.as_ref(), text),
+                "{line:?}"
+            );
+        }
+        for line in [
+            "", "+", "+ OK", "OK", "+OKAY", "-ERROR", "-ERR\0", "+OK a\rb",
+        ] {
+            assert!(Reply::parse(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_stand_in_a_line_is_not_written() {
+        let reply = Reply::err(ResponseCode::Other("A]\r\n+OK".into()), "a\r\n+OK \u{e9}\0");
+        assert_eq!(reply.to_string(), "-ERR [A] ??+OK] a??+OK ??");
+        assert_eq!(Reply::ok(&"x".repeat(1_000)).to_string().len(), Reply::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn prints_what_it_parses(line in "(\\+OK|-ERR)( (\\[[A-Z/ -]{0,8}\\])?[ -~]{0,20})?") {
+            if let Ok(reply) = Reply::parse(line.as_bytes()) {
+                prop_assert_eq!(Reply::parse(reply.to_string().as_bytes()), Ok(reply));
+            }
+        }
+
+        #[test]
+        fn any_text_gives_one_valid_line(text in any::<String>(), ok in any::<bool>()) {
+            let reply = if ok { Reply::ok(&text) } else { Reply::err(ResponseCode::Auth, &text) };
+            let line = reply.to_string();
+            prop_assert!(line.len() <= Reply::MAX && line.bytes().all(|octet| (0x20..0x7f).contains(&octet)));
+            prop_assert_eq!(Reply::parse(line.as_bytes()), Ok(reply));
+        }
+
+        #[test]
+        fn never_panics(line in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Reply::parse(&line);
+        }
+    }
+}

@@ -203,7 +203,7 @@ impl<'a> Command<'a> {
             None => (line, None),
         };
         let after = verb.len() + 1;
-        let needed = |what| rest.ok_or(CommandError::new(line.len(), Cause::Missing(what)));
+        let needed = |what| rest.ok_or_else(|| CommandError::new(line.len(), Cause::Missing(what)));
         let alone = |command| match rest {
             None => Ok(command),
             Some(_) => Err(CommandError::new(after, Cause::Unexpected)),
@@ -326,7 +326,8 @@ fn path<'a>(
     if !rest.starts_with('<') {
         return Err(expected(at, "a path in angle brackets"));
     }
-    let end = end_of_path(rest).ok_or(expected(at + rest.len(), "a closing angle bracket"))?;
+    let end =
+        end_of_path(rest).ok_or_else(|| expected(at + rest.len(), "a closing angle bracket"))?;
     let (path, rest) = rest.split_at(end);
     Ok((path, rest, at))
 }
@@ -368,10 +369,8 @@ fn bdat(text: &str, at: usize) -> Result<Command<'_>, CommandError> {
         Some((number, marker)) => (number, Some(marker)),
         None => (text, None),
     };
-    let size = parameters::number(number).ok_or(CommandError::new(
-        at,
-        CommandErrorCause::Expected("a size in octets"),
-    ))?;
+    let size = parameters::number(number)
+        .ok_or_else(|| CommandError::new(at, CommandErrorCause::Expected("a size in octets")))?;
     match marker {
         Some(marker) if !marker.eq_ignore_ascii_case("LAST") => Err(CommandError::new(
             at + number.len() + 1,

@@ -75,6 +75,9 @@ pub enum Error {
     /// A refused message went on for too long.
     #[error("a refused message of more than Limits::discard octets")]
     TooMuchToDiscard,
+    /// A BDAT command whose size cannot be known: what follows it must not be taken for commands.
+    #[error("a malformed BDAT: how many octets follow it is not known")]
+    MalformedChunk,
     /// More chunks without octets than allowed.
     #[error("more chunks without octets than Limits::empty_chunks")]
     TooManyChunks,
@@ -231,12 +234,12 @@ impl Session {
             reply,
             is_too_many: self.errors > self.config.limits.soft_errors,
         });
+        self.end_if_too_many_errors();
+    }
+
+    fn end_if_too_many_errors(&mut self) {
         if self.errors >= self.config.limits.hard_errors && !matches!(self.state, State::Over(_)) {
-            self.say(&Reply::certain(
-                421,
-                EnhancedStatus::TEMPORARY_SECURITY,
-                "Too many errors",
-            ));
+            self.ok(421, EnhancedStatus::TEMPORARY_SECURITY, "Too many errors");
             self.end(Some(Error::TooManyErrors));
         }
     }
@@ -312,19 +315,16 @@ impl Session {
             return true;
         }
         match line {
-            // RFC 5321 §4.5.3.1.9: "500 Line too long."
+            // RFC 5321 §4.5.3.1.9: "Some examples of reply codes are: 500 Line too long."
             None => self.mistake(Reply::certain(500, EnhancedStatus::SYNTAX, "Line too long")),
             // RFC 5321 §2.3.8: "Conforming implementations MUST NOT recognize or generate any other character or character
             // sequence as a line terminator."
-            Some(Line {
-                end: LineEnd::Lf, ..
-            }) => self.mistake(Reply::certain(
-                500,
-                EnhancedStatus::SYNTAX,
-                "A command ends in CR LF, not in LF alone",
-            )),
-            Some(Line { mut octets, .. }) => {
-                self.command(&octets);
+            Some(Line { mut octets, end }) => {
+                if end == LineEnd::CrLf {
+                    self.command(&octets);
+                } else {
+                    self.bare_line(&octets);
+                }
                 if starts_auth {
                     let length = octets.len();
                     wipe_front(&mut octets, length);
@@ -332,6 +332,27 @@ impl Session {
             }
         }
         true
+    }
+
+    /// Refuses a command that ends in a bare LF.
+    fn bare_line(&mut self, line: &[u8]) {
+        // RFC 5321 §2.3.8: "Conforming implementations MUST NOT recognize or generate any other character or character sequence as a
+        // line terminator."
+        self.mistake(Reply::certain(
+            500,
+            EnhancedStatus::SYNTAX,
+            "A command ends in CR LF, not in LF alone",
+        ));
+        if commands::is_bdat(line) {
+            self.end_at_chunk();
+        }
+    }
+
+    /// Ends the session where octets follow whose number is not known.
+    fn end_at_chunk(&mut self) {
+        if !matches!(self.state, State::Over(_)) {
+            self.end(Some(Error::MalformedChunk));
+        }
     }
 
     /// Whether the first thing that the client says is a record of TLS.
@@ -402,6 +423,13 @@ impl mail_wire::Session for Session {
             } else if self.ended.is_some() {
                 self.end(None);
             } else {
+                // An idle session holds no buffers.
+                if self.input.is_empty() && matches!(self.state, State::Command(_)) {
+                    self.input = BytesMut::new();
+                }
+                if self.output.is_empty() {
+                    self.output = BytesMut::new();
+                }
                 break Step::NeedInput;
             }
         };

@@ -130,6 +130,18 @@ impl StoredMessage {
         Ok(piece)
     }
 
+    /// Passes over octets that are not wanted, up to its end.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the disk.
+    pub fn skip(&mut self, octets: u64) -> Result<(), StoreError> {
+        self.at = self.at.saturating_add(octets).min(self.size);
+        let in_file = self.at.saturating_sub(self.added.len() as u64);
+        self.file.seek(SeekFrom::Start(in_file))?;
+        Ok(())
+    }
+
     /// Goes back to its beginning.
     ///
     /// # Errors

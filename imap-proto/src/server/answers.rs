@@ -61,6 +61,25 @@ impl Session {
         Ok(())
     }
 
+    /// Ends the session with BYE, as when the server stops; without a word where a literal or a handshake stands open. Open questions
+    /// are void, and what came of an APPEND is to be dropped.
+    pub fn bye(&mut self, text: &Text) {
+        let silent = match &self.phase {
+            Phase::Closing | Phase::Closed => return,
+            Phase::Fetch(fetching) => !fetching.owed.is_empty(),
+            Phase::StartTls => true,
+            _ => false,
+        };
+        if !silent {
+            self.write(&format!("* BYE {text}\r\n"));
+        }
+        self.phase = Phase::Closing;
+        self.desk.close();
+        self.assembly = super::Assembly::default();
+        self.current = None;
+        self.queued = None;
+    }
+
     /// Refuses a command with NO.
     ///
     /// # Errors

@@ -501,10 +501,8 @@ impl Session {
         self.finish_text("NO [AUTHENTICATIONFAILED] Authentication failed");
         self.failed_logins += 1;
         if self.failed_logins >= self.config.limits.failed_logins {
-            return Some(Err(self.fatal(
-                Error::Peer("too many failed logins"),
-                "Too many failed logins",
-            )));
+            self.write("* BYE Too many failed logins\r\n");
+            self.phase = Phase::Closing;
         }
         event(Event::LoginFailed)
     }

@@ -73,6 +73,9 @@ pub struct Timeouts {
     /// Until the next command, and while the client takes nothing of a response. Default: 10 minutes. RFC 1939 §3: "Such a timer MUST
     /// be of at least 10 minutes' duration." Raising it keeps maildrops locked for longer.
     pub command: Duration,
+    /// From the first poll until the client has logged in, whatever it sends. Default: 10 minutes. Raising it lets strangers hold
+    /// connections for longer.
+    pub login: Duration,
     /// Until the application answers. Default: 5 minutes. Raising it keeps connections that an answer was lost for.
     pub application: Duration,
 }
@@ -81,6 +84,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             command: Duration::from_secs(600),
+            login: Duration::from_secs(600),
             application: Duration::from_secs(300),
         }
     }

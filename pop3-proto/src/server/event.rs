@@ -150,6 +150,9 @@ pub enum Error {
     /// The client was silent for longer than [`Timeouts::command`](super::Timeouts::command).
     #[error("the client was silent for too long")]
     Idle,
+    /// The client did not log in within [`Timeouts::login`](super::Timeouts::login).
+    #[error("the client did not log in in time")]
+    NoLogin,
     /// The client made more mistakes than [`Limits::mistakes`](super::Limits::mistakes).
     #[error("the client made too many mistakes")]
     TooManyMistakes,

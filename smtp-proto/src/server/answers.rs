@@ -4,7 +4,7 @@ use mail_wire::{Pending, Stale};
 use sasl_core::StoredKeys;
 use sasl_core::server::{Exchange, Next};
 
-use super::body::Transfer;
+use super::body::{Refusal, Transfer};
 use super::commands::VRFY_UNKNOWN;
 use super::event::{Abort, AuthFailure, Envelope, asked};
 use super::{Asked, Role, Session, State, Transaction};
@@ -93,15 +93,16 @@ impl Session {
     ) -> Result<(), AnswerError> {
         self.desk.redeem(pending)?;
         let recipients = self.answers_for_message();
-        let mut given = 0;
+        let (mut given, failed) = (0, failed());
         for reply in replies {
             given += 1;
             if given <= recipients {
-                self.say(&reply);
+                let is_final = !reply.is_intermediate();
+                self.say(if is_final { &reply } else { &failed });
             }
         }
         for _ in given..recipients {
-            self.say(&failed());
+            self.say(&failed);
         }
         self.state = State::Command(Transaction::None);
         if given == recipients {
@@ -233,6 +234,7 @@ impl Session {
                 self.begin_chunks(envelope, size, last);
             }
             (Asked::Delivery, Transaction::Open(envelope)) => {
+                self.errors = 0;
                 let reply = or(250, EnhancedStatus::OK, "Message accepted");
                 for _ in 0..self.answers_for(&envelope) {
                     self.say(&reply);
@@ -259,12 +261,12 @@ impl Session {
                 self.say(reply);
                 self.state = State::TurnedAway;
             }
-            (Asked::Data, transaction) => {
+            (Asked::Chunk(size, _), transaction) if reply.code() != 421 => {
+                self.refuse_chunk(size, transaction, Refusal::Wanted(reply.clone()));
+            }
+            (Asked::Data | Asked::Chunk(..), transaction) => {
                 self.say(reply);
                 self.abort(&transaction, Abort::Refused(reply.clone()));
-            }
-            (Asked::Chunk(size, _), transaction) => {
-                self.refuse_chunk(size, transaction, reply.clone());
             }
             (Asked::Delivery, Transaction::Open(envelope)) => {
                 for _ in 0..self.answers_for(&envelope) {
@@ -274,6 +276,8 @@ impl Session {
             (_, transaction) => {
                 self.say(reply);
                 self.state = State::Command(transaction);
+                // Who tries many recipients to see which are there, makes mistakes.
+                self.errors = self.errors.saturating_add(u32::from(reply.is_permanent()));
             }
         }
         // RFC 5321 §4.2.2: "421 <domain> Service not available, closing transmission channel (This may be a reply to any command if
@@ -281,6 +285,7 @@ impl Session {
         if reply.code() == 421 {
             self.end(None);
         }
+        self.end_if_too_many_errors();
     }
 
     /// How many replies the message has.
@@ -297,7 +302,7 @@ impl Session {
     }
 }
 
-fn failed() -> Reply {
+pub(super) fn failed() -> Reply {
     Reply::certain(
         451,
         EnhancedStatus::MAIL_SYSTEM,

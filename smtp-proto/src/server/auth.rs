@@ -70,7 +70,7 @@ impl Session {
     pub(super) fn auth_line(&mut self, line: Option<Line>) {
         let state = core::mem::replace(&mut self.state, State::Command(Transaction::None));
         let Some(Line { mut octets, end }) = line else {
-            return self.auth_failed(AuthFailure::Encoding);
+            return self.auth_failed(AuthFailure::TooLong);
         };
         let decoded = if end == LineEnd::Lf {
             Err(AuthFailure::Encoding)
@@ -142,9 +142,14 @@ impl Session {
     pub(super) fn auth_failed(&mut self, failure: AuthFailure) {
         self.state = State::Command(Transaction::None);
         let (code, enhanced, text) = match &failure {
-            // RFC 4954 §4: "If the client wishes to cancel the authentication exchange, it issues a line with a single "*". If the
-            // server receives such a response, it MUST reject the AUTH command by sending a 501 reply."
-            AuthFailure::Cancelled => (501, EnhancedStatus::SYNTAX, "Authentication cancelled"),
+            // RFC 4954 §4: "If the server receives such a response, it MUST reject the AUTH command by sending a 501 reply.
+            // Servers using the enhanced status codes extension SHOULD return an enhanced status code of 5.7.0 in this case."
+            AuthFailure::Cancelled => (501, EnhancedStatus::SECURITY, "Authentication cancelled"),
+            AuthFailure::TooLong => (
+                500,
+                EnhancedStatus::AUTH_LINE_TOO_LONG,
+                "Authentication exchange line is too long",
+            ),
             AuthFailure::Encoding => (501, EnhancedStatus::SYNTAX, "Not a line of base64"),
             AuthFailure::Sasl(failure) if failure.is_malformed() => (
                 501,
@@ -167,9 +172,7 @@ impl Session {
         self.events.push_back(Event::AuthenticationFailed(failure));
         self.auth_failures += u32::from(counts);
         self.errors = self.errors.saturating_add(1);
-        if self.auth_failures >= self.config.limits.auth_failures
-            || self.errors >= self.config.limits.hard_errors
-        {
+        if self.auth_failures >= self.config.limits.auth_failures {
             self.ok(
                 421,
                 EnhancedStatus::TEMPORARY_SECURITY,
@@ -177,5 +180,6 @@ impl Session {
             );
             self.end(Some(Error::TooManyAuthentications));
         }
+        self.end_if_too_many_errors();
     }
 }

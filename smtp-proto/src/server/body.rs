@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use mail_wire::framing::{Counted, DotDecoder, DotPiece, LineEndPolicy, LineEndings};
 
+use super::answers::failed;
 use super::event::{Abort, Envelope, Event};
 use super::{Asked, Error, Role, Session, State, Transaction};
 use crate::line_ends::LineEndFilter;
@@ -32,18 +33,29 @@ enum Framing {
     },
 }
 
-/// Octets of a refused chunk, and the reply behind them.
+/// Octets of a refused chunk, and what is done behind them.
 #[derive(Debug)]
 pub(super) struct Discard {
     chunk: Counted,
-    reply: Reply,
+    refusal: Refusal,
+}
+
+/// How a chunk is refused.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// By the application.
+    Wanted(Reply),
+    /// As a mistake of the client's.
+    Mistake(Reply),
+    /// Without a reply.
+    Silent,
 }
 
 impl Discard {
-    pub(super) const fn new(size: u64, reply: Reply) -> Self {
+    pub(super) const fn new(size: u64, refusal: Refusal) -> Self {
         Self {
             chunk: Counted::new(size),
-            reply,
+            refusal,
         }
     }
 }
@@ -145,8 +157,8 @@ impl Session {
             Piece::EndOfChunk => {
                 let reply = transfer.refused.clone();
                 match reply {
-                    // RFC 3030 §2: "If a BDAT command fails … the client MUST NOT send any more BDAT segments" of this message; the
-                    // transaction is lost.
+                    // RFC 3030 §2: "If a 5XX or 4XX code is received by the sender-SMTP in response to a BDAT chunk, the transaction
+                    // should be considered failed and the sender-SMTP MUST NOT send any additional BDAT segments."
                     Some(reply) => self.lose(&transfer, reply),
                     None => {
                         let text = format!("{} octets received", transfer.octets);
@@ -165,17 +177,19 @@ impl Session {
         true
     }
 
-    fn body(&mut self, transfer: &mut Transfer, octets: Bytes) {
+    /// Hands octets on, up to the limit; where the input was cut, means nothing.
+    fn body(&mut self, transfer: &mut Transfer, mut octets: Bytes) {
+        let room = self.config.limits.message.saturating_sub(transfer.octets);
         transfer.octets = transfer.octets.saturating_add(octets.len() as u64);
-        // RFC 1870 §6.3: a server may still find the message too large when it has come.
-        if transfer.octets > self.config.limits.message && transfer.refused.is_none() {
-            transfer.refused = Some(Reply::certain(
-                552,
-                EnhancedStatus::TOO_BIG,
-                "Message size exceeds fixed maximum message size",
-            ));
+        if transfer.refused.is_some() {
+            return;
         }
-        if transfer.refused.is_none() && !octets.is_empty() {
+        if octets.len() as u64 > room {
+            octets.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            // RFC 1870 §6.3: "The server may reject such a message after its DATA transfer."
+            transfer.refused = Some(too_big());
+        }
+        if !octets.is_empty() {
             self.events.push_back(Event::Body(octets));
         }
     }
@@ -210,7 +224,8 @@ impl Session {
     /// Refuses the message at its true end, or the chunk at its end.
     fn lose(&mut self, transfer: &Transfer, reply: Reply) {
         let is_end = !matches!(&transfer.framing, Framing::Chunks { last: false, .. });
-        // RFC 2033 §4.2: "the server returns one reply for each previously successful RCPT command in the mail transaction".
+        // RFC 2033 §4.2: "the server returns one reply for each previously successful RCPT command in the mail transaction, in
+        // the order that the RCPT commands were issued."
         let replies = match self.config.role {
             Role::Lmtp if is_end => transfer.envelope.recipients.len(),
             _ => 1,
@@ -218,8 +233,12 @@ impl Session {
         for _ in 0..replies {
             self.say(&reply);
         }
+        let is_over = reply.code() == 421;
         self.state = State::Command(Transaction::None);
         self.events.push_back(Event::Aborted(Abort::Refused(reply)));
+        if is_over {
+            self.end(None);
+        }
     }
 
     pub(super) fn take_discard(&mut self, mut discard: Discard) -> bool {
@@ -231,21 +250,39 @@ impl Session {
             return false;
         }
         self.state = State::Command(Transaction::None);
-        self.mistake(discard.reply);
+        self.refuse(discard.refusal);
         true
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Wanted(reply) => self.say(&reply),
+            Refusal::Mistake(reply) => self.mistake(reply),
+            Refusal::Silent => {}
+        }
     }
 
     /// BDAT.
     pub(super) fn chunk(&mut self, size: u64, last: bool, transaction: Transaction) {
-        let reply = |code, text: &str| Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text);
+        let mistake = |code, text: &str| {
+            Refusal::Mistake(Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text))
+        };
         match transaction {
             _ if !self.config.chunking => {
-                self.refuse_chunk(size, transaction, reply(502, "BDAT is not implemented"));
+                self.refuse_chunk(size, transaction, mistake(502, "BDAT is not implemented"));
             }
-            Transaction::None => self.refuse_chunk(size, transaction, reply(503, "Say MAIL first")),
+            Transaction::None => {
+                self.refuse_chunk(size, transaction, mistake(503, "Say MAIL first"));
+            }
             Transaction::Open(envelope) if envelope.recipients.is_empty() => {
-                let reply = self.no_recipients();
-                self.refuse_chunk(size, Transaction::Open(envelope), reply);
+                // RFC 2033 §4.3: "If there were no previously successful RCPT commands in the mail transaction, then the BDAT LAST
+                // command returns zero replies."
+                let refusal = if last && self.config.role == Role::Lmtp {
+                    Refusal::Silent
+                } else {
+                    Refusal::Mistake(self.no_recipients())
+                };
+                self.refuse_chunk(size, Transaction::Open(envelope), refusal);
             }
             Transaction::Open(_) => {
                 self.state = State::Asked(Asked::Chunk(size, last), transaction);
@@ -287,25 +324,30 @@ impl Session {
 
     /// A chunk that will go beyond the limit is refused before its octets are handed on.
     fn foresee(&self, transfer: &mut Transfer, size: u64) {
-        if transfer.octets.saturating_add(size) > self.config.limits.message
-            && transfer.refused.is_none()
-        {
-            transfer.refused = Some(Reply::certain(
-                552,
-                EnhancedStatus::TOO_BIG,
-                "Message size exceeds fixed maximum message size",
-            ));
+        if transfer.octets.saturating_add(size) > self.config.limits.message {
+            transfer.refused.get_or_insert_with(too_big);
         }
     }
 
     /// Refuses the message that is coming: no more [`Event::Body`] is told, the rest is read and dropped, and `reply` is given at
-    /// its true end. Without a message that is coming, nothing happens.
+    /// its true end (451 instead of one that is neither 4yz nor 5yz). Without a message that is coming, nothing happens.
     pub fn refuse_rest(&mut self, reply: Reply) {
         if let State::Body(transfer) | State::Command(Transaction::Chunks(transfer)) =
             &mut self.state
         {
-            transfer.refused.get_or_insert(reply);
+            let is_refusal = reply.is_transient() || reply.is_permanent();
+            transfer
+                .refused
+                .get_or_insert_with(|| if is_refusal { reply } else { failed() });
             self.events.retain(|event| !matches!(event, Event::Body(_)));
         }
     }
+}
+
+fn too_big() -> Reply {
+    Reply::certain(
+        552,
+        EnhancedStatus::TOO_BIG,
+        "Message size exceeds fixed maximum message size",
+    )
 }

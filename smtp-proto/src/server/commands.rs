@@ -3,7 +3,7 @@
 use mail_syntax::Host;
 use sasl_core::Mechanisms;
 
-use super::body::Discard;
+use super::body::{Discard, Refusal};
 use super::event::{Abort, Envelope, Event, Hello, Recipient};
 use super::{Asked, Error, Role, Session, StartTls, State, Transaction};
 use crate::parameters::BodyType;
@@ -22,23 +22,32 @@ impl Session {
         let parsed = Command::parse(line);
         match core::mem::replace(&mut self.state, State::Over(None)) {
             State::Command(transaction) => match parsed {
-                Ok(command) => self.obey(command, transaction),
+                Ok(command) => {
+                    self.obey(command, transaction);
+                    self.end_if_too_many_errors();
+                }
                 Err(error) => {
                     self.state = State::Command(transaction);
                     self.mistake(error.reply());
+                    if is_bdat(line) {
+                        self.end_at_chunk();
+                    }
                 }
             },
             State::TurnedAway => {
                 self.state = State::TurnedAway;
-                match parsed {
-                    Ok(Command::Quit) => self.quit(&Transaction::None),
-                    // RFC 5321 §3.1: "The server … waits for the client to send a QUIT … before closing the connection", other
-                    // commands get 503.
-                    _ => self.mistake(Reply::certain(
-                        503,
-                        EnhancedStatus::INVALID_COMMAND,
-                        "No service here: say QUIT",
-                    )),
+                if matches!(parsed, Ok(Command::Quit)) {
+                    return self.quit(&Transaction::None);
+                }
+                // RFC 5321 §3.1: a server that said 554 "MUST still wait for the client to send a QUIT (see Section 4.1.1.10) before
+                // closing the connection and SHOULD respond to any intervening commands with "503 bad sequence of commands"."
+                self.mistake(Reply::certain(
+                    503,
+                    EnhancedStatus::INVALID_COMMAND,
+                    "No service here: say QUIT",
+                ));
+                if is_bdat(line) {
+                    self.end_at_chunk();
                 }
             }
             other => self.state = other,
@@ -68,7 +77,7 @@ impl Session {
                 "Must issue a STARTTLS command first",
             );
         }
-        if self.is_idle(&command) {
+        if Self::is_idle(&command) {
             self.idle_commands = self.idle_commands.saturating_add(1);
             if self.idle_commands > self.config.limits.idle_commands {
                 self.errors = self.errors.saturating_add(1);
@@ -183,27 +192,33 @@ impl Session {
     ) {
         let reply = Reply::certain(code, enhanced, text);
         if let Command::Bdat { size, .. } = command {
-            self.refuse_chunk(*size, transaction, reply);
+            self.refuse_chunk(*size, transaction, Refusal::Mistake(reply));
         } else {
             self.state = State::Command(transaction);
             self.mistake(reply);
         }
     }
 
-    /// Refuses a chunk: its octets are read and dropped, then the reply is given. The transaction is lost, as RFC 3030 §2 has it:
-    /// "the state … is indeterminate".
-    pub(super) fn refuse_chunk(&mut self, size: u64, transaction: Transaction, reply: Reply) {
-        self.abort(&transaction, Abort::Refused(reply.clone()));
+    /// Refuses a chunk. The transaction is lost.
+    ///
+    /// RFC 3030 §2: "If a failure occurs after a BDAT command is received, the receiver-SMTP MUST accept and discard the associated
+    /// message data before sending the appropriate 5XX or 4XX code."
+    pub(super) fn refuse_chunk(&mut self, size: u64, transaction: Transaction, refusal: Refusal) {
+        let why = match &refusal {
+            Refusal::Wanted(reply) | Refusal::Mistake(reply) => reply.clone(),
+            Refusal::Silent => self.no_recipients(),
+        };
+        self.abort(&transaction, Abort::Refused(why));
         if size > self.config.limits.discard {
             self.state = State::Command(Transaction::None);
-            self.say(&reply);
+            self.refuse(refusal);
             self.end(Some(Error::TooMuchToDiscard));
         } else {
-            self.state = State::Discard(Discard::new(size, reply));
+            self.state = State::Discard(Discard::new(size, refusal));
         }
     }
 
-    const fn is_idle(&self, command: &Command<'_>) -> bool {
+    const fn is_idle(command: &Command<'_>) -> bool {
         matches!(
             command,
             Command::Ehlo(_)
@@ -229,8 +244,8 @@ impl Session {
             };
             return self.mistake(Reply::certain(500, EnhancedStatus::INVALID_COMMAND, text));
         }
-        // RFC 5321 §4.1.4: "If a previous command was EHLO … the SMTP server MUST clear all buffers and reset the state exactly as
-        // if a RSET command had been issued."
+        // RFC 5321 §4.1.4: "If it is issued after the session begins and the EHLO command is acceptable to the SMTP server, the SMTP
+        // server MUST clear all buffers and reset the state exactly as if a RSET command had been issued."
         self.abort(&transaction, Abort::Reset);
         let hello = Hello {
             host,
@@ -291,8 +306,8 @@ impl Session {
             );
         }
         if self.config.role == Role::Submission && self.login.is_none() {
-            // RFC 6409 §4.3: "The MSA MUST by default issue an error response to the MAIL command if the session has not been
-            // authenticated".
+            // RFC 6409 §4.3: "The MSA MUST, by default, issue an error response to the MAIL command if the session has not been
+            // authenticated using [SMTP-AUTH]".
             return reply(530, EnhancedStatus::SECURITY, "Authentication required");
         }
         let offered = self.extensions();
@@ -367,8 +382,7 @@ impl Session {
             return reply(555, EnhancedStatus::INVALID_ARGUMENTS, "DSN is not offered");
         }
         if envelope.recipients.len() >= self.config.limits.recipients {
-            // RFC 5321 §4.5.3.1.10: "If an SMTP server has an implementation limit on the number of RCPT commands and this limit
-            // is exhausted, it MUST use a response code of 452".
+            // RFC 5321 §4.5.3.1.10: "The correct reply code for this condition is 452."
             return reply(
                 452,
                 EnhancedStatus::TOO_MANY_RECIPIENTS,
@@ -442,6 +456,12 @@ enum Greeting {
     Ehlo,
     Helo,
     Lhlo,
+}
+
+/// Whether a line is a BDAT command, be it malformed.
+pub(super) fn is_bdat(line: &[u8]) -> bool {
+    line.get(..4)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
 }
 
 /// Whether a line is the first of a request in HTTP.

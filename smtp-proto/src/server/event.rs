@@ -174,9 +174,12 @@ pub enum AuthFailure {
     /// The client sent `*`.
     #[error("the client cancelled")]
     Cancelled,
-    /// The client sent what is no base64, or too much of it, or not a line.
-    #[error("the client's response is no line of base64 of at most 12288 octets")]
+    /// The client sent what is no line of base64.
+    #[error("the client's response is no line of base64")]
     Encoding,
+    /// The client sent more than [`Limits::auth_line`](super::Limits::auth_line).
+    #[error("the client's response is longer than Limits::auth_line")]
+    TooLong,
     /// The application could not answer.
     #[error("the application could not answer")]
     Unavailable,

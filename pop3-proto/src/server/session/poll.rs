@@ -1,7 +1,13 @@
-//! How a session goes on: states, commands, time limits.
+//! How a session goes on: states, lines, time limits.
 
-use super::*;
-use crate::command::InvalidCommand;
+use bytes::BytesMut;
+use mail_wire::framing::{Line, LineEnd};
+use mail_wire::{End, Layer, Pending, Room, Stale, Step, Time, Upgraded, wipe_front};
+
+use super::{Session, State};
+use crate::command::Command;
+use crate::reply::Reply;
+use crate::server::event::{Error, Event, LoginFailure, Mistake, Misuse};
 
 impl mail_wire::Session for Session {
     type Event = Event;
@@ -16,6 +22,7 @@ impl mail_wire::Session for Session {
     }
 
     fn poll(&mut self, now: Time) -> Result<Step<Event>, Error> {
+        self.clock.started.get_or_insert(now);
         // An answer of the application, and a client that takes some of the output, are progress.
         let progress = self.clock.touched || self.output.len() < self.clock.queued;
         if progress || self.clock.since.is_none() {
@@ -52,7 +59,11 @@ impl mail_wire::Session for Session {
         if matches!(self.state, State::Closed) {
             return None;
         }
-        Some(self.clock.since.unwrap_or(Time::START) + self.patience())
+        let waiting = self.clock.since.unwrap_or(Time::START) + self.patience();
+        Some(match self.login_deadline() {
+            Some(login) => waiting.min(login),
+            None => waiting,
+        })
     }
 
     fn wants_input(&self) -> bool {
@@ -171,6 +182,20 @@ impl Session {
         }
     }
 
+    /// When the client must have logged in; `None` once it has, or while the application is asked.
+    fn login_deadline(&self) -> Option<Time> {
+        let is_login = matches!(
+            self.state,
+            State::Start
+                | State::Authorization(_)
+                | State::Tls
+                | State::AwaitResponse(_)
+                | State::AwaitLast(..)
+        );
+        let started = self.clock.started.unwrap_or(Time::START);
+        is_login.then(|| started + self.config.timeouts.login)
+    }
+
     fn overdue(&self, now: Time) -> Option<Error> {
         if now < mail_wire::Session::deadline(self)? {
             return None;
@@ -179,12 +204,14 @@ impl Session {
         // connection without removing any messages or sending any response to the client."
         Some(if self.is_owed() {
             Misuse::Unanswered.into()
+        } else if self.login_deadline().is_some_and(|login| now >= login) {
+            Error::NoLogin
         } else {
             Error::Idle
         })
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.state = State::Closed;
         self.desk.close();
         self.maildrop = None;
@@ -257,338 +284,8 @@ impl Session {
         Ok(None)
     }
 
-    /// Commands of the AUTHORIZATION state.
-    fn authorization(&mut self, command: Command<'_>) -> Result<Option<Event>, Error> {
-        let user = match &mut self.state {
-            State::Authorization(user) => user.take(),
-            _ => None,
-        };
-        match command {
-            Command::User(_) | Command::Pass(_) if !self.offers_user() => self
-                .mistake(Mistake::NotOffered(command.keyword()))
-                .map(Some),
-            Command::User(name) => match name.parse() {
-                Ok(user) => {
-                    // Whether there is such a user is not said.
-                    self.state = State::Authorization(Some(user));
-                    self.reply(&Reply::ok("send PASS"));
-                    Ok(None)
-                }
-                Err(_) => self
-                    .mistake(InvalidCommand::ExtraArgument("USER").into())
-                    .map(Some),
-            },
-            Command::Pass(password) => match user {
-                Some(user) => self.pass(user, password),
-                None => self.mistake(Mistake::OutOfPlace("PASS")).map(Some),
-            },
-            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
-            Command::Stls if self.offers_stls() => {
-                self.reply(&Reply::ok("begin TLS"));
-                self.state = State::Tls;
-                Ok(None)
-            }
-            Command::Stls => self.mistake(Mistake::NotOffered("STLS")).map(Some),
-            other => self.mistake(Mistake::OutOfPlace(other.keyword())).map(Some),
-        }
-    }
-
-    /// USER and PASS are the mechanism PLAIN in other clothes.
-    fn pass(&mut self, user: Identity, password: Hidden<'_>) -> Result<Option<Event>, Error> {
-        let mut sasl = self.config.sasl.clone();
-        sasl.mechanisms = Mechanisms::from_iter([Mechanism::Plain]);
-        let message = plain::Message {
-            authzid: None,
-            authcid: user,
-            password: Secret::new(password.expose_secret().to_owned()),
-        };
-        match Exchange::new(
-            Mechanism::Plain,
-            &sasl,
-            self.tls.as_deref(),
-            &mut self.entropy,
-        ) {
-            Ok(mut exchange) => {
-                let next = exchange.start(Some(message.to_bytes().expose_secret()));
-                let mechanism = None;
-                self.login(
-                    Box::new(Login {
-                        exchange,
-                        mechanism,
-                    }),
-                    next,
-                )
-            }
-            Err(_) => self.mistake(Mistake::NotOffered("PASS")).map(Some),
-        }
-    }
-
-    fn auth(&mut self, name: &str, initial: Option<Hidden<'_>>) -> Result<Option<Event>, Error> {
-        let exchange = name.parse().ok().and_then(|mechanism| {
-            Exchange::new(
-                mechanism,
-                &self.config.sasl,
-                self.tls.as_deref(),
-                &mut self.entropy,
-            )
-            .ok()
-        });
-        let Some(mut exchange) = exchange else {
-            return self.mistake(Mistake::NotOffered("AUTH")).map(Some);
-        };
-        // RFC 5034 §4: "If the client uses an initial-response argument to the AUTH command with a SASL mechanism that does not support
-        // an initial client send, the server MUST reject the AUTH command with an -ERR reply."
-        if initial.is_some() && !exchange.mechanism().is_client_first() {
-            return self.login_failed(LoginFailure::InitialResponse).map(Some);
-        }
-        let initial =
-            match initial.map(|text| base64::decode_initial(text.expose_secret().as_bytes())) {
-                None => None,
-                Some(Ok(initial)) => Some(initial),
-                Some(Err(_)) => return self.login_failed(LoginFailure::Base64).map(Some),
-            };
-        let next = exchange.start(initial.as_ref().map(|initial| &initial.expose_secret()[..]));
-        let mechanism = Some(exchange.mechanism());
-        self.login(
-            Box::new(Login {
-                exchange,
-                mechanism,
-            }),
-            next,
-        )
-    }
-
-    /// Takes in what a client sent inside AUTH.
-    fn response(&mut self, line: &[u8]) -> Result<Option<Event>, Error> {
-        // RFC 5034 §4: "If the client wishes to cancel the authentication exchange, it issues a line with a single "*"."
-        if line == b"*" {
-            return self.login_failed(LoginFailure::Cancelled).map(Some);
-        }
-        match core::mem::replace(&mut self.state, State::Authorization(None)) {
-            State::AwaitResponse(mut login) => match base64::decode(line) {
-                Ok(message) => {
-                    let next = login.exchange.response(message.expose_secret());
-                    self.login(login, next)
-                }
-                Err(_) => self.login_failed(LoginFailure::Base64).map(Some),
-            },
-            State::AwaitLast(login, success) if line.is_empty() => {
-                Ok(Some(self.authenticated(&login, *success)))
-            }
-            _ => self.login_failed(LoginFailure::Cancelled).map(Some),
-        }
-    }
-
-    /// Goes where an exchange leads.
-    fn login(&mut self, login: Box<Login>, next: Next) -> Result<Option<Event>, Error> {
-        match next {
-            Next::Challenge(challenge) => {
-                self.challenge(&challenge);
-                self.state = State::AwaitResponse(login);
-                Ok(None)
-            }
-            Next::Ask(question) => {
-                self.state = State::AwaitAuth(login);
-                let pending = self.desk.open();
-                Ok(Some(Event::Auth { question, pending }))
-            }
-            Next::Success(mut success) => match success.last.take() {
-                Some(last) => {
-                    self.challenge(&last);
-                    self.state = State::AwaitLast(login, Box::new(success));
-                    Ok(None)
-                }
-                None => Ok(Some(self.authenticated(&login, success))),
-            },
-            Next::Failure(Failure::OutOfOrder) => Err(Misuse::WrongAnswer.into()),
-            Next::Failure(failure) => self.login_failed(failure.into()).map(Some),
-        }
-    }
-
-    fn authenticated(&mut self, login: &Login, success: Success) -> Event {
-        let user = success.authzid.as_ref().unwrap_or(&success.authcid);
-        self.state = State::Authenticated(user.clone());
-        Event::Authenticated {
-            mechanism: login.mechanism,
-            authcid: success.authcid,
-            authzid: success.authzid,
-        }
-    }
-
-    /// A challenge: "+ " and base64, which may be empty (RFC 5034 §4).
-    fn challenge(&mut self, challenge: &[u8]) {
-        self.output.extend_from_slice(b"+ ");
-        let text = base64::encode(challenge);
-        self.output
-            .extend_from_slice(text.expose_secret().as_bytes());
-        self.output.extend_from_slice(b"\r\n");
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "as every other outcome of a line")]
-    fn login_failed(&mut self, reason: LoginFailure) -> Result<Event, Error> {
-        self.failed_logins = self.failed_logins.saturating_add(1);
-        let reply = match &reason {
-            LoginFailure::Sasl(failure) if !failure.is_malformed() => {
-                // The same words whatever was wrong.
-                Reply::err(ResponseCode::Auth, "authentication failed")
-            }
-            LoginFailure::Sasl(Failure::Plain(_)) => {
-                Reply::err(ResponseCode::Auth, "authentication failed")
-            }
-            other => Reply::err(None, &other.to_string()),
-        };
-        self.reply(&reply);
-        if self.failed_logins >= self.config.limits.failed_logins {
-            self.close();
-        } else {
-            self.state = State::Authorization(None);
-        }
-        Ok(Event::AuthenticationFailed { reason })
-    }
-
-    /// Commands of the TRANSACTION state.
-    fn transaction(&mut self, command: Command<'_>) -> Result<Option<Event>, Error> {
-        let Some(maildrop) = &mut self.maildrop else {
-            return Ok(None);
-        };
-        let reply = match command {
-            Command::Stat => Reply::ok(&format!("{} {}", maildrop.count(), maildrop.octets())),
-            Command::Noop => Reply::ok(""),
-            Command::Rset => {
-                maildrop.reset();
-                Reply::ok("")
-            }
-            Command::List(None) | Command::Uidl(None) => {
-                let reply = Reply::ok(&format!("{} messages", maildrop.count()));
-                self.state = State::Listing {
-                    unique_ids: matches!(command, Command::Uidl(_)),
-                    next: 0,
-                };
-                reply
-            }
-            Command::List(Some(number)) => match maildrop.message(number.index()) {
-                Some(message) => Reply::ok(&format!("{number} {}", message.size)),
-                None => return Ok(Some(self.no_such_message(number))),
-            },
-            Command::Uidl(Some(number)) => match maildrop.message(number.index()) {
-                Some(message) => Reply::ok(&format!("{number} {}", message.unique_id)),
-                None => return Ok(Some(self.no_such_message(number))),
-            },
-            Command::Dele(number) => {
-                if !maildrop.delete(number.index()) {
-                    return Ok(Some(self.no_such_message(number)));
-                }
-                Reply::ok("")
-            }
-            Command::Retr(number) | Command::Top { number, .. } => {
-                if maildrop.message(number.index()).is_none() {
-                    return Ok(Some(self.no_such_message(number)));
-                }
-                let pending = self.desk.open();
-                return Ok(Some(if let Command::Top { lines, .. } = command {
-                    self.state = State::AwaitMessage(Some(Top::new(lines)));
-                    Event::Top {
-                        number,
-                        lines,
-                        pending,
-                    }
-                } else {
-                    self.state = State::AwaitMessage(None);
-                    Event::Retrieve { number, pending }
-                }));
-            }
-            other => {
-                return self.mistake(Mistake::OutOfPlace(other.keyword())).map(Some);
-            }
-        };
-        self.reply(&reply);
-        Ok(None)
-    }
-
-    fn quit(&mut self) -> Option<Event> {
-        let Some(maildrop) = self.maildrop.take() else {
-            self.reply(&Reply::ok("bye"));
-            self.close();
-            return None;
-        };
-        // RFC 1939 §6: "When the client issues the QUIT command from the TRANSACTION state, the POP3 session enters the UPDATE state."
-        self.state = State::AwaitUpdate;
-        Some(Event::Update {
-            deletes: maildrop
-                .deleted()
-                .filter_map(MessageNumber::from_index)
-                .collect(),
-            pending: self.desk.open(),
-        })
-    }
-
-    /// Writes lines of LIST or UIDL while there is room.
-    fn list(&mut self) {
-        let (State::Listing { unique_ids, next }, Some(maildrop)) =
-            (&mut self.state, &self.maildrop)
-        else {
-            return;
-        };
-        while self.output.len() < Room::LOW_WATER {
-            let Some((index, message)) = maildrop.next_from(*next) else {
-                self.output.extend_from_slice(b".\r\n");
-                self.state = State::Transaction;
-                return;
-            };
-            *next = index + 1;
-            let line = if *unique_ids {
-                format!("{} {}\r\n", index + 1, message.unique_id)
-            } else {
-                format!("{} {}\r\n", index + 1, message.size)
-            };
-            self.output.extend_from_slice(line.as_bytes());
-        }
-    }
-
-    fn capa(&mut self) {
-        let offered = self.config.sasl.offered(self.tls.as_deref());
-        let mut capabilities = vec![
-            Capability::Top,
-            Capability::Uidl,
-            Capability::RespCodes,
-            Capability::AuthRespCode,
-            Capability::Pipelining,
-        ];
-        if self.offers_user() {
-            capabilities.push(Capability::User);
-        }
-        if !offered.is_empty() {
-            capabilities.push(Capability::Sasl(offered));
-        }
-        // RFC 2595 §4: the capability STLS is for the AUTHORIZATION state.
-        if self.offers_stls() && self.maildrop.is_none() {
-            capabilities.push(Capability::Stls);
-        }
-        self.reply(&Reply::ok("capability list follows"));
-        for capability in capabilities.iter().chain(&self.config.capabilities) {
-            self.output
-                .extend_from_slice(capability.to_string().as_bytes());
-            self.output.extend_from_slice(b"\r\n");
-        }
-        self.output.extend_from_slice(b".\r\n");
-    }
-
-    fn offers_user(&self) -> bool {
-        self.config.user_pass && self.config.sasl.plaintext.allows(self.tls.is_some())
-    }
-
-    fn offers_stls(&self) -> bool {
-        self.config.stls && self.tls.is_none()
-    }
-
-    fn no_such_message(&mut self, number: MessageNumber) -> Event {
-        let mistake = Mistake::NoSuchMessage(number);
-        self.reply(&Reply::err(None, &mistake.to_string()));
-        Event::Mistake(mistake)
-    }
-
     /// Answers a mistake, and ends the session after too many.
-    fn mistake(&mut self, mistake: Mistake) -> Result<Event, Error> {
+    pub(super) fn mistake(&mut self, mistake: Mistake) -> Result<Event, Error> {
         self.mistakes = self.mistakes.saturating_add(1);
         self.reply(&Reply::err(None, &mistake.to_string()));
         if self.mistakes > self.config.limits.mistakes {
@@ -606,40 +303,5 @@ impl Session {
         self.desk.redeem(pending)?;
         self.clock.touched = true;
         Ok(())
-    }
-
-    pub(super) fn answer_auth(
-        &mut self,
-        pending: Pending<kind::Auth>,
-        answer: impl FnOnce(&mut Exchange) -> Next,
-    ) -> Result<(), Stale> {
-        self.redeem(pending)?;
-        match core::mem::replace(&mut self.state, State::Authorization(None)) {
-            State::AwaitAuth(mut login) => {
-                let next = answer(&mut login.exchange);
-                self.state = State::Answered(login, Box::new(next));
-                Ok(())
-            }
-            other => {
-                self.state = other;
-                Err(Stale)
-            }
-        }
-    }
-
-    /// Writes the end of a message of which all that is wanted was given.
-    pub(super) fn finish_when_complete(&mut self) {
-        let State::Sending(sending) = &self.state else {
-            return;
-        };
-        let is_cut = sending.top.as_ref().is_some_and(Top::is_done);
-        if !is_cut && !sending.room.is_complete() {
-            return;
-        }
-        let stream = sending.stream;
-        if let State::Sending(sending) = core::mem::replace(&mut self.state, State::Sent(stream)) {
-            let finished = sending.encoder.finish(&mut self.output);
-            debug_assert!(finished.is_ok(), "Normalise bears every line end");
-        }
     }
 }

@@ -1,0 +1,195 @@
+//! The IMAP service, driven by other people's programs: curl, and Python's imaplib.
+#![allow(missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test"
+)]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+
+use examples::config::Config;
+use examples::resolver::Resolver;
+use examples::server::{Context, Security, Server, Service};
+use examples::store::Delivery;
+use mail_dns::Zone;
+use tokio::process::Command;
+use tokio::sync::oneshot;
+
+struct Fixture {
+    folder: PathBuf,
+    context: Arc<Context>,
+    imap: SocketAddr,
+    imaps: SocketAddr,
+    stop: oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Fixture {
+    async fn start(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("yubin-imap-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+        examples::tls::make_self_signed(&["localhost".to_owned()], &certificate, &key).unwrap();
+        let file = folder.join("mail-server.toml");
+        let text = r#"
+            hostname = "localhost"
+            domains = ["example.org"]
+            data = "data"
+            [tls]
+            certificate = "certificate.pem"
+            key = "key.pem"
+            [listen]
+            imap = ["127.0.0.1:0"]
+            imaps = ["127.0.0.1:0"]
+            [[account]]
+            name = "anna"
+            addresses = ["anna@example.org"]
+            password = "pencil & paper"
+            [limits]
+            failed_login_delay = 10
+        "#;
+        std::fs::write(&file, text).unwrap();
+        let config = Config::read(&file).unwrap();
+        let server = Server::bind_with(config, Resolver::from_zone(Zone::new()))
+            .await
+            .unwrap();
+        let address = |wanted| {
+            let of = |(service, security, _): &&(Service, Security, SocketAddr)| {
+                (*service, *security) == (Service::Imap, wanted)
+            };
+            server.addresses().iter().find(of).unwrap().2
+        };
+        let (imap, imaps) = (address(Security::StartTls), address(Security::Implicit));
+        let context = Arc::clone(server.context());
+        let (stop, end) = oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(async {
+            let _ = end.await;
+        }));
+        Self {
+            folder,
+            context,
+            imap,
+            imaps,
+            stop,
+            running,
+        }
+    }
+
+    async fn deliver(&self, message: Vec<u8>) {
+        let deliver = self.context.store(move |store| {
+            let account = store.account("anna")?.unwrap();
+            let inbox = store.mailbox(account.id, "INBOX")?.unwrap();
+            let mut spool = store.spool()?;
+            spool.write(&message)?;
+            let delivery = Delivery {
+                mailbox: inbox.id,
+                added: Vec::new(),
+                flags: Vec::new(),
+                internal_date: 1_000_000_000,
+            };
+            store.commit(spool, &[delivery], &[])
+        });
+        deliver.await.unwrap();
+    }
+
+    async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.running.await.unwrap();
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+/// `None`, said on stderr, where there is no such program.
+async fn run(command: &mut Command) -> Option<Output> {
+    match command.kill_on_drop(true).output().await {
+        Ok(output) => Some(output),
+        Err(error) => {
+            eprintln!("skipped: {:?}: {error}", command.as_std().get_program());
+            None
+        }
+    }
+}
+
+fn python_folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/imap"))
+}
+
+/// Every octet but NUL, long lines, bare CR and LF, 300 kB.
+fn odd_message() -> Vec<u8> {
+    let mut message = b"From: anna@example.org\r\nSubject: odd\r\n\r\n".to_vec();
+    for line in 0..1200_u32 {
+        message.extend((0..=254_u8).map(|octet| octet.wrapping_add(line as u8).max(1)));
+        message.extend_from_slice(b"\r\n");
+    }
+    message.extend_from_slice(b"no line end");
+    message
+}
+
+const PARTS: &str = "From: Anna <anna@example.org>\r\nTo: bert@example.net\r\nSubject: A report\r\n\
+    Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nMessage-ID: <1@example.org>\r\nMIME-Version: 1.0\r\n\
+    Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+    See the report.\r\n\r\n--b\r\nContent-Type: application/octet-stream; name=\"report.bin\"\r\n\
+    Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"report.bin\"\r\n\r\n\
+    AAECAwQFBgc=\r\n\r\n--b--\r\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn imaplib() {
+    let fixture = Fixture::start("imaplib").await;
+    fixture.deliver(odd_message()).await;
+    fixture.deliver(PARTS.into()).await;
+    let odd = fixture.folder.join("odd");
+    std::fs::write(&odd, odd_message()).unwrap();
+    let mut python = Command::new("python3");
+    python
+        .arg(python_folder().join("session.py"))
+        .args(["localhost", &fixture.imap.port().to_string()])
+        .arg(fixture.imaps.port().to_string())
+        .arg(fixture.folder.join("certificate.pem"))
+        .args(["anna", "pencil & paper"])
+        .arg(&odd);
+    if let Some(output) = run(&mut python).await {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(output.stdout, b"done\n", "{said}");
+        let spooled = std::fs::read_dir(fixture.folder.join("data/spool"));
+        assert_eq!(
+            spooled.map_or(0, Iterator::count),
+            0,
+            "half a message is left"
+        );
+    }
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl() {
+    let fixture = Fixture::start("curl").await;
+    fixture.deliver(odd_message()).await;
+    let curl = |path: &str, user: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--max-time", "20", "--cacert"])
+            .arg(fixture.folder.join("certificate.pem"))
+            .args(["--user", user])
+            .arg(format!("imaps://localhost:{}/{path}", fixture.imaps.port()));
+        curl
+    };
+    let right = "anna:pencil & paper";
+    if let Some(fetched) = run(&mut curl("INBOX;UID=1", right)).await {
+        let said = String::from_utf8_lossy(&fetched.stderr);
+        assert!(fetched.status.success(), "{said}");
+        assert!(fetched.stdout == odd_message(), "{said}");
+        let listed = run(&mut curl("", right)).await.unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout);
+        assert!(listed.contains("\\Sent) \"/\" Sent"), "{listed}");
+        let refused = run(&mut curl("", "anna:wrong")).await.unwrap();
+        // CURLE_LOGIN_DENIED
+        assert_eq!(refused.status.code(), Some(67));
+    }
+    fixture.end().await;
+}
