@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use crate::date::DateTime;
 use crate::domain::{AddressLiteral, Domain, Host};
 use crate::folding::{FieldWriter, FoldError};
-use crate::mailbox::{ForwardPath, ReversePath};
+use crate::mailbox::{ForwardPath, Mailbox, ReversePath};
 
 /// One Received field, to be written on top of a message.
 ///
@@ -42,6 +42,8 @@ pub struct Received {
     pub id: Option<TraceId>,
     /// The recipient, where there is only one and it is no secret (RFC 5321 §7.6).
     pub recipient: Option<ForwardPath>,
+    /// The cipher suite of the client's TLS (RFC 8314 §4.3).
+    pub tls: Option<CipherSuite>,
     /// When the message arrived.
     pub date: DateTime,
 }
@@ -105,6 +107,46 @@ impl fmt::Display for TraceId {
     }
 }
 
+/// The registered name of a TLS cipher suite, such as `TLS_AES_128_GCM_SHA256`; at most 128 octets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CipherSuite(Box<str>);
+
+/// The text is no [`CipherSuite`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a cipher suite is a letter, then letters, digits and underscores, 128 at most")]
+pub struct CipherSuiteError;
+
+impl core::str::FromStr for CipherSuite {
+    type Err = CipherSuiteError;
+    fn from_str(text: &str) -> Result<Self, CipherSuiteError> {
+        // RFC 8314 §4.3: "tls-cipher-name    =  ALPHA *(ALPHA / DIGIT / "_")"
+        let fits = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+        if text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.len() <= 128
+            && text.bytes().all(fits)
+        {
+            Ok(Self(text.into()))
+        } else {
+            Err(CipherSuiteError)
+        }
+    }
+}
+
+impl fmt::Display for CipherSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Protocol {
+    const fn is_utf8(self) -> bool {
+        match self {
+            Self::Smtp => false,
+            Self::Esmtp { utf8, .. } | Self::Lmtp { utf8, .. } => utf8,
+        }
+    }
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, tls, auth) = match *self {
@@ -151,6 +193,7 @@ impl Received {
             with,
             id: None,
             recipient: None,
+            tls: None,
             date,
         }
     }
@@ -181,9 +224,18 @@ impl Received {
             writer.word("id");
             writer.word(&id.to_string());
         }
-        if let Some(recipient) = &self.recipient {
+        // RFC 6531 §3.7.3: without SMTPUTF8 "trace field values must conform to RFC 5321".
+        let may_stand = |recipient: &&ForwardPath| {
+            self.with.is_utf8() || recipient.mailbox().is_none_or(Mailbox::is_ascii)
+        };
+        if let Some(recipient) = self.recipient.as_ref().filter(may_stand) {
             writer.word("for");
             writer.word(&recipient.to_string());
+        }
+        // RFC 5321 §4.4: "Opt-info       = [Via] [With] [ID] [For] [Additional-Registered-Clauses]"
+        if let Some(tls) = &self.tls {
+            writer.word("tls");
+            writer.word(&tls.to_string());
         }
         writer.glue(";");
         for word in self.date.to_string().split(' ') {
@@ -241,6 +293,36 @@ mod tests {
                 .split(|c| *c == b'\n')
                 .all(|line| line.len() <= 79)
         );
+    }
+
+    #[test]
+    fn tls_stands_behind_for_and_what_is_not_ascii_needs_smtputf8() {
+        let date = DateTime::from_unix(0, Zone::Offset(0)).unwrap();
+        for (utf8, expected) in [
+            (
+                false,
+                "from c.example by mx.example with ESMTPS tls TLS_AES_128_GCM_SHA256;",
+            ),
+            (
+                true,
+                "from c.example by mx.example with UTF8SMTPS for <j\u{fc}rgen@mx.example> tls TLS_AES_128_GCM_SHA256;",
+            ),
+        ] {
+            let with = Protocol::Esmtp {
+                tls: true,
+                auth: false,
+                utf8,
+            };
+            let (from, by) = ("c.example".parse().unwrap(), "mx.example".parse().unwrap());
+            let mut received = Received::new(from, by, with, date);
+            received.recipient = Some(ForwardPath::parse_utf8("<j\u{fc}rgen@mx.example>").unwrap());
+            received.tls = Some("TLS_AES_128_GCM_SHA256".parse().unwrap());
+            let field = received.to_field().unwrap().replace("\r\n ", " ");
+            assert!(field.contains(expected), "{field}");
+        }
+        for bad in ["", "1", "TLS AES", "TLS;x", "a\r\n", &"x".repeat(129)] {
+            assert!(bad.parse::<CipherSuite>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

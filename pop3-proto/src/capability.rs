@@ -1,4 +1,4 @@
-//! Capabilities (RFC 2449 §5 and §6, RFC 2595 §4, RFC 3206 §6, RFC 5034 §2, RFC 6856 §2).
+//! Capabilities (RFC 2449 §5 and §6, RFC 2595 §4, RFC 3206 §6, RFC 5034 §3).
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
 //! Whole sessions, client and server joined in memory.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod mailbox;
 

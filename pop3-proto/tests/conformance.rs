@@ -1,7 +1,9 @@
 //! The public suites: `pop3/commands.json`, the traces of MailKit for the client, and all lines of the RFCs' examples that are
 //! commands or replies.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+// The suites are files.
+#![allow(clippy::disallowed_methods)]
 
 use std::fs;
 
@@ -145,10 +147,10 @@ fn traces_of_mailkit() {
             let full = format!("{folder}/{name}");
             let trace = fs::read(&file).unwrap();
             let outcome = at_command(name)
-                .ok_or("no such command".to_owned())
+                .ok_or_else(|| "no such command".to_owned())
                 .and_then(|(mut session, before)| {
                     session.input().extend_from_slice(before);
-                    session.input().extend_from_slice(&trace.replace_lf());
+                    session.input().extend_from_slice(&with_crlf(&trace));
                     let mut last = None;
                     loop {
                         match session.poll(Time::START) {
@@ -183,20 +185,14 @@ fn traces_of_mailkit() {
     assert_eq!(read + gaps, 38);
 }
 
-trait ReplaceLf {
-    /// The traces are stored with LF.
-    fn replace_lf(&self) -> Vec<u8>;
-}
-
-impl ReplaceLf for Vec<u8> {
-    fn replace_lf(&self) -> Vec<u8> {
-        let text: Vec<u8> = self
-            .iter()
-            .copied()
-            .filter(|octet| *octet != b'\r')
-            .collect();
-        text.split(|octet| *octet == b'\n')
-            .collect::<Vec<_>>()
-            .join(&b"\r\n"[..])
-    }
+/// The traces are stored with LF.
+fn with_crlf(text: &[u8]) -> Vec<u8> {
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|octet| *octet != b'\r')
+        .collect();
+    text.split(|octet| *octet == b'\n')
+        .collect::<Vec<_>>()
+        .join(&b"\r\n"[..])
 }

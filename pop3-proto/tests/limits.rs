@@ -1,6 +1,6 @@
 //! Limits and time limits of both sides, and answers that come wrong or late.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod mailbox;
 

@@ -1,6 +1,6 @@
 //! The examples of RFC 1939 §4 to §7 and §10, of RFC 2449 §5 and §8 and of RFC 5034 §6, where they are not schematic.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod mailbox;
 
@@ -118,7 +118,7 @@ fn auth_of_rfc5034_section_6() {
         let mut mailbox = mailbox();
         let transcript = format!("S: +OK *\n{login}\nC: QUIT\nS: +OK *\n<close>");
         against_server(server(), &transcript, |session, event| {
-            mailbox.answer(session, event)
+            mailbox.answer(session, event);
         });
     }
 }

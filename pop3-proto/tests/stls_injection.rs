@@ -1,17 +1,17 @@
 //! Plaintext around STLS: nothing that came before TLS is executed or kept behind it (NO STARTTLS, CVE-2026-41319).
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod mailbox;
 
-use mail_wire::{Layer, Session as _, Step, Time, TlsInfo, Upgraded};
+use mail_wire::{Layer, Session as _, Step, Time, Upgraded};
 use mailbox::{Mailbox, config};
 use pop3_proto::{client, server};
 use sasl_core::{Entropy, PlaintextPolicy};
 use testkit::conformance::load_json;
 
 fn tls() -> Upgraded {
-    Upgraded::Tls(Box::new(TlsInfo::default()))
+    Upgraded::Tls(Box::default())
 }
 
 fn at_upgrade(input: &[u8]) -> server::Session {

@@ -5,8 +5,9 @@
 //! - the codec, each part bounded, parsed strictly and printed: [`Command`], [`Reply`], [`EnhancedStatus`], [`Extensions`];
 //! - [`server::Session`]: bytes in, [`server::Event`]s and bytes out. It keeps the order of commands, the limits and the time limits,
 //!   and runs PIPELINING, STARTTLS, AUTH, DATA and BDAT; what needs a decision, it asks.
-//! - [`client::Session`], its mirror: greets, takes TLS, logs in, and sends messages, by [`client::Event`]s;
-//! - [`Received`], the trace field of each hop.
+//! - [`client::Session`], its mirror: greets, takes TLS, logs in, and sends messages, by [`client::Event`]s.
+//!
+//! The trace field that a server puts on top of a message is [`mail_syntax::received::Received`].
 //!
 //! # What is not here
 //!
@@ -59,7 +60,6 @@ mod enhanced_status;
 pub mod extension;
 mod line_ends;
 pub mod parameters;
-mod received;
 mod reply;
 pub mod server;
 
@@ -67,5 +67,4 @@ pub use command::{Command, CommandError};
 pub use enhanced_status::{EnhancedStatus, EnhancedStatusError};
 pub use extension::Extensions;
 pub use parameters::{MailParameters, RcptParameters, Xtext, XtextError};
-pub use received::{Received, ReceivedError, With};
 pub use reply::{Reply, ReplyError, ReplyReader};

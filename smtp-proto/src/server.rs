@@ -427,6 +427,9 @@ impl mail_wire::Session for Session {
                 if self.input.is_empty() && matches!(self.state, State::Command(_)) {
                     self.input = BytesMut::new();
                 }
+                if self.output.is_empty() {
+                    self.output = BytesMut::new();
+                }
                 break Step::NeedInput;
             }
         };

@@ -1,12 +1,13 @@
 //! The same bytes give the same events however they are cut, and every cut-off ends.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
-use common::{answer, config, seen, session, with_sasl};
+use common::{UP_TO_RCPT, answer, config, seen, session, with_sasl};
 use mail_wire::framing::LineEndPolicy;
+use proptest::prelude::*;
 use smtp_proto::server::{Config, Role, StartTls};
-use testkit::{Ended, every_split};
+use testkit::{Ended, every_split, run_cut};
 
 fn all() -> Config {
     let mut config = with_sasl(config());
@@ -54,7 +55,7 @@ fn normalising() {
         "DATA\r\na\rb\n\r\r\n.\r\n",
         "BDAT 3\r\na\r\nBDAT 3\r\n\r\rbBDAT 2 LAST\r\n\n\r",
     ] {
-        let input = format!("{}{message}", common::UP_TO_RCPT);
+        let input = format!("{}{message}", UP_TO_RCPT);
         check(&config, input.as_bytes());
     }
 }
@@ -67,4 +68,46 @@ fn lmtp() {
         &config,
         b"EHLO c.example\r\nLHLO c.example\r\nMAIL FROM:<a@c.example>\r\nRCPT TO:<b@mx.example>\r\nRCPT TO:<nobody@mx.example>\r\nRCPT TO:<c@mx.example>\r\nDATA\r\nx\r\n.\r\nMAIL FROM:<a@c.example>\r\nDATA\r\nQUIT\r\n",
     );
+}
+
+const FRAGMENTS: [&str; 24] = [
+    "EHLO c.example\r\n",
+    "MAIL FROM:<a@c.example>\r\n",
+    "MAIL FROM:<a@c.example> BODY=BINARYMIME\r\n",
+    "RCPT TO:<b@mx.example>\r\n",
+    "RCPT TO:<nobody@mx.example>\r\n",
+    "DATA\r\n",
+    ".\r\n",
+    ".",
+    "\r",
+    "\n",
+    "\r\n",
+    "\0",
+    "BDAT 5\r\n",
+    "BDAT 7 LAST\r\n",
+    "BDAT 70\r\n",
+    "BDAT 0 LAST\r\n",
+    "AUTH PLAIN\r\n",
+    "AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm\r\n",
+    "AHRpbQB0YW5zdGFhZnRhbnN0YWFm\r\n",
+    "*\r\n",
+    "RSET\r\n",
+    "NOOP\r\n",
+    "QUIT\r\n",
+    "STARTTLS\r\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// A soup of commands and message, in one piece and octet by octet.
+    #[test]
+    fn soup(choice in proptest::collection::vec(0..FRAGMENTS.len(), 0..40)) {
+        let mut input = UP_TO_RCPT.to_owned();
+        input.extend(choice.into_iter().map(|index| FRAGMENTS[index]));
+        let octets: Vec<&[u8]> = input.as_bytes().chunks(1).collect();
+        let whole = run_cut(&[input.as_bytes()], session(all()), answer, seen);
+        let cut = run_cut(&octets, session(all()), answer, seen);
+        prop_assert_eq!(whole, cut);
+    }
 }

@@ -491,19 +491,27 @@ fn search(reader: &mut Reader<'_>) -> Parsed<Search> {
 fn search_key(reader: &mut Reader<'_>) -> Parsed<SearchKey> {
     reader.item()?;
     reader.enter()?;
-    let key = search_key_inside(reader)?;
+    let key = if reader.peek() == Some(b'(') {
+        SearchKey::And(reader.list1(search_key)?)
+    } else if reader.eat_word("NOT ") {
+        SearchKey::Not(Box::new(search_key(reader)?))
+    } else if reader.eat_word("OR ") {
+        let one = Box::new(search_key(reader)?);
+        reader.sp()?;
+        SearchKey::Or(one, Box::new(search_key(reader)?))
+    } else {
+        plain_search_key(reader)?
+    };
     reader.leave();
     Ok(key)
 }
 
-fn search_key_inside(reader: &mut Reader<'_>) -> Parsed<SearchKey> {
+/// A key that holds no others. Apart, so that those that do take little of the stack.
+fn plain_search_key(reader: &mut Reader<'_>) -> Parsed<SearchKey> {
     use SearchKey as Key;
-    match reader.peek() {
-        Some(b'(') => return reader.list1(search_key).map(Key::And),
-        Some(octet) if octet.is_ascii_digit() || matches!(octet, b'*' | b'$') => {
-            return reader.sequence_set().map(Key::Sequence);
-        }
-        _ => {}
+    let octet = reader.peek();
+    if octet.is_some_and(|octet| octet.is_ascii_digit() || matches!(octet, b'*' | b'$')) {
+        return reader.sequence_set().map(Key::Sequence);
     }
     let name = reader.atom()?.to_ascii_uppercase();
     Ok(match &*name {
@@ -547,12 +555,6 @@ fn search_key_inside(reader: &mut Reader<'_>) -> Parsed<SearchKey> {
                 b"LARGER" => Key::Larger(reader.number64()?),
                 b"SMALLER" => Key::Smaller(reader.number64()?),
                 b"UID" => Key::Uid(reader.sequence_set()?),
-                b"NOT" => Key::Not(Box::new(search_key(reader)?)),
-                b"OR" => {
-                    let one = search_key(reader)?;
-                    reader.sp()?;
-                    Key::Or(Box::new(one), Box::new(search_key(reader)?))
-                }
                 _ => return reader.error("a search key known here"),
             }
         }

@@ -81,7 +81,7 @@ enum Test {
     Text(Text),
     Not(Box<Self>),
     All(Vec<Self>),
-    Any(Box<[Self; 2]>),
+    Any(Vec<Self>),
 }
 
 /// Days from the first to the one before the last.
@@ -129,13 +129,33 @@ impl Test {
                 "it nests more than 32 deep",
             ));
         };
+        let mut tests = match key {
+            SearchKey::Not(key) => return Ok(Self::Not(Box::new(Self::new(key, depth)?))),
+            SearchKey::Or(one, other) => vec![Self::new(one, depth)?, Self::new(other, depth)?],
+            SearchKey::And(keys) => {
+                let tests = keys.iter().map(|key| Self::new(key, depth));
+                tests.collect::<Result<_, _>>()?
+            }
+            key => return Ok(Self::plain(key)),
+        };
+        // What needs no octets decides first, where it can.
+        tests.sort_by_key(Self::reads);
+        Ok(if matches!(key, SearchKey::Or(..)) {
+            Self::Any(tests)
+        } else {
+            Self::All(tests)
+        })
+    }
+
+    /// A key that holds no others. Apart, so that those that do take little of the stack.
+    fn plain(key: &SearchKey) -> Self {
         let not = |test| Self::Not(Box::new(test));
         let field = |name: &str, text: &[u8]| Self::Field {
             name: name.into(),
             text: Text::new(text),
         };
         let keyword = |name: &Keyword| Self::Flag(Flag::Other(name.clone()));
-        Ok(match key {
+        match key {
             SearchKey::All => Self::All(Vec::new()),
             SearchKey::Answered => Self::Flag(Flag::Answered),
             SearchKey::Deleted => Self::Flag(Flag::Deleted),
@@ -173,20 +193,9 @@ impl Test {
             SearchKey::Text(text) => Self::Text(Text::new(text)),
             SearchKey::Uid(set) => Self::Uid(set.resolve(u32::MAX)),
             SearchKey::Sequence(_) => Self::Uid(UidSet::default()),
-            SearchKey::Not(key) => not(Self::new(key, depth)?),
-            SearchKey::Or(one, other) => {
-                let mut both = [Self::new(one, depth)?, Self::new(other, depth)?];
-                both.sort_by_key(Self::reads);
-                Self::Any(Box::new(both))
-            }
-            SearchKey::And(keys) => {
-                let tests: Result<Vec<Self>, _> =
-                    keys.iter().map(|key| Self::new(key, depth)).collect();
-                let mut tests = tests?;
-                tests.sort_by_key(Self::reads);
-                Self::All(tests)
-            }
-        })
+            // Not plain; they do not come here.
+            SearchKey::Not(_) | SearchKey::Or(..) | SearchKey::And(_) => Self::Any(Vec::new()),
+        }
     }
 
     fn reads(&self) -> Reads {
@@ -199,12 +208,7 @@ impl Test {
             Self::Sent(_) | Self::Field { .. } => Reads::Header,
             Self::Body(_) | Self::Text(_) => Reads::Message,
             Self::Not(test) => test.reads(),
-            Self::All(tests) => tests
-                .iter()
-                .map(Self::reads)
-                .max()
-                .unwrap_or(Reads::Nothing),
-            Self::Any(tests) => tests
+            Self::All(tests) | Self::Any(tests) => tests
                 .iter()
                 .map(Self::reads)
                 .max()

@@ -1,23 +1,20 @@
-//! The session itself: its answers. How it goes on stands in `poll`.
+//! The session itself: its answers. How it goes on stands in `poll`, what commands do in `authorization` and `transaction`.
 
+mod authorization;
 mod poll;
+mod transaction;
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use mail_wire::framing::{DotEncoder, Line, LineEnd, LineEndPolicy, LineFramer};
-use mail_wire::{
-    Desk, End, Layer, Pending, Room, Secret, Stale, Step, Stream, Time, TlsInfo, Upgraded,
-    wipe_front,
-};
-use sasl_core::server::{Exchange, Failure, Next, Success};
-use sasl_core::{Entropy, Identity, Mechanism, Mechanisms, StoredKeys, base64, plain};
+use mail_wire::framing::{DotEncoder, LineEndPolicy, LineFramer};
+use mail_wire::{Desk, Pending, Room, Stale, Stream, Time, TlsInfo};
+use sasl_core::server::{Exchange, Next, Success};
+use sasl_core::{Entropy, Identity, Mechanism, StoredKeys};
 
 use super::Config;
-use super::event::{Error, Event, LoginFailure, Mistake, Misuse, SendError, kind};
+use super::event::{Error, Misuse, SendError, kind};
 use super::top::Top;
-use crate::capability::Capability;
-use crate::command::{Command, Hidden, MessageNumber};
 use crate::maildrop::{Maildrop, Message};
 use crate::reply::{Reply, ResponseCode};
 

@@ -1,6 +1,6 @@
 //! An application for the tests: one user, whose maildrop lies in memory.
 
-#![allow(dead_code)] // each test uses a part
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)] // each test uses a part
 
 use mail_wire::{Secret, Session as _};
 use pop3_proto::maildrop::Message;

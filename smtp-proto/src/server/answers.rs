@@ -234,6 +234,7 @@ impl Session {
                 self.begin_chunks(envelope, size, last);
             }
             (Asked::Delivery, Transaction::Open(envelope)) => {
+                self.errors = 0;
                 let reply = or(250, EnhancedStatus::OK, "Message accepted");
                 for _ in 0..self.answers_for(&envelope) {
                     self.say(&reply);
@@ -260,12 +261,12 @@ impl Session {
                 self.say(reply);
                 self.state = State::TurnedAway;
             }
-            (Asked::Data, transaction) => {
+            (Asked::Chunk(size, _), transaction) if reply.code() != 421 => {
+                self.refuse_chunk(size, transaction, Refusal::Wanted(reply.clone()));
+            }
+            (Asked::Data | Asked::Chunk(..), transaction) => {
                 self.say(reply);
                 self.abort(&transaction, Abort::Refused(reply.clone()));
-            }
-            (Asked::Chunk(size, _), transaction) => {
-                self.refuse_chunk(size, transaction, Refusal::Wanted(reply.clone()));
             }
             (Asked::Delivery, Transaction::Open(envelope)) => {
                 for _ in 0..self.answers_for(&envelope) {
@@ -275,6 +276,8 @@ impl Session {
             (_, transaction) => {
                 self.say(reply);
                 self.state = State::Command(transaction);
+                // Who tries many recipients to see which are there, makes mistakes.
+                self.errors = self.errors.saturating_add(u32::from(reply.is_permanent()));
             }
         }
         // RFC 5321 §4.2.2: "421 <domain> Service not available, closing transmission channel (This may be a reply to any command if
@@ -282,6 +285,7 @@ impl Session {
         if reply.code() == 421 {
             self.end(None);
         }
+        self.end_if_too_many_errors();
     }
 
     /// How many replies the message has.

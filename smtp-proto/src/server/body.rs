@@ -233,8 +233,12 @@ impl Session {
         for _ in 0..replies {
             self.say(&reply);
         }
+        let is_over = reply.code() == 421;
         self.state = State::Command(Transaction::None);
         self.events.push_back(Event::Aborted(Abort::Refused(reply)));
+        if is_over {
+            self.end(None);
+        }
     }
 
     pub(super) fn take_discard(&mut self, mut discard: Discard) -> bool {

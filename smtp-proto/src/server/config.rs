@@ -102,7 +102,8 @@ pub struct Limits {
     pub empty_chunks: u32,
     /// Mistakes after which [`Event::Mistake`](super::Event::Mistake) asks for a delay. Default: 10, as Postfix.
     pub soft_errors: u32,
-    /// Mistakes after which the session ends with 421. Default: 20, as Postfix.
+    /// Mistakes, and MAILs and RCPTs rejected with 5yz, after which the session ends with 421. An accepted message starts the count
+    /// anew. Default: 20, as Postfix. Raising it lets a client try that many recipients.
     pub hard_errors: u32,
     /// Commands that do nothing for a message (NOOP, RSET, VRFY, EHLO, …) before each counts as a mistake. Default: 100, as
     /// Postfix. An accepted MAIL starts the count anew.

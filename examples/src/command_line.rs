@@ -1,0 +1,397 @@
+//! What the command-line tools share: messages from files, DNS from zone files, the time, exit codes, and the objects of `--json`.
+
+use std::fmt::Display;
+use std::io::Read as _;
+use std::net::{AddrParseError, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use mail_dns::{Answer, Evaluation, Failure, Name, Question, Record, RecordType, Txt, Zone};
+use mail_syntax::ReversePath;
+use serde_json::{Value, json};
+
+use crate::resolver::Resolver;
+use crate::tls::Trust;
+
+/// The last lines of every `--help`.
+pub const EXIT_CODES: &str = "EXIT CODES: 0 yes, 1 no, 2 the command line or a file is wrong, 75 for now there is no answer: try again later";
+
+/// Octets of a message that the tools read. Default of most servers: less than 64 MiB.
+const MAX_MESSAGE: u64 = 64 << 20;
+
+/// RFC 7208 §4.6.4: "the elapsed time before it times out SHOULD be at least 20 seconds".
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a tool comes to; its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was asked is so, or was done: 0.
+    Yes,
+    /// It is not so, or was refused for good: 1.
+    No,
+    /// It cannot be told for now: 75, which mail systems know as EX_TEMPFAIL.
+    Later,
+}
+
+/// Why a tool did not come to its end, in words for whoever called it.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The command line, or a file it names, is wrong: 2, as clap has it.
+    #[error("{0}")]
+    Usage(String),
+    /// The other side refused for good: 1.
+    #[error("{0}")]
+    Refused(String),
+    /// Another time it may work: 75.
+    #[error("{0}")]
+    Later(String),
+}
+
+impl ToolError {
+    /// A wrong command line or file: what it is, and what is wrong with it.
+    pub fn usage(what: impl Display, error: impl Display) -> Self {
+        Self::Usage(format!("{what}: {error}"))
+    }
+}
+
+/// Ends a tool: the error to standard error, the outcome as exit code.
+pub fn exit(tool: &str, outcome: Result<Outcome, ToolError>) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(Outcome::Yes) => 0,
+        Ok(Outcome::No) => 1,
+        Ok(Outcome::Later) => 75,
+        Err(error) => {
+            eprintln!("{tool}: {error}");
+            match error {
+                ToolError::Refused(_) => 1,
+                ToolError::Usage(_) => 2,
+                ToolError::Later(_) => 75,
+            }
+        }
+    })
+}
+
+/// The message to read.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Message {
+    /// The message; `-` is standard input. Lines may end in LF alone, and are taken as if they ended in CRLF.
+    #[arg(default_value = "-")]
+    message: PathBuf,
+}
+
+impl Message {
+    /// The message, its lines ending in CRLF.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or of more than 64 MiB.
+    pub fn read(&self) -> Result<Vec<u8>, ToolError> {
+        let name = self.message.display();
+        let mut octets = Vec::new();
+        let read = if self.message == Path::new("-") {
+            let input = std::io::stdin().lock();
+            input.take(MAX_MESSAGE + 1).read_to_end(&mut octets)
+        } else {
+            std::fs::File::open(&self.message)
+                .and_then(|file| file.take(MAX_MESSAGE + 1).read_to_end(&mut octets))
+        };
+        read.map_err(|error| ToolError::usage(&name, error))?;
+        if octets.len() as u64 > MAX_MESSAGE {
+            return Err(ToolError::usage(name, "more than 64 MiB"));
+        }
+        Ok(with_crlf(&octets))
+    }
+}
+
+/// Puts a CR before every LF that has none.
+#[must_use]
+pub fn with_crlf(octets: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(octets.len() + octets.len() / 32);
+    let mut before = 0;
+    for &octet in octets {
+        if octet == b'\n' && before != b'\r' {
+            whole.push(b'\r');
+        }
+        whole.push(octet);
+        before = octet;
+    }
+    whole
+}
+
+/// The time at which signatures are judged or made.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Clock {
+    /// The time, in seconds since 1970, instead of the system's.
+    #[arg(long, value_name = "UNIX_SECONDS")]
+    now: Option<u64>,
+}
+
+impl Clock {
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.now.unwrap_or_else(crate::server::now)
+    }
+}
+
+/// Who answers questions of the DNS.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Dns {
+    /// Answer from this file instead of the system's resolver: a master file (RFC 1035), or, if its name ends in .json,
+    /// {"example.com": {"TXT": ["v=spf1 mx -all"], "MX": ["10 mail.example.com"]}, "slow.example": {"_rcode": "TIMEOUT"}}.
+    #[arg(long, value_name = "FILE")]
+    zone: Option<PathBuf>,
+}
+
+impl Dns {
+    /// The verdict of an evaluation; what is not answered after 20 seconds counts as failed.
+    ///
+    /// # Errors
+    ///
+    /// A zone file that is wrong, or a system without a resolver.
+    pub async fn resolve<E: Evaluation>(&self, evaluation: E) -> Result<E::Verdict, ToolError> {
+        let resolver = &self.resolver()?;
+        let ask = |question: Question| async move { resolver.ask(&question).await };
+        Ok(mail_dns::resolve(evaluation, ask, tokio::time::sleep(PATIENCE)).await)
+    }
+
+    fn resolver(&self) -> Result<Resolver, ToolError> {
+        let Some(path) = &self.zone else {
+            let system = crate::config::Dns::default();
+            return Resolver::new(&system).map_err(|error| ToolError::Usage(error.to_string()));
+        };
+        let wrong = |error: &dyn Display| ToolError::usage(path.display(), error);
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        let zone = match path.extension() {
+            Some(extension) if extension == "json" => {
+                zone_from_json(&text).map_err(|error| wrong(&error))?
+            }
+            _ => text.parse().map_err(|error| wrong(&error))?,
+        };
+        Ok(Resolver::from_zone(zone))
+    }
+}
+
+/// Reads a zone of the form `{"name": {"TXT": ["…" or ["string", "string"]], "A": ["…"], "MX": ["10 host"], "_rcode": "SERVFAIL"}}`.
+///
+/// Types are A, AAAA, CNAME, MX, PTR and TXT. `_rcode` is SERVFAIL, REFUSED or TIMEOUT, and then is the answer to every question for
+/// the name. A name that is not there, and has none below it, does not exist.
+///
+/// # Errors
+///
+/// What is wrong, and at which name.
+pub fn zone_from_json(text: &str) -> Result<Zone, String> {
+    let names: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut zone = Zone::new();
+    for (text, node) in names {
+        let wrong = |error: &dyn Display| format!("{text}: {error}");
+        let name: Name = text.parse().map_err(|error| wrong(&error))?;
+        let node = (node.as_object()).ok_or_else(|| wrong(&"not an object of types"))?;
+        zone.touch(name.clone());
+        for (kind, values) in node {
+            if kind == "_rcode" {
+                let failure = match values.as_str() {
+                    Some("SERVFAIL") => Failure::ServFail,
+                    Some("REFUSED") => Failure::Refused,
+                    Some("TIMEOUT") => Failure::Timeout,
+                    _ => return Err(wrong(&"_rcode is neither SERVFAIL, REFUSED nor TIMEOUT")),
+                };
+                zone.inject(name.clone(), None, Answer::failed(failure));
+                continue;
+            }
+            let kind: RecordType = kind.parse().map_err(|error| wrong(&error))?;
+            let values = (values.as_array()).ok_or_else(|| wrong(&"not a list of records"))?;
+            for value in values {
+                let record = record_from_json(kind, value)
+                    .ok_or_else(|| wrong(&format_args!("{value} is no {kind} record")))?;
+                zone.insert(name.clone(), record);
+            }
+        }
+    }
+    Ok(zone)
+}
+
+fn record_from_json(kind: RecordType, value: &Value) -> Option<Record> {
+    if let (RecordType::Txt, Some(strings)) = (kind, value.as_array()) {
+        let strings: Option<Vec<&str>> = strings.iter().map(Value::as_str).collect();
+        return Some(Record::Txt(Txt::new(strings?)));
+    }
+    let text = value.as_str()?;
+    Some(match kind {
+        RecordType::Txt => Record::Txt(Txt::new([text])),
+        RecordType::A => Record::A(text.parse().ok()?),
+        RecordType::Aaaa => Record::Aaaa(text.parse().ok()?),
+        RecordType::Cname => Record::Cname(text.parse().ok()?),
+        RecordType::Ptr => Record::Ptr(text.parse().ok()?),
+        RecordType::Mx => {
+            let (preference, exchange) = text.split_once(' ')?;
+            Record::Mx {
+                preference: preference.parse().ok()?,
+                exchange: exchange.trim().parse().ok()?,
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Reads a reverse-path with or without its angle brackets; nothing at all is the null one.
+///
+/// # Errors
+///
+/// Why it is none.
+pub fn reverse_path(text: &str) -> Result<ReversePath, mail_syntax::mailbox::MailboxError> {
+    match text.starts_with('<') {
+        true => ReversePath::parse_utf8(text),
+        false => ReversePath::parse_utf8(&format!("<{text}>")),
+    }
+}
+
+/// A host and a port: `mail.example.com:587`, `192.0.2.1:25`, `[2001:db8::1]:25`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The host's name or address, without brackets, for its certificate.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::str::FromStr for Server {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = || "want HOST:PORT".to_owned();
+        let address: Result<SocketAddr, AddrParseError> = text.parse();
+        if let Ok(address) = address {
+            let (host, port) = (address.ip().to_string(), address.port());
+            return Ok(Self { host, port });
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(wanted)?;
+        if host.is_empty() || host.contains(':') {
+            return Err(wanted());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| wanted())?,
+        })
+    }
+}
+
+impl Server {
+    /// Its addresses, at least one.
+    ///
+    /// # Errors
+    ///
+    /// None could be found.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, ToolError> {
+        let failed = |error: &dyn Display| ToolError::Later(format!("{}: {error}", self.host));
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let addresses: Vec<_> = found.map_err(|error| failed(&error))?.collect();
+        match addresses.is_empty() {
+            true => Err(failed(&"no address")),
+            false => Ok(addresses),
+        }
+    }
+}
+
+/// The certificates that vouch for servers: those of a PEM file, or the public ones.
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn trust(ca: Option<&Path>) -> Result<Trust, ToolError> {
+    Trust::roots(ca).map_err(|error| ToolError::usage("--ca", error))
+}
+
+/// The password in a file, without the end of its line.
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn password(file: &Path) -> Result<mail_wire::Secret<String>, ToolError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ToolError::usage(file.display(), error))
+        .map(mail_wire::Secret::new)?;
+    let line = text.expose_secret().trim_end_matches(['\r', '\n']);
+    Ok(mail_wire::Secret::new(line.to_owned()))
+}
+
+fn text<T: Display>(value: Option<T>) -> Value {
+    value.map_or(Value::Null, |value| Value::String(value.to_string()))
+}
+
+/// SPF for `--json`: `result`, `domain`, `identity`, `cause`.
+#[must_use]
+pub fn spf_json(verdict: &spf::Verdict) -> Value {
+    json!({
+        "result": verdict.result.as_str(),
+        "domain": text(verdict.domain.as_ref()),
+        "identity": verdict.identity.to_string(),
+        "cause": verdict.cause.to_string(),
+    })
+}
+
+/// DKIM for `--json`: for each signature from the top of the header `result`, `domain`, `selector`, `algorithm`, `cause`.
+#[must_use]
+pub fn dkim_json(verdict: &dkim::Verdict) -> Value {
+    let signature = |signature: &dkim::SignatureVerdict| {
+        json!({
+            "result": signature.result.to_string(),
+            "domain": text(signature.domain.as_ref()),
+            "selector": text(signature.selector.as_ref()),
+            "algorithm": text(signature.algorithm),
+            "cause": signature.cause.to_string(),
+        })
+    };
+    verdict.signatures.iter().map(signature).collect()
+}
+
+/// All of a message's verdict for `--json`.
+///
+/// # Errors
+///
+/// An authserv-id that is too long for a line.
+pub fn verdict_json(verdict: &message_auth::Verdict) -> Result<Value, ToolError> {
+    let dmarc = &verdict.dmarc;
+    let field = verdict.authentication_results();
+    let questions: Vec<String> = verdict.questions.iter().map(ToString::to_string).collect();
+    Ok(json!({
+        "spf": spf_json(&verdict.spf_mail_from),
+        "dkim": dkim_json(&verdict.dkim),
+        "dmarc": {
+            "result": dmarc.result.to_string(),
+            "author_domain": text(dmarc.author_domain.as_ref()),
+            "record_domain": text(dmarc.record_domain.as_ref()),
+            "policy": text(dmarc.policy),
+            "disposition": verdict.disposition.to_string(),
+            "cause": dmarc.cause.to_string(),
+        },
+        "iprev": {
+            "result": verdict.iprev.result.to_string(),
+            "name": text(verdict.iprev.confirmed.first()),
+        },
+        "authentication_results": field.map_err(|error| ToolError::usage("--authserv-id", error))?,
+        "questions": questions,
+    }))
+}
+
+/// DKIM in words: a line for each signature.
+#[must_use]
+pub fn dkim_lines(verdict: &dkim::Verdict) -> Vec<String> {
+    let unknown = || "?".to_owned();
+    let line = |signature: &dkim::SignatureVerdict| {
+        let domain = (signature.domain.as_ref()).map_or_else(unknown, ToString::to_string);
+        let selector = (signature.selector.as_ref()).map_or_else(unknown, ToString::to_string);
+        let algorithm = (signature.algorithm).map_or_else(unknown, |it| it.to_string());
+        let (result, cause) = (signature.result, &signature.cause);
+        format!("{result} d={domain} s={selector} a={algorithm}: {cause}")
+    };
+    let mut lines: Vec<String> = verdict.signatures.iter().map(line).collect();
+    match &verdict.header_error {
+        Some(error) => lines.push(format!("permerror: {error}")),
+        None if lines.is_empty() => lines.push("none: no signature".to_owned()),
+        None => {}
+    }
+    lines
+}
