@@ -20,7 +20,7 @@ pub const EXIT_CODES: &str = "EXIT CODES: 0 yes, 1 no, 2 the command line or a f
 /// Octets of a message that the tools read. Default of most servers: less than 64 MiB.
 const MAX_MESSAGE: u64 = 64 << 20;
 
-/// RFC 7208 §4.6.4: "the elapsed time before it times out SHOULD be at least 20 seconds".
+/// RFC 7208 §4.6.4: "Such a limit SHOULD allow at least 20 seconds".
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a tool comes to; its exit code.

@@ -142,8 +142,7 @@ impl Session {
     pub(super) fn auth_failed(&mut self, failure: AuthFailure) {
         self.state = State::Command(Transaction::None);
         let (code, enhanced, text) = match &failure {
-            // RFC 4954 §4: "If the server receives such a response, it MUST reject the AUTH command by sending a 501 reply.
-            // Servers using the enhanced status codes extension SHOULD return an enhanced status code of 5.7.0 in this case."
+            // RFC 4954 §4: "If the server receives such a response, it MUST reject the AUTH command by sending a 501 reply."
             AuthFailure::Cancelled => (501, EnhancedStatus::SECURITY, "Authentication cancelled"),
             AuthFailure::TooLong => (
                 500,
