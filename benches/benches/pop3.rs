@@ -58,7 +58,7 @@ fn pop3(criterion: &mut Criterion) {
     let mut group = group(criterion, "pop3/403 commands");
     group.throughput(Throughput::Elements(403));
     group.bench_function("session", |bencher| {
-        bencher.iter(|| serve(&config, black_box(commands.as_bytes())))
+        bencher.iter(|| serve(&config, black_box(commands.as_bytes())));
     });
     group.bench_function("limit: memchr for LF", |bencher| {
         bencher.iter(|| memchr::memchr_iter(b'\n', black_box(commands.as_bytes())).count());
