@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use dmarc::{Disposition, DmarcResult};
 use examples::command_line::{
-    Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_lines, exit, reverse_path,
-    verdict_json,
+    Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_lines, exit, print, print_json,
+    reverse_path, verdict_json,
 };
 use mail_syntax::ReversePath;
 use message_auth::{Inbound, MessageAuth, Verdict};
@@ -61,7 +61,7 @@ async fn check(arguments: Arguments) -> Result<Outcome, ToolError> {
     auth.finish();
     let verdict = arguments.dns.resolve(auth).await?;
     match arguments.json {
-        true => println!("{:#}", verdict_json(&verdict)?),
+        true => print_json(&verdict_json(&verdict)?)?,
         false => explain(&verdict)?,
     }
     Ok(match (verdict.dmarc.result, verdict.disposition) {
@@ -73,39 +73,28 @@ async fn check(arguments: Arguments) -> Result<Outcome, ToolError> {
 
 fn explain(verdict: &Verdict) -> Result<(), ToolError> {
     for spf in [&verdict.spf_mail_from, &verdict.spf_helo] {
-        println!(
-            "SPF    {} of {} ({}): {}",
-            spf.result, spf.identity, spf.sender, spf.cause
-        );
+        let (result, identity, sender, cause) = (spf.result, spf.identity, &spf.sender, &spf.cause);
+        print(format_args!(
+            "SPF    {result} of {identity} ({sender}): {cause}"
+        ))?;
     }
     for line in dkim_lines(&verdict.dkim) {
-        println!("DKIM   {line}");
+        print(format_args!("DKIM   {line}"))?;
     }
     let dmarc = &verdict.dmarc;
-    println!("DMARC  {}: {}", dmarc.result, dmarc.cause);
+    print(format_args!("DMARC  {}: {}", dmarc.result, dmarc.cause))?;
     if let (Some(domain), Some(policy)) = (&dmarc.record_domain, dmarc.policy) {
-        println!("       the policy of {domain} is {policy}");
+        print(format_args!("       the policy of {domain} is {policy}"))?;
     }
-    let names: Vec<String> = verdict
-        .iprev
-        .confirmed
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    println!(
-        "iprev  {}: {} [{}]",
-        verdict.iprev.result,
-        verdict.iprev.address,
-        names.join(", ")
-    );
-    println!("Advice {}", verdict.disposition);
+    let iprev = &verdict.iprev;
+    print(format_args!("iprev  {}: {}", iprev.result, iprev.address))?;
+    for name in &iprev.confirmed {
+        print(format_args!("       {name} leads back to it"))?;
+    }
+    print(format_args!("Advice {}", verdict.disposition))?;
     for question in &verdict.questions {
-        println!("Asked  {question}");
+        print(format_args!("Asked  {question}"))?;
     }
     let field = verdict.authentication_results();
-    print!(
-        "\n{}",
-        field.map_err(|error| ToolError::usage("--authserv-id", error))?
-    );
-    Ok(())
+    print(field.map_err(|error| ToolError::usage("--authserv-id", error))?)
 }

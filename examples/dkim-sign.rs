@@ -1,13 +1,14 @@
 //! Signs a message with DKIM (RFC 6376).
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use dkim::{KeyRecord, PrivateKey, Signer, Signing};
-use examples::command_line::{Clock, EXIT_CODES, Message, Outcome, ToolError, exit};
+use examples::command_line::{
+    Clock, EXIT_CODES, Message, Outcome, ToolError, exit, print, print_octets,
+};
 use mail_syntax::Domain;
 
 /// Signs a message and writes it to standard output, lines ending in CRLF.
@@ -49,10 +50,8 @@ fn sign(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let (domain, selector) = (arguments.domain.clone(), arguments.selector.clone());
     if arguments.print_record {
         let record = KeyRecord::new(key.public_key().map_err(|error| wrong_key(&error))?);
-        println!(
-            "{selector}._domainkey.{domain}. TXT {}",
-            mail_dns::Txt::new([record.to_string()])
-        );
+        let text = mail_dns::Txt::new([record.to_string()]);
+        print(format_args!("{selector}._domainkey.{domain}. TXT {text}"))?;
         return Ok(Outcome::Yes);
     }
     let message = arguments.message.read()?;
@@ -63,7 +62,6 @@ fn sign(arguments: &Arguments) -> Result<Outcome, ToolError> {
         .finish()
         .map_err(|error| ToolError::Refused(error.to_string()))?;
     let signed = [fields.concat().as_bytes(), &message].concat();
-    let written = std::io::stdout().write_all(&signed);
-    written.map_err(|error| ToolError::usage("standard output", error))?;
+    print_octets(&signed)?;
     Ok(Outcome::Yes)
 }

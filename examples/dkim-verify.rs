@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use dkim::{DkimResult, Options, Verifier};
 use examples::command_line::{
-    Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_json, dkim_lines, exit,
+    Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_json, dkim_lines, exit, print,
+    print_json,
 };
 
 /// Verifies every DKIM signature of a message, from the top of its header.
@@ -36,10 +37,10 @@ async fn verify(arguments: &Arguments) -> Result<Outcome, ToolError> {
     verifier.finish();
     let verdict = arguments.dns.resolve(verifier).await?;
     if arguments.json {
-        println!("{:#}", dkim_json(&verdict));
+        print_json(&dkim_json(&verdict))?;
     } else {
         for line in dkim_lines(&verdict) {
-            println!("{line}");
+            print(line)?;
         }
     }
     Ok(match verdict.result() {

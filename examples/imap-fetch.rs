@@ -1,12 +1,13 @@
 //! Reads a mailbox by IMAP (RFC 9051): lists its messages, or prints the octets of one.
 
-use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use examples::command_line::{EXIT_CODES, Outcome, Server, ToolError, exit, password, trust};
+use clap::Parser;
+use examples::command_line::{
+    EXIT_CODES, Outcome, Server, ToolError, exit, password, print, print_octets, readable, trust,
+};
 use imap_proto::client::{Event, Limits, Session, TlsPolicy};
 use imap_proto::{
     CommandBody, Data, FetchItem, FetchValue, Mailbox, Section, SectionData, SectionName,
@@ -34,9 +35,9 @@ struct Arguments {
     /// A file with the password and nothing else.
     #[arg(long, value_name = "FILE")]
     password_file: PathBuf,
-    /// When TLS begins; nothing is said without it.
-    #[arg(long, value_enum, default_value = "implicit")]
-    tls: Tls,
+    /// Begin with STARTTLS, as on port 143, instead of TLS from the first octet; nothing is said without it.
+    #[arg(long)]
+    starttls: bool,
     /// Trust the certificates in this PEM file instead of the public ones.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -48,14 +49,6 @@ struct Arguments {
     uid: Option<NonZeroU32>,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Tls {
-    /// From the first octet, as on port 993.
-    Implicit,
-    /// By STARTTLS, as on port 143.
-    Starttls,
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     exit("imap-fetch", run(Arguments::parse()).await)
@@ -64,7 +57,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     let password = password(&arguments.password_file)?;
     let mut server = connect(&arguments).await?;
-    if arguments.tls == Tls::Starttls {
+    if arguments.starttls {
         server.command(CommandBody::StartTls, ignore).await?;
     }
     let user = arguments.user.into_bytes();
@@ -103,9 +96,9 @@ async fn connect(arguments: &Arguments) -> Result<Connection, ToolError> {
         .map_err(later)?;
     let entropy = ring::rand::generate(&ring::rand::SystemRandom::new()).map_err(later)?;
     let session = Session::new(TlsPolicy::Require, Limits::default(), entropy.expose());
-    let transport = match arguments.tls {
-        Tls::Implicit => Transport::new(session).with_implicit_tls_client(tls),
-        Tls::Starttls => Transport::new(session).with_start_tls_client(tls),
+    let transport = match arguments.starttls {
+        false => Transport::new(session).with_implicit_tls_client(tls),
+        true => Transport::new(session).with_start_tls_client(tls),
     };
     let mut driver = Driver::new(transport, stream);
     match driver.next().await.map_err(later)? {
@@ -144,11 +137,6 @@ impl Connection {
 
     async fn print(&mut self, uid: NonZeroU32) -> Result<Outcome, ToolError> {
         let mut found = Outcome::No;
-        let mut out = std::io::stdout().lock();
-        let mut write = |octets: &[u8]| {
-            let written = out.write_all(octets);
-            written.map_err(|error| ToolError::usage("standard output", error))
-        };
         let whole = FetchItem::Section {
             name: SectionName::Body(Section::default()),
             peek: true,
@@ -160,7 +148,7 @@ impl Connection {
             items: vec![whole],
         };
         let see = |event| match event {
-            Event::Body(octets) => write(&octets),
+            Event::Body(octets) => print_octets(&octets),
             Event::Data(Data::Fetch(_, values)) => {
                 for value in values {
                     let FetchValue::Section { data, .. } = value else {
@@ -168,7 +156,7 @@ impl Connection {
                     };
                     found = Outcome::Yes;
                     if let SectionData::Here(Some(octets)) = data {
-                        write(&octets)?;
+                        print_octets(&octets)?;
                     }
                 }
                 Ok(())
@@ -192,7 +180,7 @@ impl Connection {
         let set = "1:*".parse().map_err(later)?;
         let see = |event| {
             if let Event::Data(Data::Fetch(_, values)) = event {
-                println!("{}", line(&values));
+                print(line(&values))?;
             }
             Ok(())
         };
@@ -222,10 +210,10 @@ fn line(values: &[FetchValue]) -> String {
             }
             FetchValue::Envelope(envelope) => {
                 if let Some(author) = envelope.from.first() {
-                    let part = |part: &Option<Vec<u8>>| readable(part.as_deref());
+                    let part = |part: &Option<Vec<u8>>| decoded(part.as_deref());
                     columns[3] = format!("{}@{}", part(&author.mailbox), part(&author.host));
                 }
-                columns[4] = readable(envelope.subject.as_deref());
+                columns[4] = decoded(envelope.subject.as_deref());
             }
             _ => {}
         }
@@ -233,10 +221,7 @@ fn line(values: &[FetchValue]) -> String {
     columns.join("\t")
 }
 
-/// Words of a stranger, decoded, without what a terminal would obey.
-fn readable(text: Option<&[u8]>) -> String {
-    let text = decode_words(&String::from_utf8_lossy(text.unwrap_or_default()));
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+/// Words of a stranger, decoded.
+fn decoded(text: Option<&[u8]>) -> String {
+    readable(&decode_words(&String::from_utf8_lossy(text.unwrap_or_default())).replace('\t', " "))
 }

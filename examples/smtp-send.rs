@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use examples::command_line::{
-    EXIT_CODES, Message, Outcome, Server, ToolError, exit, password, reverse_path, trust,
+    EXIT_CODES, Message, Outcome, Server, ToolError, exit, needs_smtputf8, password, print,
+    reverse_path, trust,
 };
 use examples::outgoing::{Connection, Content, SendError, send};
 use examples::tls::Trust;
 use mail_syntax::{ForwardPath, Host, ReversePath};
 use sasl_core::{Credentials, Identity};
+use smtp_proto::Reply;
 use smtp_proto::client::TlsPolicy;
 
 /// Sends a message to the recipients over one server, and prints what the server says to each.
@@ -80,17 +82,8 @@ async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
         (Some(user), Some(file)) => Some(Credentials::new(user, password(file)?.expose_secret())),
         _ => None,
     };
-    // RFC 6531 §3.1: whoever sends an address or header that is not ASCII needs SMTPUTF8.
-    let header_end = message.windows(4).position(|octets| octets == b"\r\n\r\n");
-    let header = message
-        .get(..header_end.unwrap_or(message.len()))
-        .unwrap_or_default();
-    let paths = arguments
-        .to
-        .iter()
-        .map(ToString::to_string)
-        .chain([arguments.from.to_string()]);
-    let smtputf8 = !header.is_ascii() || paths.into_iter().any(|path| !path.is_ascii());
+    let paths = (arguments.to.iter().map(ForwardPath::mailbox)).chain([arguments.from.mailbox()]);
+    let smtputf8 = needs_smtputf8(&message, paths.flatten());
     let mut last = None;
     for address in arguments.server.addresses().await? {
         let connection = Connection {
@@ -110,7 +103,7 @@ async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
         let content = Content::Octets(message.clone());
         let (from, to) = (arguments.from.clone(), arguments.to.clone());
         match send(connection, from, to, smtputf8, content).await {
-            Ok(replies) => return Ok(report(&arguments.to, &replies)),
+            Ok(replies) => return report(&arguments.to, &replies),
             // Nobody is there; another address of the same host may answer.
             Err(error @ SendError::Connect { .. }) => last = Some(error),
             Err(error) if error.is_permanent() => {
@@ -123,15 +116,15 @@ async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     Err(ToolError::Later(why))
 }
 
-fn report(recipients: &[ForwardPath], replies: &[smtp_proto::Reply]) -> Outcome {
+fn report(recipients: &[ForwardPath], replies: &[Reply]) -> Result<Outcome, ToolError> {
     for (recipient, reply) in recipients.iter().zip(replies) {
-        println!("{recipient}: {reply}");
+        print(format_args!("{recipient}: {reply}"))?;
     }
-    if replies.iter().all(smtp_proto::Reply::is_positive) {
+    Ok(if replies.iter().all(Reply::is_positive) {
         Outcome::Yes
-    } else if replies.iter().any(smtp_proto::Reply::is_permanent) {
+    } else if replies.iter().any(Reply::is_permanent) {
         Outcome::No
     } else {
         Outcome::Later
-    }
+    })
 }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use examples::command_line::{Dns, EXIT_CODES, Outcome, ToolError, exit, reverse_path, spf_json};
+use examples::command_line::{
+    Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path, spf_json,
+};
 use mail_syntax::ReversePath;
 use spf::{CheckHost, Client, Config, ReceivedSpf, SpfResult};
 
@@ -18,7 +20,12 @@ struct Arguments {
     #[arg(long)]
     ip: IpAddr,
     /// What the client calls itself in HELO or EHLO.
-    #[arg(long, default_value = "", required_unless_present = "mail_from")]
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        required_unless_present = "mail_from"
+    )]
     helo: String,
     /// The reverse-path of MAIL FROM; '<>' is the null one, which stands for postmaster@ and the HELO name.
     #[arg(long, value_parser = reverse_path)]
@@ -45,17 +52,14 @@ async fn check(arguments: &Arguments) -> Result<Outcome, ToolError> {
     };
     let verdict = arguments.dns.resolve(check).await?;
     if arguments.json {
-        println!("{:#}", spf_json(&verdict));
+        print_json(&spf_json(&verdict))?;
     } else {
         for step in &verdict.trace {
-            println!("  {step}");
+            print(format_args!("  {step}"))?;
         }
-        println!("{}: {}", verdict.result, verdict.cause);
+        print(format_args!("{}: {}", verdict.result, verdict.cause))?;
         let field = ReceivedSpf::new(&verdict, &client, "localhost").to_field();
-        print!(
-            "{}",
-            field.map_err(|error| ToolError::usage("--helo", error))?
-        );
+        print(field.map_err(|error| ToolError::usage("--helo", error))?)?;
     }
     Ok(match verdict.result {
         SpfResult::Pass => Outcome::Yes,

@@ -47,7 +47,9 @@ fn smtp(criterion: &mut Criterion) {
     commands += "QUIT\r\n";
     let mut commands_group = group(criterion, "smtp/402 commands");
     commands_group.throughput(Throughput::Elements(402));
-    commands_group.bench_function("session", |bencher| bencher.iter(|| serve(&config, black_box(commands.as_bytes()))));
+    commands_group.bench_function("session", |bencher| {
+        bencher.iter(|| serve(&config, black_box(commands.as_bytes())));
+    });
     commands_group.bench_function("limit: memchr for LF", |bencher| {
         bencher.iter(|| memchr::memchr_iter(b'\n', black_box(commands.as_bytes())).count());
     });
@@ -59,7 +61,9 @@ fn smtp(criterion: &mut Criterion) {
     assert_eq!(serve(&config, &input), body.len());
     let mut group = group(criterion, "smtp/DATA of 50 KiB");
     group.throughput(Throughput::Bytes(body.len() as u64));
-    group.bench_function("session", |bencher| bencher.iter(|| serve(&config, black_box(&input))));
+    group.bench_function("session", |bencher| {
+        bencher.iter(|| serve(&config, black_box(&input)));
+    });
     let end = memchr::memmem::Finder::new(b"\r\n.\r\n");
     group.bench_function("limit: memmem for the end, one copy", |bencher| {
         bencher.iter(|| {

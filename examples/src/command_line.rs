@@ -1,14 +1,14 @@
 //! What the command-line tools share: messages from files, DNS from zone files, the time, exit codes, and the objects of `--json`.
 
 use std::fmt::Display;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{AddrParseError, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use mail_dns::{Answer, Evaluation, Failure, Name, Question, Record, RecordType, Txt, Zone};
-use mail_syntax::ReversePath;
+use mail_syntax::{Mailbox, ReversePath};
 use serde_json::{Value, json};
 
 use crate::resolver::Resolver;
@@ -17,7 +17,7 @@ use crate::tls::Trust;
 /// The last lines of every `--help`.
 pub const EXIT_CODES: &str = "EXIT CODES: 0 yes, 1 no, 2 the command line or a file is wrong, 75 for now there is no answer: try again later";
 
-/// Octets of a message that the tools read. Default of most servers: less than 64 MiB.
+/// Octets of a message that the tools read; few servers take as much.
 const MAX_MESSAGE: u64 = 64 << 20;
 
 /// RFC 7208 §4.6.4: "Such a limit SHOULD allow at least 20 seconds".
@@ -62,7 +62,7 @@ pub fn exit(tool: &str, outcome: Result<Outcome, ToolError>) -> ExitCode {
         Ok(Outcome::No) => 1,
         Ok(Outcome::Later) => 75,
         Err(error) => {
-            eprintln!("{tool}: {error}");
+            eprintln!("{tool}: {}", readable_lines(&error));
             match error {
                 ToolError::Refused(_) => 1,
                 ToolError::Usage(_) => 2,
@@ -70,6 +70,54 @@ pub fn exit(tool: &str, outcome: Result<Outcome, ToolError>) -> ExitCode {
             }
         }
     })
+}
+
+/// Prints text and the end of a line. What a stranger wrote may be in it: what a terminal would obey is replaced.
+///
+/// # Errors
+///
+/// The output's, but that nobody reads it any more is none.
+pub fn print(text: impl Display) -> Result<(), ToolError> {
+    print_octets(format!("{}\n", readable_lines(&text)).as_bytes())
+}
+
+/// Prints what `--json` wants.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn print_json(value: &Value) -> Result<(), ToolError> {
+    print_octets(format!("{value:#}\n").as_bytes())
+}
+
+/// Prints octets as they are.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn print_octets(octets: &[u8]) -> Result<(), ToolError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(octets).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(ToolError::usage("standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn readable_lines(text: &impl Display) -> String {
+    let lines: Vec<String> = text.to_string().lines().map(readable).collect();
+    lines.join("\n")
+}
+
+/// A line without control characters, tabs apart.
+#[must_use]
+pub fn readable(line: &str) -> String {
+    let readable = |c: char| match c.is_control() && c != '\t' {
+        true => '\u{fffd}',
+        false => c,
+    };
+    line.chars().map(readable).collect()
 }
 
 /// The message to read.
@@ -175,8 +223,8 @@ impl Dns {
 
 /// Reads a zone of the form `{"name": {"TXT": ["…" or ["string", "string"]], "A": ["…"], "MX": ["10 host"], "_rcode": "SERVFAIL"}}`.
 ///
-/// Types are A, AAAA, CNAME, MX, PTR and TXT. `_rcode` is SERVFAIL, REFUSED or TIMEOUT, and then is the answer to every question for
-/// the name. A name that is not there, and has none below it, does not exist.
+/// Types are A, AAAA, CNAME, MX, PTR and TXT. `_rcode` is NXDOMAIN, SERVFAIL, REFUSED or TIMEOUT, and then the answer to every question
+/// for the name. A name that is not there does not exist, unless one below it does (RFC 8020 §2).
 ///
 /// # Errors
 ///
@@ -192,13 +240,18 @@ pub fn zone_from_json(text: &str) -> Result<Zone, String> {
         zone.touch(name.clone());
         for (kind, values) in node {
             if kind == "_rcode" {
-                let failure = match values.as_str() {
-                    Some("SERVFAIL") => Failure::ServFail,
-                    Some("REFUSED") => Failure::Refused,
-                    Some("TIMEOUT") => Failure::Timeout,
-                    _ => return Err(wrong(&"_rcode is neither SERVFAIL, REFUSED nor TIMEOUT")),
+                let answer = match values.as_str() {
+                    Some("NXDOMAIN") => Answer::nx_domain(),
+                    Some("SERVFAIL") => Answer::failed(Failure::ServFail),
+                    Some("REFUSED") => Answer::failed(Failure::Refused),
+                    Some("TIMEOUT") => Answer::failed(Failure::Timeout),
+                    _ => {
+                        return Err(wrong(
+                            &"_rcode is none of NXDOMAIN, SERVFAIL, REFUSED, TIMEOUT",
+                        ));
+                    }
                 };
-                zone.inject(name.clone(), None, Answer::failed(failure));
+                zone.inject(name.clone(), None, answer);
                 continue;
             }
             let kind: RecordType = kind.parse().map_err(|error| wrong(&error))?;
@@ -317,6 +370,16 @@ pub fn password(file: &Path) -> Result<mail_wire::Secret<String>, ToolError> {
     Ok(mail_wire::Secret::new(line.to_owned()))
 }
 
+/// Whether a message needs SMTPUTF8: RFC 6531 §3.1 has it for addresses and header fields that are not ASCII.
+#[must_use]
+pub fn needs_smtputf8<'a>(message: &[u8], mut paths: impl Iterator<Item = &'a Mailbox>) -> bool {
+    let end = message.windows(4).position(|octets| octets == b"\r\n\r\n");
+    let header = message
+        .get(..end.unwrap_or(message.len()))
+        .unwrap_or_default();
+    !header.is_ascii() || paths.any(|path| !path.is_ascii())
+}
+
 fn text<T: Display>(value: Option<T>) -> Value {
     value.map_or(Value::Null, |value| Value::String(value.to_string()))
 }
@@ -394,4 +457,67 @@ pub fn dkim_lines(verdict: &dkim::Verdict) -> Vec<String> {
         None => {}
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_line_feed_without_carriage_return_gets_one() {
+        for (disk, wire) in [
+            ("", ""),
+            ("a\n\nb", "a\r\n\r\nb"),
+            ("\na\r\n", "\r\na\r\n"),
+            ("a\rb\r\r\n", "a\rb\r\r\n"),
+        ] {
+            assert_eq!(with_crlf(disk.as_bytes()), wire.as_bytes(), "{disk:?}");
+            assert_eq!(with_crlf(wire.as_bytes()), wire.as_bytes(), "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_replaced() {
+        assert_eq!(
+            readable("a\tb\u{1b}[2Jc\u{9b}d\r"),
+            "a\tb\u{fffd}[2Jc\u{fffd}d\u{fffd}"
+        );
+        assert_eq!(readable_lines(&"250-a\r\n250 b\r\n"), "250-a\n250 b");
+    }
+
+    #[test]
+    fn servers_have_host_and_port() {
+        for (text, wanted) in [
+            ("mail.example.com:587", Some(("mail.example.com", 587))),
+            ("[2001:db8::1]:25", Some(("2001:db8::1", 25))),
+            ("192.0.2.1:25", Some(("192.0.2.1", 25))),
+            ("mail.example.com", None),
+            ("2001:db8::1", None),
+            (":25", None),
+            ("a:70000", None),
+        ] {
+            let server = text.parse::<Server>().ok();
+            let server = server
+                .as_ref()
+                .map(|server| (server.host.as_str(), server.port));
+            assert_eq!(server, wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_a_zone_are_told() {
+        for (zone, wanted) in [
+            ("[]", "invalid type"),
+            (r#"{"a..b": {}}"#, "a..b: "),
+            (r#"{"a": 1}"#, "a: not an object of types"),
+            (r#"{"a": {"A": "192.0.2.1"}}"#, "a: not a list of records"),
+            (r#"{"a": {"MX": ["host"]}}"#, "a: \"host\" is no MX record"),
+            (r#"{"a": {"TXT": [["b", 1]]}}"#, "is no TXT record"),
+            (r#"{"a": {"PEAR": []}}"#, "a: "),
+            (r#"{"a": {"_rcode": "PEAR"}}"#, "a: _rcode is none of"),
+        ] {
+            let error = zone_from_json(zone).unwrap_err();
+            assert!(error.contains(wanted), "{zone}: {error}");
+        }
+    }
 }

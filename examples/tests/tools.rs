@@ -38,7 +38,7 @@ impl Drop for Folder {
     }
 }
 
-/// Cargo builds the examples of a package before its tests run, beside them.
+/// `cargo test -p examples` builds the examples before the tests run, beside them; with `--test tools` it does not.
 fn command(tool: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap().join("examples");
@@ -52,7 +52,7 @@ fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{tool}: {error}"));
+        .unwrap_or_else(|error| panic!("{tool}: {error}; cargo build -p examples --examples"));
     // A tool that does not read its input may be gone by now.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
@@ -418,13 +418,34 @@ fn a_message_goes_in_by_smtp_send_and_comes_out_by_imap_fetch() {
         expect(&send(&submissions, "implicit", "alice@example.org"), 0);
         expect(&send(&submission, "require", "nobody@example.org"), 1);
 
-        for (security, tls) in [
-            (Security::Implicit, "implicit"),
-            (Security::StartTls, "starttls"),
+        let wrong = folder.write("wrong.txt", "guess");
+        let arguments = [
+            submission.as_str(),
+            &message,
+            "--from",
+            "bob@example.org",
+            "--to",
+            "alice@example.org",
+            "--tls",
+            "opportunistic",
+            "--user",
+            "bob",
+            "--password-file",
+        ];
+        let guess = run("smtp-send", &[&arguments[..], &[&wrong]].concat(), b"");
+        assert_eq!(expect(&guess, 1), "");
+        expect(
+            &run("smtp-send", &[&arguments[..], &[&password]].concat(), b""),
+            0,
+        );
+
+        for (security, how) in [
+            (Security::Implicit, &[][..]),
+            (Security::StartTls, &["--starttls"][..]),
         ] {
             let server = on(Service::Imap, security);
             let fetch = |more: &[&str]| {
-                let arguments = [&[&server, "--tls", tls], &login[..], &["alice"], more].concat();
+                let arguments = [&[server.as_str()], how, &login, &["alice"], more].concat();
                 run("imap-fetch", &arguments, b"")
             };
             let list = expect(&fetch(&[]), 0);
@@ -432,7 +453,7 @@ fn a_message_goes_in_by_smtp_send_and_comes_out_by_imap_fetch() {
                 .lines()
                 .filter(|line| line.ends_with("\tdinner"))
                 .collect();
-            assert_eq!(dinners.len(), 2, "{list}");
+            assert_eq!(dinners.len(), 3, "{list}");
             assert!(dinners[0].contains("\tbob@example.org\t"), "{list}");
             let uid = dinners[0].split('\t').next().unwrap();
             let whole = expect(&fetch(&["--uid", uid]), 0);
