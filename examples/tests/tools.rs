@@ -285,6 +285,12 @@ fn auth_check_has_the_whole_verdict() {
         "{words}"
     );
     assert!(words.contains("Advice reject\n"), "{words}");
+
+    let silent = json!({ "_dmarc.example.com": { "_rcode": "TIMEOUT" } }).to_string();
+    folder.write("zone.json", silent);
+    let unknown = expect_json(&check(MESSAGE, "198.51.100.1", &["--json"]), 75);
+    assert_eq!(unknown["dmarc"]["result"], "temperror");
+    assert_eq!(unknown["dmarc"]["disposition"], "none");
 }
 
 #[test]
