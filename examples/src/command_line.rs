@@ -85,7 +85,7 @@ pub fn print(text: impl Display) -> Result<(), ToolError> {
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &Value) -> Result<(), ToolError> {
     print_octets(format!("{value:#}\n").as_bytes())
 }
@@ -94,7 +94,7 @@ pub fn print_json(value: &Value) -> Result<(), ToolError> {
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub fn print_octets(octets: &[u8]) -> Result<(), ToolError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(octets).and_then(|()| out.flush()) {
