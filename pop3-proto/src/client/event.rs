@@ -12,7 +12,7 @@ use crate::reply::{InvalidReply, Reply};
 
 /// The kinds of answers that are owed.
 pub mod kind {
-    /// Answered by [`derived`](super::Session::derived).
+    /// Answered by [`derived`](crate::client::Session::derived).
     #[derive(Debug)]
     pub enum Derive {}
 }

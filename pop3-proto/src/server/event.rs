@@ -9,21 +9,21 @@ use crate::command::{InvalidCommand, MessageNumber};
 
 /// The kinds of answers that are owed.
 pub mod kind {
-    /// Answered by [`greet`](super::Session::greet) or [`refuse`](super::Session::refuse).
+    /// Answered by [`greet`](crate::server::Session::greet) or [`refuse`](crate::server::Session::refuse).
     #[derive(Debug)]
     pub enum Connected {}
-    /// Answered by [`stored_keys`](super::Session::stored_keys), [`password`](super::Session::password) or
-    /// [`authorized`](super::Session::authorized), as the question is; or by
-    /// [`auth_unavailable`](super::Session::auth_unavailable).
+    /// Answered by [`stored_keys`](crate::server::Session::stored_keys), [`password`](crate::server::Session::password) or
+    /// [`authorized`](crate::server::Session::authorized), as the question is; or by
+    /// [`auth_unavailable`](crate::server::Session::auth_unavailable).
     #[derive(Debug)]
     pub enum Auth {}
-    /// Answered by [`maildrop`](super::Session::maildrop) or [`refuse_maildrop`](super::Session::refuse_maildrop).
+    /// Answered by [`maildrop`](crate::server::Session::maildrop) or [`refuse_maildrop`](crate::server::Session::refuse_maildrop).
     #[derive(Debug)]
     pub enum OpenMaildrop {}
-    /// Answered by [`promise`](super::Session::promise) or [`unavailable`](super::Session::unavailable).
+    /// Answered by [`promise`](crate::server::Session::promise) or [`unavailable`](crate::server::Session::unavailable).
     #[derive(Debug)]
     pub enum Retrieve {}
-    /// Answered by [`updated`](super::Session::updated) or [`not_updated`](super::Session::not_updated).
+    /// Answered by [`updated`](crate::server::Session::updated) or [`not_updated`](crate::server::Session::not_updated).
     #[derive(Debug)]
     pub enum Update {}
 }
@@ -79,7 +79,7 @@ pub enum Event {
         /// The answer.
         pending: Pending<kind::Retrieve>,
     },
-    /// There is room for more of a promised message: [`send`](super::Session::send).
+    /// There is room for more of a promised message: [`send`](crate::server::Session::send).
     Room(Stream),
     /// Nothing more of this message is wanted: it is in the output whole, or as far as TOP wants it.
     Sent(Stream),
