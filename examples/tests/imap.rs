@@ -11,12 +11,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
+use std::time::Duration;
 
 use examples::config::Config;
 use examples::resolver::Resolver;
 use examples::server::{Context, Security, Server, Service};
 use examples::store::Delivery;
 use mail_dns::Zone;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::oneshot;
 
@@ -192,4 +195,53 @@ async fn curl() {
         assert_eq!(refused.status.code(), Some(67));
     }
     fixture.end().await;
+}
+
+/// What the server says on a plain connection until it closes it, after these octets.
+async fn said(address: SocketAddr, octets: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(octets).await.unwrap();
+    let mut said = String::new();
+    let reading = socket.read_to_string(&mut said);
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("the server ends the connection")
+        .unwrap();
+    said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_logs_in_without_tls() {
+    let fixture = Fixture::start("plain").await;
+    let said = said(
+        fixture.imap,
+        b"i ID NIL\r\na LOGIN anna \"pencil & paper\"\r\nb AUTHENTICATE PLAIN\r\nc SELECT INBOX\r\nd LOGOUT\r\n",
+    )
+    .await;
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains(" LOGINDISABLED]"), "{said}");
+    let lines = &lines[2..];
+    assert!(lines[0].starts_with("i OK "), "{said}");
+    assert!(lines[1].starts_with("a NO [PRIVACYREQUIRED]"), "{said}");
+    assert!(lines[2].starts_with("b NO [PRIVACYREQUIRED]"), "{said}");
+    assert!(lines[3].starts_with("c BAD "), "{said}");
+    assert!(lines[4].starts_with("* BYE "), "{said}");
+    assert!(lines[5].starts_with("d OK "), "{said}");
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stops_with_good_bye() {
+    let fixture = Fixture::start("stop").await;
+    let mut socket = BufReader::new(TcpStream::connect(fixture.imap).await.unwrap());
+    let mut greeting = String::new();
+    socket.read_line(&mut greeting).await.unwrap();
+    assert!(
+        greeting.starts_with("* OK [CAPABILITY IMAP4rev2 "),
+        "{greeting}"
+    );
+    fixture.end().await;
+    let mut last = String::new();
+    socket.read_to_string(&mut last).await.unwrap();
+    assert_eq!(last, "* BYE The server is stopping\r\n");
 }

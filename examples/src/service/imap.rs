@@ -135,6 +135,9 @@ impl Connection {
                 self.selected = None;
                 tracing::debug!(peer = %self.peer, "imap: logged out");
             }
+            // They were answered, and may come before a login.
+            Event::Id(_) => {}
+            Event::Bad => tracing::debug!(peer = %self.peer, "imap: a command was not understood"),
             event => match self.account {
                 Some(account) => self.command(account, event).await?,
                 // An account that was removed between its login and now.
@@ -213,7 +216,6 @@ impl Connection {
             Event::AppendEnd(appended) => self.append_end(appended).await?,
             // Dropped uncommitted, it leaves nothing.
             Event::AppendAborted => self.incoming = None,
-            Event::Bad => tracing::debug!(peer = %self.peer, "imap: a command was not understood"),
             _ => {}
         }
         Ok(())

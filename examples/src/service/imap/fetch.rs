@@ -202,7 +202,7 @@ impl Work {
                     Some(answer.whole(name, *partial, message)?)
                 }
                 FetchItem::Section { name, partial, .. } => {
-                    let section = section(name, &octets, &data, cached)?;
+                    let section = section(name, &octets, || &data, cached)?;
                     Some(answer.section(name, *partial, section))
                 }
                 item => data.value(item)?,
@@ -247,10 +247,10 @@ impl Work {
 }
 
 /// A section, whole; borrowed from the message where it stands there as it is.
-fn section(
+fn section<'m>(
     name: &SectionName,
     octets: &Bytes,
-    data: &MessageData<'_>,
+    data: impl FnOnce() -> &'m MessageData<'m>,
     cached: &mut Option<Cached>,
 ) -> Result<Option<Bytes>, UnknownEncoding> {
     if let Some(Cached {
@@ -261,7 +261,7 @@ fn section(
     {
         return Ok(section.clone());
     }
-    let section = data.octets(name, None)?.map(|section| match section {
+    let section = data().octets(name, None)?.map(|section| match section {
         Cow::Borrowed(section) => octets.slice_ref(section),
         Cow::Owned(section) => section.into(),
     });
