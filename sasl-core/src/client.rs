@@ -94,7 +94,7 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// How many rounds of PBKDF2 it takes; tens of milliseconds for 100,000.
+    /// How many rounds of PBKDF2 it takes; tens of milliseconds for 65,536.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         self.iterations

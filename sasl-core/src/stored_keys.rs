@@ -32,10 +32,11 @@ pub struct StoredKeys {
 }
 
 impl StoredKeys {
-    /// The number of rounds for new passwords: 100,000. Dearer for whoever steals the keys, and for each client at each login.
-    pub const ITERATIONS: u32 = 100_000;
+    /// The number of rounds for new passwords: 65,536. More is dearer for whoever steals the keys, and for each client at each login;
+    /// but clients with Cyrus SASL (mbsync, mutt) refuse to compute more, and then nobody logs in by SCRAM with them.
+    pub const ITERATIONS: u32 = 65_536;
 
-    /// Derives the keys of a password, in `iterations` rounds of PBKDF2: tens of milliseconds for 100,000, so not on a thread
+    /// Derives the keys of a password, in `iterations` rounds of PBKDF2: tens of milliseconds for 65,536, so not on a thread
     /// that serves others.
     ///
     /// The salt is to be random, of 16 octets, the same length for all users.
