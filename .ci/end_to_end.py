@@ -288,7 +288,29 @@ def crashes(server):
     check("SIGTERM ends it cleanly", server.end(signal.SIGTERM) == 0)
 
 
+def greylisting():
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(folder, "greylisting = true\ngreylisting_delay = 1")
+        server.start()
+        try:
+            codes = []
+            for wait in (0, 0, 2):
+                time.sleep(wait)
+                with server.smtp() as client:
+                    client.mail("carol@good.test")
+                    codes.append(client.rcpt("ann@mail.test")[0])
+            check("a stranger is asked to come again, and may then pass", codes == [450, 450, 250], codes)
+            server.end(signal.SIGTERM)
+            server.start()
+            with server.smtp() as client:
+                client.mail("carol@good.test")
+                check("and is known after a restart", client.rcpt("ann@mail.test")[0] == 250)
+        finally:
+            server.process.kill()
+
+
 def main():
+    greylisting()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(folder)
         server.start()
