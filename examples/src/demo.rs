@@ -306,8 +306,8 @@ Log in as alice or bob with the password "correct horse". Try, in another termin
   swaks --server 127.0.0.1:2587 --tls --auth PLAIN --auth-user alice --auth-password "correct horse" \
     --from alice@example.org --to bob@example.org
   swaks --server 127.0.0.1:2525 --from security@bank.example --to alice@example.org      # a forgery: refused
-  openssl s_client -quiet -connect 127.0.0.1:2993
-  openssl s_client -quiet -starttls smtp -connect 127.0.0.1:2587
+  openssl s_client -crlf -quiet -connect 127.0.0.1:2993
+  openssl s_client -crlf -quiet -starttls smtp -connect 127.0.0.1:2587
 
 Stop with Ctrl-C.
 "#;

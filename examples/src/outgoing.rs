@@ -127,8 +127,15 @@ pub async fn send(
     envelope.parameters.smtputf8 = smtputf8;
     let mut envelope = Some(envelope);
     let mut answers: Vec<Option<Reply>> = vec![None; count];
-    let mut refused = None;
-    while let Some(event) = driver.next().await? {
+    let (mut refused, mut settled) = (None, false);
+    loop {
+        let event = match driver.next().await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            // The server has answered for the message; how the good-bye went changes nothing.
+            Err(_) if settled => break,
+            Err(error) => return Err(error.into()),
+        };
         match event {
             Event::Ready(capabilities) => match credentials.take() {
                 Some(credentials) => {
@@ -172,22 +179,25 @@ pub async fn send(
                 };
             }
             Event::Delivered { accepted, replies } => {
+                settled = true;
                 for (at, index) in accepted.into_iter().enumerate() {
                     let reply = replies.get(at).or_else(|| replies.first());
                     if let (Some(answer), Some(reply)) = (answers.get_mut(index), reply) {
                         *answer = Some(reply.clone());
                     }
                 }
-                driver.session().quit()?;
+                // A session that cannot say good-bye any more has ended, which the next turn tells.
+                let _ = driver.session().quit();
             }
             Event::Refused { accepted, reply } => {
+                settled = true;
                 for index in accepted {
                     if let Some(answer) = answers.get_mut(index) {
                         *answer = Some(reply.clone());
                     }
                 }
                 refused = Some(SendError::Refused(reply));
-                driver.session().quit()?;
+                let _ = driver.session().quit();
             }
             _ => {}
         }

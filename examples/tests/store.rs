@@ -162,6 +162,38 @@ fn a_crash_leaves_no_half_message() {
 }
 
 #[test]
+fn what_was_being_delivered_is_due_after_a_restart() {
+    let folder = Folder::new("leases");
+    let store = Sqlite::open(&folder.0).unwrap();
+    let out = Outgoing {
+        sender: String::new(),
+        recipient: "carol@example.net".into(),
+        added: Vec::new(),
+        smtputf8: false,
+        accepted: 5,
+    };
+    let put = |store: &Sqlite| {
+        store
+            .commit(store.spool().unwrap(), &[], std::slice::from_ref(&out))
+            .unwrap()
+    };
+    put(&store);
+    let first = store.lease(5, 3600, 10).unwrap().remove(0);
+    assert!(store.lease(6, 3600, 10).unwrap().is_empty());
+    drop(store);
+    let store = Sqlite::open(&folder.0).unwrap();
+    let again = store.lease(6, 3600, 10).unwrap().remove(0);
+    assert_eq!(again, first);
+    store.settle(again.id, &Settlement::Done).unwrap();
+    put(&store);
+    let second = store.lease(6, 3600, 10).unwrap().remove(0);
+    assert_ne!(
+        second.id, first.id,
+        "an id is never given twice: message ids of bounces hold it"
+    );
+}
+
+#[test]
 fn mailboxes_and_flags() {
     let folder = Folder::new("boxes");
     let store = Sqlite::open(&folder.0).unwrap();

@@ -28,6 +28,7 @@ pub mod folding;
 pub mod header;
 mod lexer;
 pub mod mailbox;
+#[cfg(feature = "mime")]
 pub mod mime;
 pub mod received;
 pub mod tag_list;

@@ -52,6 +52,8 @@ impl Sqlite {
             .map_err(|_| StoreError::Refused("the system gives no randomness"))?;
         let mut writer = connect(&folder)?;
         schema::prepare(&mut writer)?;
+        // What a run before this one was delivering when it ended is due again.
+        writer.execute("UPDATE queue SET leased_until = 0", [])?;
         let store = Self {
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),

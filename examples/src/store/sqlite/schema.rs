@@ -42,7 +42,7 @@ CREATE TABLE messages (
 ) WITHOUT ROWID;
 CREATE INDEX messages_body ON messages (body);
 CREATE TABLE queue (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     body INTEGER NOT NULL REFERENCES bodies (id),
     sender TEXT NOT NULL,
     recipient TEXT NOT NULL,
