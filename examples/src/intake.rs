@@ -154,9 +154,13 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_) => self
-                .spool
-                .write(&strip(&header, &context.config.hostname))?,
+            Purpose::Judge(_) => {
+                self.spool
+                    .write(&strip(&header, &context.config.hostname))?;
+                // The empty line that ends the header, if there is one.
+                self.spool
+                    .write(octets.get(header.octets().len()..).unwrap_or_default())?;
+            }
             Purpose::Submit(submission) => {
                 submission.complete(&header);
                 if let AuthorDomains::One(author) = AuthorDomains::of(&header) {

@@ -194,9 +194,86 @@ fn nstring(text: Option<String>) -> NString {
     text.map(|text| string(text.as_bytes()))
 }
 
+/// The parameters, their continuations joined.
+///
+/// RFC 9051 §7.5.2: `baz*0` and `baz*1` are to be "a parameter "baz"", `foo*0*` and `foo*1*` "a parameter "foo*"" in UTF-8, which
+/// here has the form that RFC 2231 §4 gives to a parameter of such a name.
 fn parameters(parameters: &mime::Parameters) -> Parameters {
-    parameters
-        .iter()
-        .map(|(name, value)| (name.into(), string(value.as_bytes())))
-        .collect()
+    let mut out = Parameters::new();
+    for (name, value) in parameters.iter() {
+        let (base, section) = name.split_once('*').unwrap_or((name, ""));
+        let (name, value) = if section.is_empty() {
+            (name.into(), string(value.as_bytes()))
+        } else {
+            let whole = parameters.value(base).unwrap_or_else(|| value.into());
+            if parameters.iter().any(|(name, _)| is_extended(name, base)) {
+                (format!("{base}*"), extended_value(&whole))
+            } else {
+                (base.into(), string(whole.as_bytes()))
+            }
+        };
+        let is_new = |(other, _): &(Vec<u8>, Vec<u8>)| !other.eq_ignore_ascii_case(name.as_bytes());
+        if out.iter().all(is_new) {
+            out.push((name.into_bytes(), value));
+        }
+    }
+    out
+}
+
+/// Whether this is a part of the parameter with its characters encoded: `base*0*`.
+fn is_extended(name: &str, base: &str) -> bool {
+    let section = name.get(base.len()..).filter(|section| section.len() > 1);
+    name.get(..base.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(base))
+        && section.is_some_and(|section| section.starts_with('*') && section.ends_with('*'))
+}
+
+/// RFC 2231 §7: `charset'language'` and octets, all but letters, digits and a few more behind a percent sign.
+fn extended_value(text: &str) -> Vec<u8> {
+    let mut out = b"utf-8''".to_vec();
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
+            out.push(octet);
+        } else {
+            out.extend(format!("%{octet:02X}").bytes());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_whole() {
+        for (field, want) in [
+            ("a/b", vec![]),
+            ("a/b; X=1; y=\"2\"", vec![("X", "1"), ("y", "2")]),
+            (
+                "a/b; baz*0=one; baz*1=two; z=3; BAZ=other",
+                vec![("baz", "onetwo"), ("z", "3")],
+            ),
+            (
+                "a/b; name*=iso-8859-1''%e4; name=ae",
+                vec![("name*", "iso-8859-1''%e4"), ("name", "ae")],
+            ),
+            (
+                "a/b; foo*0*=iso-8859-1''%e4; Foo*1=\" b\"",
+                vec![("foo*", "utf-8''%C3%A4%20b")],
+            ),
+            ("a/b; n*1=lost; *=odd", vec![("n", "lost"), ("*", "odd")]),
+        ] {
+            let message = format!("Content-Type: {field}\r\n\r\n");
+            let tree = mime::MimeTree::parse(message.as_bytes(), &mime::Limits::default());
+            let BodyStructure::Single(part) = BodyStructure::of(tree.root()) else {
+                panic!("{field}")
+            };
+            let want: Parameters = want
+                .iter()
+                .map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()))
+                .collect();
+            assert_eq!(part.parameters, want, "{field}");
+        }
+    }
 }

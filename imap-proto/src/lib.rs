@@ -25,6 +25,67 @@
 //! );
 //! # Ok::<(), imap_proto::ParseError>(())
 //! ```
+//!
+//! # The loop of a server
+//!
+//! Here with one message in place of a store. The driver puts what it reads into `input()`, runs this, and sends what is in `output()`.
+//!
+//! ```
+//! use imap_proto::server::{Config, Event, MailboxView, Session};
+//! use imap_proto::{FetchItem, Flag, MessageData, Text, UidSet};
+//! use mail_wire::{Secret, Session as _, Step, Time, Upgraded};
+//! use sasl_core::server::{Question, ServerConfig, is_own};
+//! use std::num::NonZeroU32;
+//!
+//! fn turn(session: &mut Session, asked: &mut Vec<FetchItem>, message: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//!     let uid = NonZeroU32::MIN;
+//!     loop {
+//!         let event = match session.poll(Time::START)? {
+//!             Step::Event(event) => event,
+//!             // More input, TLS, or the end.
+//!             _ => return Ok(()),
+//!         };
+//!         match event {
+//!             Event::Connected(token) => session.greet(token, &Text::lossy("ready"))?,
+//!             Event::Auth(token, Question::CheckPassword { password, .. }) => session.password(token, password.ct_eq("pencil"))?,
+//!             Event::Auth(token, Question::Authorize { authcid, authzid }) => {
+//!                 session.authorized(token, is_own(&authcid, authzid.as_ref()))?;
+//!             }
+//!             Event::Auth(token, _) => session.auth_unavailable(token)?,
+//!             Event::Select { select, .. } => session.selected(select, MailboxView {
+//!                 uid_validity: NonZeroU32::MIN,
+//!                 uid_next: 2.try_into()?,
+//!                 uids: UidSet::from_iter([uid.get()]),
+//!                 flags: vec![Flag::Seen],
+//!                 permanent_flags: vec![],
+//!                 first_unseen: None,
+//!                 read_only: true,
+//!             })?,
+//!             Event::Fetch { items, .. } => *asked = items,
+//!             Event::Room(fetch) if asked.is_empty() => session.fetched(fetch, None)?,
+//!             Event::Room(fetch) => {
+//!                 let data = MessageData::parse(message);
+//!                 let mut values = Vec::new();
+//!                 for item in asked.drain(..) {
+//!                     values.extend(data.value(&item)?);
+//!                 }
+//!                 session.message(fetch, uid, &values)?;
+//!             }
+//!             // A server answers the other questions as well; a token that is dropped leaves the client waiting.
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! let config = Config::new(ServerConfig::new(Secret::new([7; 32])));
+//! let mut session = Session::new(config.into(), sasl_core::Entropy::new([1; 32]));
+//! session.upgraded(Upgraded::Tls(Box::default()));
+//! session.input().extend_from_slice(b"a LOGIN joe pencil\r\nb SELECT inbox\r\nc FETCH 1 (BODY.PEEK[TEXT])\r\n");
+//! turn(&mut session, &mut Vec::new(), b"Subject: hi\r\n\r\nHello")?;
+//! let said = String::from_utf8(session.output().to_vec())?;
+//! assert!(said.ends_with("* 1 FETCH (BODY[TEXT] \"Hello\")\r\nc OK FETCH completed\r\n"), "{said}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]

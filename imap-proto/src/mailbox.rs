@@ -84,7 +84,7 @@ impl fmt::Display for Mailbox {
     }
 }
 
-// RFC 3501 §5.1.3: "modified BASE64 [...] with the exception that "," is used instead of "/"", no padding.
+// RFC 3501 §5.1.3: "modified BASE64, with a further modification from [UTF-7] that "," is used instead of "/"."; no padding.
 const ALPHABET: base64::alphabet::Alphabet = base64::alphabet::IMAP_MUTF7;
 const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
     &ALPHABET,
@@ -115,7 +115,7 @@ pub fn decode_utf7(text: &str) -> Result<String, InvalidValue> {
             after_shift = false;
             continue;
         }
-        // RFC 3501 §5.1.3: "a null shift ("-&" while in BASE64; note that "&-" while in US-ASCII means "&") is not permitted".
+        // RFC 3501 §5.1.3: "null shifts ("-&" while in BASE64; note that "&-" while in US-ASCII means "&") are not permitted".
         if after_shift && plain.is_empty() {
             return Err(bad("a null shift is not permitted"));
         }

@@ -140,6 +140,7 @@ enum What {
     Sequence,
     Lsub,
     Select {
+        mailbox: Mailbox,
         read_only: bool,
     },
     Close,

@@ -275,3 +275,15 @@ fn deep_messages_stay_within_what_a_client_reads() {
         assert!(line.contains("octet-stream") || line.contains("\"mixed\""));
     }
 }
+
+#[test]
+fn a_continuation_is_one_line_of_text() {
+    assert_eq!(
+        parse_response(b"+ idling", false),
+        Ok(Response::Continue(b"idling".to_vec()))
+    );
+    assert!(parse_response(b"+", false).is_ok());
+    for text in ["+ a\0b", "+ a\rb", "+ a\nb"] {
+        assert!(parse_response(text.as_bytes(), false).is_err(), "{text:?}");
+    }
+}

@@ -205,3 +205,51 @@ fn limits_before_login() {
 fn a_section_needs_no_name_of_its_own() {
     assert_eq!(SectionName::Rfc822.section(), Some(Section::default()));
 }
+
+#[test]
+fn what_imap4rev2_has_besides() {
+    let mut s = session(true);
+    let input =
+        b"a LOGIN user pencil\r\nb ENABLE IMAP4rev2\r\nc SELECT \"\xc3\xa4\"\r\nd SEARCH ALL\r\n";
+    let (output, end) = drive(&mut s, input);
+    assert!(matches!(end, Ok(Step::NeedInput)));
+    let lines: Vec<&str> = output.lines().skip(2).collect();
+    // RFC 9051 §6.3.2: LIST is required, RECENT and UNSEEN are gone; §6.4.4: ESEARCH in place of SEARCH.
+    assert_eq!(
+        lines,
+        [
+            "* ENABLED IMAP4rev2",
+            "b OK ENABLE completed",
+            "* FLAGS (\\Seen)",
+            "* 3 EXISTS",
+            "* LIST () \"/\" \"\u{e4}\"",
+            "* OK [PERMANENTFLAGS (\\Seen \\*)] Flags that are kept",
+            "* OK [UIDVALIDITY 77] UIDs are valid",
+            "* OK [UIDNEXT 10] Predicted next UID",
+            "c OK [READ-WRITE] Completed",
+            "* ESEARCH (TAG \"d\") ALL 1,3",
+            "d OK SEARCH completed",
+        ]
+    );
+}
+
+#[test]
+fn a_command_of_many_literals_is_answered_once() {
+    let mut s = session(true);
+    let _ = drive(&mut s, b"a LOGIN user pencil\r\nb SELECT inbox\r\n");
+    for (command, count, answer) in [
+        ("SEARCH", 999, "* SEARCH 1 3|c OK SEARCH completed"),
+        ("SEARCH", 1_001, "c BAD Command too long"),
+        (
+            "APPEND (",
+            999,
+            "c BAD an atom or a string expected at octet 9",
+        ),
+    ] {
+        let line = format!("c {command} {}ALL\r\n", "SUBJECT {1+}\r\nx ".repeat(count));
+        let (output, end) = drive(&mut s, line.as_bytes());
+        let output = output.lines().collect::<Vec<_>>().join("|");
+        assert!(output.starts_with(answer), "{output}");
+        assert!(matches!(end, Ok(Step::NeedInput)), "{end:?}");
+    }
+}

@@ -88,10 +88,11 @@ impl AuthenticationResults {
             if lexer.peek().is_none() {
                 return Ok(read);
             }
+            let had_instance = read.instance.is_some();
             read.segment(&mut lexer, first)?;
             skip_segment(&mut lexer)?;
-            first &=
-                read.instance.is_some() && read.authserv_id.is_none() && read.results.is_empty();
+            // Behind the instance the server's name is still to come; behind anything else, `none` is no name.
+            first &= read.instance.is_some() && !had_instance;
         }
     }
 
@@ -611,6 +612,12 @@ mod tests {
                 .unwrap()
                 .to_string(),
             "x; none"
+        );
+        // Behind an instance and no name, `none` is no name either.
+        let nameless = AuthenticationResults::parse(b"i=1; \"\"; none").unwrap();
+        assert_eq!(
+            (nameless.authserv_id(), nameless.instance()),
+            (None, Some(1))
         );
     }
 

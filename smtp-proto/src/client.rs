@@ -49,6 +49,7 @@
 mod config;
 mod content;
 mod event;
+mod greeting;
 mod login;
 mod transaction;
 
@@ -288,6 +289,7 @@ impl mail_wire::Session for Session {
             self.progress = true;
         }
         self.queued = self.output.len();
+        self.free_empty_queues();
         Ok(step)
     }
 
@@ -374,13 +376,12 @@ impl Session {
                 continue;
             }
             if self.ended.is_some() {
-                return match self.phase {
-                    Phase::Ready | Phase::Quitting => {
-                        self.over();
-                        Ok(Step::Closed)
-                    }
-                    _ => Err(self.cut_off()),
-                };
+                if matches!(self.phase, Phase::Ready | Phase::Quitting) {
+                    self.over();
+                } else {
+                    self.end_with(self.cut_off())?;
+                }
+                continue;
             }
             let queued = self.output.len();
             if let Phase::Transaction(transaction) = &mut self.phase {
@@ -392,6 +393,19 @@ impl Session {
                 }
             }
             return Ok(Step::NeedInput);
+        }
+    }
+
+    /// A session that waits holds no memory for octets that are gone.
+    fn free_empty_queues(&mut self) {
+        let is_busy = match &self.phase {
+            Phase::Transaction(transaction) => transaction.wants_content(),
+            _ => false,
+        };
+        for queue in [&mut self.input, &mut self.output] {
+            if queue.is_empty() && !is_busy {
+                *queue = BytesMut::new();
+            }
         }
     }
 
@@ -414,7 +428,7 @@ impl Session {
         // RFC 5321 §4.2.3: "421  <domain> Service not available, closing transmission channel (This may be a reply to any command if
         // the service knows it must shut down)"
         if reply.code() == 421 {
-            return Err(PeerError::Closing(reply).into());
+            return self.end_with(PeerError::Closing(reply).into());
         }
         let Some(expected) = expected else {
             return Err(PeerError::Unexpected {
@@ -424,104 +438,24 @@ impl Session {
             .into());
         };
         match expected {
-            Expected::Greeting => {
-                if reply.code() != 220 {
-                    return Err(self.turned_away(expected, reply));
-                }
-                self.hello();
-            }
+            Expected::Greeting => self.greeting_reply(expected, reply)?,
             Expected::Ehlo | Expected::Helo => self.hello_reply(expected, reply)?,
-            Expected::StartTls => match reply.code() {
-                220 => self.phase = Phase::Upgrading,
-                _ if reply.is_positive() || reply.is_intermediate() => {
-                    return Err(unexpected(expected, reply));
-                }
-                _ if self.config.tls == TlsPolicy::Require => {
-                    self.say_quit();
-                    return Err(TlsError::Refused(reply).into());
-                }
-                _ => self.ready(),
-            },
+            Expected::StartTls => self.start_tls_reply(expected, reply)?,
             Expected::Auth => self.login_reply(reply)?,
-            Expected::Reset => {
-                let told = match core::mem::replace(&mut self.phase, Phase::Ready) {
-                    Phase::Resetting(told) => told,
-                    _ => None,
-                };
-                match told {
-                    None => self.events.push_back(Event::Reset(reply)),
-                    Some(told) if reply.is_positive() => self.events.push_back(*told),
-                    Some(_) => return Err(unexpected(expected, reply)),
+            Expected::Reset => match core::mem::replace(&mut self.phase, Phase::Ready) {
+                Phase::Resetting(Some(told)) if reply.is_positive() => {
+                    self.events.push_back(*told);
                 }
-            }
+                phase @ Phase::Resetting(Some(_)) => {
+                    self.phase = phase;
+                    return self.end_with(unexpected(expected, reply));
+                }
+                _ => self.events.push_back(Event::Reset(reply)),
+            },
             Expected::Quit => self.over(),
             _ => self.transaction_reply(expected, reply)?,
         }
         Ok(())
-    }
-
-    fn hello(&mut self) {
-        let host = self.config.host.clone();
-        let command = match self.config.protocol {
-            Protocol::Smtp => Command::Ehlo(host),
-            Protocol::Lmtp => Command::Lhlo(host),
-        };
-        self.command(&command, Expected::Ehlo);
-    }
-
-    fn hello_reply(&mut self, expected: Expected, reply: Reply) -> Result<(), Error> {
-        if reply.is_positive() {
-            if expected == Expected::Ehlo {
-                self.extensions = Extensions::of(&reply);
-            }
-            let wanted = matches!(
-                self.config.tls,
-                TlsPolicy::Require | TlsPolicy::Opportunistic
-            );
-            if self.tls.is_some() || !wanted {
-                self.ready();
-            } else if self.extensions.start_tls {
-                self.command(&Command::StartTls, Expected::StartTls);
-            } else if self.config.tls == TlsPolicy::Require {
-                self.say_quit();
-                return Err(TlsError::NotOffered.into());
-            } else {
-                self.ready();
-            }
-            return Ok(());
-        }
-        // RFC 5321 §3.2: "For a particular connection attempt, if the server returns a "command not recognized" response to EHLO,
-        // the client SHOULD be able to fall back and send HELO." Old servers say so with various codes.
-        // Where TLS is still to come it would not help: HELO has no STARTTLS.
-        let helo_helps = self.tls.is_some() || self.config.tls != TlsPolicy::Require;
-        if expected == Expected::Ehlo
-            && reply.is_permanent()
-            && self.config.protocol == Protocol::Smtp
-            && helo_helps
-        {
-            let command = Command::Helo(self.config.host.clone());
-            self.command(&command, Expected::Helo);
-            return Ok(());
-        }
-        Err(self.turned_away(expected, reply))
-    }
-
-    fn ready(&mut self) {
-        self.phase = Phase::Ready;
-        self.events.push_back(Event::Ready(self.extensions.clone()));
-    }
-
-    /// A polite last word, whose answer is not waited for.
-    fn say_quit(&mut self) {
-        self.command(&Command::Quit, Expected::Quit);
-    }
-
-    fn turned_away(&mut self, expected: Expected, reply: Reply) -> Error {
-        if reply.is_positive() || reply.is_intermediate() {
-            return unexpected(expected, reply);
-        }
-        self.say_quit();
-        PeerError::Refused(reply).into()
     }
 
     fn cut_off(&self) -> Error {
@@ -597,8 +531,22 @@ impl Session {
             }
             .into(),
         };
+        self.end_with(error)?;
+        self.advance()
+    }
+
+    /// Ends with this error, behind what is still to be told.
+    fn end_with(&mut self, error: Error) -> Result<(), Error> {
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
         self.over();
-        Err(error)
+        match phase {
+            Phase::Resetting(Some(told)) => {
+                self.events.push_back(*told);
+                self.failure = Some(error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 }
 

@@ -174,7 +174,7 @@ impl FromStr for Xtext {
                 _ => return Err(XtextError { offset }),
             };
             // RFC 3461 §4.4: "the value of the ENVID parameter prior to encoding as "xtext" MUST consist entirely of printable
-            // (graphic and white space) characters from the US-ASCII repertoire."
+            // (graphic and white space) characters from the US-ASCII [4] repertoire."
             if !matches!(octet, b' '..=b'~') {
                 return Err(XtextError { offset });
             }
@@ -236,7 +236,7 @@ pub(crate) fn mail(text: &str, at: usize) -> Result<MailParameters, CommandError
         } else if keyword.eq_ignore_ascii_case("REQUIRETLS") {
             flag(&mut found.require_tls, "REQUIRETLS", value)
         } else {
-            Err(Cause::UnknownParameter(keyword.to_owned()))
+            Err(unknown(keyword))
         }
     })?;
     Ok(found)
@@ -260,10 +260,15 @@ pub(crate) fn rcpt(text: &str, at: usize) -> Result<RcptParameters, CommandError
                 value.and_then(|value| value.parse().ok()),
             )
         } else {
-            Err(Cause::UnknownParameter(keyword.to_owned()))
+            Err(unknown(keyword))
         }
     })?;
     Ok(found)
+}
+
+/// Names the keyword, or its beginning: RFC 5321 §4.5.3.1.5 bounds the reply by 512 octets.
+fn unknown(keyword: &str) -> Cause {
+    Cause::UnknownParameter(keyword.get(..64).unwrap_or(keyword).to_owned())
 }
 
 /// Hands each `SP keyword ["=" value]` to `take`.

@@ -118,6 +118,13 @@ fn an_idle_session_says_goodbye() {
         panic!("not ready");
     };
     assert!(matches!(session.poll(Time::START), Ok(Step::NeedInput)));
+    session.output().clear();
+    assert!(matches!(session.poll(Time::START), Ok(Step::NeedInput)));
+    assert_eq!(
+        (session.input().capacity(), session.output().capacity()),
+        (0, 0)
+    );
+    assert!(size_of::<Session>() < 2_048, "an idle session is small");
     let late = Time::START + Duration::from_secs(240);
     assert_eq!(session.deadline(), Some(late));
     assert!(matches!(session.poll(late), Ok(Step::NeedInput)));

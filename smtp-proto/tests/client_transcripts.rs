@@ -3,9 +3,10 @@
 
 use mail_syntax::{AddressLiteral, Host, Mailbox};
 use mail_wire::framing::LineEndPolicy;
+use mail_wire::{End, Session as _, Step, Time};
 use sasl_core::{Credentials, Entropy, Mechanism};
 use smtp_proto::client::{
-    CommandError, Config, Envelope, Event, Protocol, Recipient, Session, TlsPolicy,
+    CommandError, Config, Envelope, Error, Event, Protocol, Recipient, Session, TlsPolicy,
 };
 use smtp_proto::parameters::BodyType;
 use testkit::transcript::against_client;
@@ -611,4 +612,51 @@ S: 221
         ),
     );
     assert_eq!(seen.last().unwrap(), "delivered [0] [250]");
+}
+
+#[test]
+fn a_refusal_is_told_even_if_the_server_then_goes() {
+    for end in ["S: 421 bye\n", "S: 500 what\n", "<end>\n"] {
+        let transcript = "
+S: 220 mx
+C: EHLO c.example
+S: 250 mx
+C: MAIL FROM:<a@b.example>
+S: 250 ok
+C: RCPT TO:<c@d.example>
+S: 250 ok
+C: DATA
+S: 554 no
+C: RSET
+";
+        let mut session = against_client(
+            session("c.example", |_| {}),
+            transcript,
+            |session, event| {
+                if let Event::Ready(_) = event {
+                    let envelope = envelope("a@b.example", &["c@d.example"]);
+                    session.send(envelope).unwrap();
+                }
+            },
+        );
+        match end.strip_prefix("S: ") {
+            Some(line) => {
+                let line = format!("{}\r\n", line.trim_end());
+                session.input().extend_from_slice(line.as_bytes());
+            }
+            None => session.end_of_input(End::Cut),
+        }
+        let Ok(Step::Event(Event::Refused { reply, accepted })) = session.poll(Time::START) else {
+            panic!("{end}: nothing is told");
+        };
+        assert_eq!((reply.code(), accepted), (554, vec![0]));
+        assert!(
+            matches!(session.poll(Time::START), Err(Error::Peer(_))),
+            "{end}"
+        );
+        assert!(
+            matches!(session.poll(Time::START), Ok(Step::Closed)),
+            "{end}"
+        );
+    }
 }

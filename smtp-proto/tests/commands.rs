@@ -1,5 +1,5 @@
 //! The suite `smtp/commands.json`: each line parsed, refused by the code that the suite names, and printed as it was.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
 use smtp_proto::Command;
@@ -77,6 +77,24 @@ fn parameters_that_are_not_there() {
         );
     }
     assert!(Command::parse("MAIL FROM:<\u{fc}@b> SMTPUTF8".as_bytes()).is_ok());
+}
+
+/// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets, whatever the client said.
+#[test]
+fn replies_to_long_commands_are_short() {
+    let long = "x".repeat(3_000);
+    for line in [
+        format!("MAIL FROM:<a@b> {long}"),
+        format!("MAIL FROM:<{long}>"),
+        format!("RCPT TO:<a@{long}>"),
+        format!("EHLO {long}"),
+        long,
+    ] {
+        let mut output = bytes::BytesMut::new();
+        let error = Command::parse(line.as_bytes()).unwrap_err();
+        error.reply().write(true, &mut output);
+        assert!(output.len() <= 512, "{} octets", output.len());
+    }
 }
 
 #[test]

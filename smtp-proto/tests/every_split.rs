@@ -1,5 +1,5 @@
 //! The same bytes give the same events however they are cut, and every cut-off ends.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

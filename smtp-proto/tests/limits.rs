@@ -1,5 +1,5 @@
 //! Bounds in octets, mistakes and time.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -19,7 +19,7 @@ fn settle(session: &mut Session, now: Time) -> (Vec<Event>, Result<Step<Event>, 
     loop {
         match session.poll(now) {
             Ok(Step::Event(event @ (Event::Aborted(_) | Event::Mistake { .. }))) => {
-                events.push(event)
+                events.push(event);
             }
             Ok(Step::Event(event)) => answer(session, event),
             step => return (events, step),

@@ -1,5 +1,5 @@
 //! PIPELINING (RFC 2920), and the order of commands (RFC 5321 §4.1.4) against a small model.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

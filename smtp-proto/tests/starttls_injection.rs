@@ -1,5 +1,5 @@
 //! STARTTLS (RFC 3207): nothing that came in the clear lives on behind it.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -190,7 +190,7 @@ impl Service {
                 self.open = None;
             }
             Event::Mistake(mistake) => {
-                tracing::debug!(peer = %self.peer, %mistake, "pop3: mistake")
+                tracing::debug!(peer = %self.peer, %mistake, "pop3: mistake");
             }
             _ => {}
         }

@@ -241,7 +241,7 @@ impl Connection {
             return Ok(());
         }
         let Some(account) = self.account else {
-            // RFC 6409 §4.3: "The MSA MUST by default issue an error response to the MAIL command if the session has not been
+            // RFC 6409 §4.3: "The MSA MUST, by default, issue an error response to the MAIL command if the session has not been
             // authenticated using [SMTP-AUTH]".
             return Err(deliver::reply(
                 530,

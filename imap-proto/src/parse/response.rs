@@ -37,7 +37,10 @@ pub(crate) fn parse_streamed(octets: &[u8], utf8: bool, streamed: &[usize]) -> P
     if reader.eat(b'+') {
         // RFC 9051 §9 asks for a space; servers that send "+" alone are borne.
         let _ = reader.eat(b' ');
-        return Ok(Response::Continue(reader.take_rest().to_vec()));
+        // RFC 9051 §9: "TEXT-CHAR = <any CHAR except CR and LF>", and CHAR has no NUL; other octets are borne.
+        let text = reader.run(|octet| !matches!(octet, 0 | b'\r' | b'\n'));
+        reader.end()?;
+        return Ok(Response::Continue(text.to_vec()));
     }
     if reader.eat(b'*') {
         reader.sp()?;

@@ -169,16 +169,26 @@ impl Session {
         mailbox: MailboxView,
     ) -> Result<(), Stale> {
         self.desk.redeem(select)?;
-        let examine = matches!(
-            self.current.as_ref().map(|current| &current.what),
-            Some(What::Select { read_only: true })
-        );
+        let (name, examine) = match self.current.as_ref().map(|current| &current.what) {
+            Some(What::Select { mailbox, read_only }) => (mailbox.clone(), *read_only),
+            _ => return Ok(()),
+        };
         let read_only = examine || mailbox.read_only;
         let view = View::new(&mailbox.uids);
         self.data(Data::Flags(mailbox.flags));
         self.data(Data::Exists(view.count()));
         // RFC 3501 §6.3.1 asks for RECENT and UNSEEN, RFC 9051 has them no more.
-        if !self.rev2 {
+        if self.rev2 {
+            // RFC 9051 §6.3.2: "The server MUST return a LIST response with the mailbox name."
+            let [personal, ..] = &self.config.namespaces;
+            let delimiter = personal.first().and_then(|space| space.delimiter);
+            self.data(Data::List(ListEntry {
+                attributes: Vec::new(),
+                delimiter,
+                mailbox: name,
+                extended: Vec::new(),
+            }));
+        } else {
             self.data(Data::Recent(0));
         }
         let ok = |code, text: &str| {

@@ -187,12 +187,14 @@ impl Session {
             // RFC 9051 §7.1: CLOSED tells where the responses of the new mailbox begin.
             self.write("* OK [CLOSED] Previous mailbox is closed\r\n");
         }
-        self.ask(tag, What::Select { read_only }, "Select", |select| {
-            Event::Select {
-                select,
-                mailbox,
-                read_only,
-            }
+        let what = What::Select {
+            mailbox: mailbox.clone(),
+            read_only,
+        };
+        self.ask(tag, what, "Select", |select| Event::Select {
+            select,
+            mailbox,
+            read_only,
         })
     }
 

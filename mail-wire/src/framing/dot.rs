@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 /// What to do with a CR or an LF that stands alone.
 ///
-/// Whichever is chosen, it never ends a body: RFC 5321 §4.1.1.4: "the custom of accepting lines ending only in <LF>, as a concession
+/// Whichever is chosen, it never ends a body. RFC 5321 §4.1.1.4: "The custom of accepting lines ending only in <LF>, as a concession
 /// to non-conforming behavior on the part of some UNIX systems, has proven to cause more interoperability problems than it solves,
 /// and SMTP server systems MUST NOT do this, even in the name of improved robustness."
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

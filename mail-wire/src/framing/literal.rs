@@ -49,8 +49,8 @@ pub struct LiteralMark {
 
 /// Finds the announcement of a literal at the end of a line (its CR LF not included).
 ///
-/// RFC 9051 §4.3: "A literal is a sequence of zero or more octets (including CR and LF), prefix-quoted with an octet count in the
-/// form of an open brace ("{"), the number of octets, a close brace ("}"), and a CRLF."
+/// RFC 9051 §4.3: "A synchronizing literal is a sequence of zero or more octets (including CR and LF), prefix-quoted with an octet
+/// count in the form of an open brace ("{"), the number of octets, a close brace ("}"), and a CRLF."
 ///
 /// `None` where there is none, or its number does not fit in 63 bits (RFC 9051 §9, `number64`).
 #[must_use]

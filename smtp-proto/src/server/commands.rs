@@ -345,7 +345,8 @@ impl Session {
             let text = format!("{name} is not offered");
             return reply(555, EnhancedStatus::INVALID_ARGUMENTS, &text);
         }
-        // RFC 1870 §6.1: "552 message size exceeds fixed maximum message size"
+        // RFC 1870 §6.1: "If the indicated size is larger than the server's fixed maximum message size, the server responds with
+        // code "552 message size exceeds fixed maximium message size"." (spelt so there).
         if parameters
             .size
             .is_some_and(|size| size > self.config.limits.message)

@@ -1,5 +1,6 @@
 //! An application that takes what comes, and writes down what it was told.
 #![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 

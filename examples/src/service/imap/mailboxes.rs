@@ -60,7 +60,7 @@ type Listed = Vec<(ListEntry, Option<Vec<StatusValue>>)>;
 fn listed(store: &dyn Store, account: AccountId, list: &List) -> Result<Listed, StoreError> {
     let is_root = |pattern: &Vec<u8>| pattern.is_empty();
     if !list.extended_patterns && list.patterns.iter().all(is_root) {
-        // RFC 9051 §6.3.9: "An empty ("" string) mailbox name argument is a special request to return the hierarchy delimiter and
+        // RFC 9051 §6.3.9: "an empty ("" string) mailbox name argument is a special request to return the hierarchy delimiter and
         // the root name of the name given in the reference."
         return Ok(entry("", &["\\Noselect"])
             .map(|root| (root, None))

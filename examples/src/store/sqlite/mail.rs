@@ -8,8 +8,8 @@ use crate::store::{
     AccountId, BodyId, Delivery, Entry, FlagChange, Mailbox, MailboxId, StoreError,
 };
 
-/// RFC 9051 §5.1: "The case-insensitive mailbox name INBOX is a special name reserved to mean 'the primary mailbox for this user on
-/// this server'."
+/// RFC 9051 §5.1: "The case-insensitive mailbox name INBOX is a special name reserved to mean "the primary mailbox for this user on
+/// this server"."
 fn canonical(name: &str) -> &str {
     if name.eq_ignore_ascii_case("INBOX") {
         "INBOX"

@@ -1,0 +1,61 @@
+//! What the fuzz targets assert, as plain functions: run by libFuzzer, and over their corpora by `cargo test`.
+//!
+//! Each function takes any octets and panics where a law is broken; that nothing else panics is the least of them. The seeds, plain
+//! text of the protocols, stand in `fuzz/corpus/`, in a folder for each function.
+//!
+//! | function | law |
+//! |---|---|
+//! | [`smtp_server_split`], [`imap_server_split`], [`pop3_server_split`] | the same octets give the same events, output and end however they are cut; what a session holds while it waits for input is bounded |
+//! | [`imap_response_roundtrip`], [`spf_record_roundtrip`], [`dmarc_record_roundtrip`], [`authentication_results_roundtrip`] | what was parsed is printed as text that parses to the same |
+//! | [`sasl_server_exchange`] | nobody succeeds without the secret |
+//! | [`dkim_verify_split`] | one verdict however a message is cut; no signature passes but those that the key's owner made |
+//! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
+//! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a law that is broken is told by panic"
+)]
+
+mod authentication;
+mod imap;
+mod mime;
+mod pieces;
+mod pop3;
+mod records;
+mod sasl;
+mod smtp;
+
+pub use authentication::{dkim_verify_split, message_auth_split};
+pub use imap::{imap_response_roundtrip, imap_server_split};
+pub use mime::mail_syntax_mime_tree;
+pub use pieces::Random;
+pub use pop3::pop3_server_split;
+pub use records::{authentication_results_roundtrip, dmarc_record_roundtrip, spf_record_roundtrip};
+pub use sasl::sasl_server_exchange;
+pub use smtp::smtp_server_split;
+
+/// A target: its name, which is that of its folder in `fuzz/corpus`, and what it asserts.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 11] = [
+    ("smtp_server_split", smtp_server_split),
+    ("imap_server_split", imap_server_split),
+    ("imap_response_roundtrip", imap_response_roundtrip),
+    ("pop3_server_split", pop3_server_split),
+    ("sasl_server_exchange", sasl_server_exchange),
+    ("spf_record_roundtrip", spf_record_roundtrip),
+    ("dkim_verify_split", dkim_verify_split),
+    ("dmarc_record_roundtrip", dmarc_record_roundtrip),
+    (
+        "authentication_results_roundtrip",
+        authentication_results_roundtrip,
+    ),
+    ("message_auth_split", message_auth_split),
+    ("mail_syntax_mime_tree", mail_syntax_mime_tree),
+];
