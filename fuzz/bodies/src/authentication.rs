@@ -114,7 +114,7 @@ pub fn message_auth_split(data: &[u8]) {
     if verdict.dmarc.result == DmarcResult::Pass {
         let by_spf = verdict.dmarc.aligned_spf.as_ref().is_some_and(|domain| {
             verdict.spf_mail_from.result == spf::SpfResult::Pass
-                && domain.to_string() == "football.example.com"
+                && *domain == "football.example.com"
         });
         let by_dkim = verdict
             .dkim
