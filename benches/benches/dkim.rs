@@ -61,7 +61,7 @@ fn dkim(criterion: &mut Criterion) {
             let mut group = group(criterion, &format!("dkim/{name}, {size}"));
             group.throughput(Throughput::Bytes(signed.len() as u64));
             group.bench_function("verify", |bencher| {
-                bencher.iter(|| verify(&zone, black_box(&signed)))
+                bencher.iter(|| verify(&zone, black_box(&signed)));
             });
             group.bench_function("limit: SHA-256 and a verification", |bencher| {
                 bencher.iter(|| {
@@ -83,7 +83,7 @@ fn dkim(criterion: &mut Criterion) {
             });
             if octets == 50 << 10 {
                 group.bench_function("sign", |bencher| {
-                    bencher.iter(|| sign(&key, black_box(&message)))
+                    bencher.iter(|| sign(&key, black_box(&message)));
                 });
                 group.bench_function("limit: SHA-256 and a signature", |bencher| {
                     bencher.iter(|| {
