@@ -58,7 +58,7 @@ fn pop3(criterion: &mut Criterion) {
     let mut group = group(criterion, "pop3/403 commands");
     group.throughput(Throughput::Elements(403));
     group.bench_function("session", |bencher| {
-        bencher.iter(|| serve(&config, black_box(commands.as_bytes())))
+        bencher.iter(|| serve(&config, black_box(commands.as_bytes())));
     });
     group.bench_function("limit: lines by memchr", |bencher| {
         bencher.iter(|| cut_lines(black_box(commands.as_bytes())));

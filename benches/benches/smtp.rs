@@ -49,7 +49,7 @@ fn smtp(criterion: &mut Criterion) {
     let mut commands_group = group(criterion, "smtp/402 commands");
     commands_group.throughput(Throughput::Elements(402));
     commands_group.bench_function("session", |bencher| {
-        bencher.iter(|| serve(&config, black_box(commands.as_bytes())))
+        bencher.iter(|| serve(&config, black_box(commands.as_bytes())));
     });
     commands_group.bench_function("limit: lines by memchr", |bencher| {
         bencher.iter(|| cut_lines(black_box(commands.as_bytes())));
@@ -63,7 +63,7 @@ fn smtp(criterion: &mut Criterion) {
     let mut group = group(criterion, "smtp/DATA of 50 KiB");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("session", |bencher| {
-        bencher.iter(|| serve(&config, black_box(&input)))
+        bencher.iter(|| serve(&config, black_box(&input)));
     });
     let end = memchr::memmem::Finder::new(b"\r\n.\r\n");
     group.bench_function("limit: memmem for the end, one copy", |bencher| {
