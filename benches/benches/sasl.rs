@@ -32,7 +32,7 @@ fn sasl(criterion: &mut Criterion) {
     assert!(matches!(exchange(&config, &keys), Next::Success(_)));
     let mut group = group(criterion, "sasl/SCRAM-SHA-256 server");
     group.bench_function("exchange", |bencher| {
-        bencher.iter(|| exchange(black_box(&config), &keys))
+        bencher.iter(|| exchange(black_box(&config), &keys));
     });
     let auth_message = [b'x'; 160];
     group.bench_function("limit: two HMACs and a hash", |bencher| {

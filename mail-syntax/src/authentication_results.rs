@@ -615,7 +615,10 @@ mod tests {
         );
         // Behind an instance and no name, `none` is no name either.
         let nameless = AuthenticationResults::parse(b"i=1; \"\"; none").unwrap();
-        assert_eq!((nameless.authserv_id(), nameless.instance()), (None, Some(1)));
+        assert_eq!(
+            (nameless.authserv_id(), nameless.instance()),
+            (None, Some(1))
+        );
     }
 
     proptest! {
