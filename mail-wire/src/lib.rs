@@ -20,6 +20,7 @@
 //! # The loop
 //!
 //! ```
+//! use core::time::Duration;
 //! use bytes::BytesMut;
 //! use mail_wire::{End, Session, Step, Time, Upgraded, framing::LineFramer};
 //!
@@ -43,7 +44,7 @@
 //!             None => Ok(Step::NeedInput),
 //!         }
 //!     }
-//!     fn deadline(&self) -> Option<Time> { None }
+//!     fn deadline(&self) -> Option<Time> { (!self.ended).then(|| Time::START + Duration::from_secs(300)) }
 //!     fn wants_input(&self) -> bool { !self.ended }
 //!     fn end_of_input(&mut self, _how: End) { self.ended = true; }
 //!     fn upgraded(&mut self, _layer: Upgraded) {}

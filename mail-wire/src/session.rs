@@ -23,7 +23,8 @@ pub trait Session {
     /// The queue to which the driver appends what it read.
     fn input(&mut self) -> &mut BytesMut;
 
-    /// The queue whose octets the driver sends, after an error too; complete when `poll` returned no event.
+    /// The queue whose octets the driver sends, after an error too. It is complete once a poll that returned no event leaves it empty:
+    /// a layer with a bounded queue holds more back until what is here was sent.
     fn output(&mut self) -> &mut BytesMut;
 
     /// Goes on until there is one thing to say.

@@ -2,7 +2,9 @@
 
 use bytes::BytesMut;
 
-/// Cuts lines out of a queue: never holds more than its limit and one chunk, never scans an octet twice.
+use crate::wipe_front;
+
+/// Cuts lines out of a queue: never holds more than its limit and one chunk, never scans an octet twice. What it drops is wiped.
 ///
 /// A line ends at LF. Whether CR stood before it is told, not judged: [`LineEnd::Lf`] is for the protocol to refuse or to bear.
 ///
@@ -69,7 +71,8 @@ impl LineFramer {
             self.scanned = input.len();
             if self.discarded > 0 || self.scanned >= limit {
                 self.discarded = self.discarded.saturating_add(self.scanned as u64);
-                input.clear();
+                // Whatever it was, it may have been a password.
+                wipe_front(input, self.scanned);
                 self.scanned = 0;
             }
             return Ok(None);
@@ -80,6 +83,7 @@ impl LineFramer {
         if self.discarded > 0 || length > limit {
             let length = self.discarded.saturating_add(length as u64);
             self.discarded = 0;
+            wipe_front(&mut octets, usize::MAX);
             return Err(LineTooLong { limit, length });
         }
         octets.truncate(length - 1);
