@@ -46,6 +46,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 mod evaluation;
+mod policy_override;
 pub mod record;
 pub mod report_destination;
 pub mod tree_walk;
@@ -53,6 +54,7 @@ mod verdict;
 
 pub use evaluation::{Config, Dmarc, Limits};
 pub use mail_syntax::address_list::AuthorDomains;
+pub use policy_override::{OverrideReason, PolicyOverride, UnknownOverride};
 pub use record::{AlignmentMode, Policy, Record};
 pub use tree_walk::MAX_QUERIES;
 pub use verdict::{
