@@ -11,7 +11,7 @@ use mail_syntax::header::{
 use mail_syntax::tag_list::TagList;
 
 use crate::crypto::{Crypto, RING, sha256};
-use crate::key_record::KeyRecord;
+use crate::key_record::{KeyRecord, Leniency};
 use crate::public_key::PublicKey;
 use crate::signature::{Algorithm, FIELD_NAME, Signature, is_at_or_below};
 use crate::signing_input::{BodyHash, BodyHasher, FieldsByName, push_signature_field};
@@ -65,6 +65,8 @@ pub struct Options {
     pub unsigned_content: UnsignedContent,
     /// How long after `x=` a signature is still good. Default: 5 minutes, for clocks that differ (RFC 6376 §3.5).
     pub clock_skew: Duration,
+    /// Key records that a standard refuses and that are taken all the same. Default: none.
+    pub leniency: Leniency,
     /// What it may cost.
     pub limits: Limits,
     /// The cryptographic library. Default: ring.
@@ -76,6 +78,7 @@ impl Default for Options {
         Self {
             unsigned_content: UnsignedContent::Neutral,
             clock_skew: Duration::from_secs(5 * 60),
+            leniency: Leniency::default(),
             limits: Limits::default(),
             crypto: &RING,
         }
@@ -486,7 +489,7 @@ fn key_records(answer: &Answer, options: &Options) -> Result<Vec<KeyRecord>, Cau
         let record = if octets > options.limits.key_record {
             Err(Cause::KeyRecordTooLong { octets })
         } else {
-            KeyRecord::parse(&text).map_err(Cause::KeyRecord)
+            KeyRecord::parse_with(&text, &options.leniency).map_err(Cause::KeyRecord)
         };
         match record {
             Ok(record) => valid.push(record),
