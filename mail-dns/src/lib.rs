@@ -7,7 +7,8 @@
 //! This crate has the words of that contract ([`Name`], [`RecordType`], [`Record`], [`Answer`]), the drivers that carry questions to
 //! whatever answers them ([`resolve_blocking`], [`resolve`], [`Lookups`]), a bounded [`Cache`], and a [`Zone`] for tests and
 //! demonstrations. It is no resolver: it opens no socket, reads no clock and knows no server. With the feature `hickory` the words
-//! convert to and from those of hickory-proto and to DNS wire messages.
+//! convert to and from those of hickory-proto and to DNS wire messages; with `serde` questions and answers are data that can be written down:
+//! names, types and records as text, `{"name": "example.com", "type": "TXT"}`.
 //!
 //! # The loop
 //!
@@ -50,6 +51,8 @@ mod name;
 mod question;
 mod record;
 mod reverse;
+#[cfg(feature = "serde")]
+mod serde;
 mod zone;
 
 pub use cache::{Cache, CacheLimits};

@@ -85,6 +85,37 @@ impl Zone {
     }
 }
 
+impl Record {
+    /// Reads the data of one record as a master file writes it, and as [`Display`](core::fmt::Display) prints it: `10 mx.example.com.`.
+    ///
+    /// Names are absolute, with or without their final dot.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, too much or not of its form.
+    pub fn parse(kind: RecordType, data: impl AsRef<[u8]>) -> Result<Self, ZoneFault> {
+        let mut entries = Entries {
+            rest: data.as_ref(),
+            line: 1,
+        };
+        let entry = entries.next_entry().map_err(|error| error.fault)?;
+        let mut words = Words {
+            words: entry
+                .map_or(Vec::new(), |entry| entry.words)
+                .into_iter()
+                .peekable(),
+            origin: &Name::root(),
+        };
+        let record = words.record(kind)?;
+        words.end()?;
+        match entries.next_entry() {
+            Ok(None) => Ok(record),
+            Ok(Some(_)) => Err(ZoneFault::TooMany),
+            Err(error) => Err(error.fault),
+        }
+    }
+}
+
 /// A master file whose names are relative to the root.
 impl FromStr for Zone {
     type Err = ZoneError;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use crate::{Name, Record, RecordType};
 
 /// One lookup: the records of one type at one name. It is its own key: equal questions have equal answers.
+#[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Question {
     /// Where to look.
     pub name: Name,
     /// What to look for.
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub kind: RecordType,
 }
 
@@ -30,23 +32,38 @@ impl fmt::Display for Question {
 }
 
 /// What a resolver found.
+#[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The records, or why there are none.
     pub data: Data,
     /// What DNSSEC says of it.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub dnssec: Dnssec,
     /// How long it may be kept: the least of all records involved, for a negative answer that of RFC 2308 §5; none where unknown.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
     pub ttl: Option<Duration>,
     /// The name at the end of the CNAME chain, where one was followed.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
     pub canonical: Option<Name>,
 }
 
 /// The outcome of a lookup, CNAMEs already followed. No outcome is ever left open: a lookup that failed is not one that found nothing.
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize, ::serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
     /// The records of the type asked for, in the order of the response; never empty when it comes from this crate.
-    Records(Arc<[Record]>),
+    Records(#[cfg_attr(feature = "serde", serde(with = "crate::serde::records"))] Arc<[Record]>),
     /// The name exists and has no record of this type (RFC 2308 §2.2).
     NoData,
     /// The name does not exist (RFC 2308 §2.1).
@@ -56,6 +73,11 @@ pub enum Data {
 }
 
 /// Why a lookup gave no answer.
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize, ::serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
@@ -81,6 +103,11 @@ impl fmt::Display for Failure {
 }
 
 /// What DNSSEC says of an answer (RFC 4035 §4.3).
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize, ::serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dnssec {
     /// Every signature up to a trust anchor is good.

@@ -55,6 +55,11 @@ proptest! {
         let _ = Name::from_dotted(text.as_bytes());
     }
 
+    #[test]
+    fn records_print_and_parse(record in record()) {
+        prop_assert_eq!(Record::parse(record.kind(), record.to_string()), Ok(record));
+    }
+
     /// Equal names have equal hashes, and order agrees with equality.
     #[test]
     fn case_never_matters(name in name()) {
@@ -100,5 +105,31 @@ proptest! {
     #[test]
     fn no_zone_text_panics(text in "(\\$TTL|\\$ORIGIN|@|[a-c.]{1,4}|IN|A|MX|TXT|[0-9.]{1,8}|\"[^\"]{0,5}\"|[ \t\n();\"\\\\]){0,40}") {
         let _ = text.parse::<Zone>();
+    }
+}
+
+/// What is written down of a lookup is read again as it was.
+#[cfg(feature = "serde")]
+mod written_down {
+    use core::time::Duration;
+
+    use mail_dns::{Answer, Dnssec};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn questions_and_answers(
+            name in name(), records in proptest::collection::vec(record(), 0..4), ttl in proptest::option::of(0_u32..), canonical in proptest::option::of(name()),
+        ) {
+            let question = Question::new(name, RecordType::Txt);
+            let text = serde_json::to_string(&question).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Question>(&text).unwrap(), question);
+            let mut answer = Answer::found(records);
+            answer.ttl = ttl.map(|seconds| Duration::from_secs(seconds.into()));
+            (answer.canonical, answer.dnssec) = (canonical, Dnssec::Secure);
+            let text = serde_json::to_string(&answer).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
+        }
     }
 }

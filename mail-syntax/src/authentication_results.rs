@@ -8,9 +8,12 @@ mod words;
 
 use core::fmt;
 
+use crate::Domain;
+#[cfg(feature = "idna")]
+use crate::domain::MAX_DOMAIN;
 use crate::folding::{FieldWriter, FoldError};
 use crate::header::{Field, Header};
-use crate::lexer::{LexError, Lexer, is_token, quote};
+use crate::lexer::{LexError, Lexer, is_atext, is_token, quote};
 
 pub use words::{Keyword, KeywordError, Method, Outcome, Ptype};
 
@@ -66,7 +69,7 @@ impl AuthenticationResults {
     #[must_use]
     pub fn new(authserv_id: &str) -> Self {
         Self {
-            authserv_id: Some(printable(authserv_id)),
+            authserv_id: Some(printable(authserv_id)).filter(|id| !id.is_empty()),
             ..Self::default()
         }
     }
@@ -125,6 +128,11 @@ impl AuthenticationResults {
         &self.results
     }
 
+    /// The results that may enter a decision: those in which every word is registered ([`MethodResult::is_registered`]).
+    pub fn registered(&self) -> impl Iterator<Item = &MethodResult> {
+        self.results.iter().filter(|result| result.is_registered())
+    }
+
     /// Adds a result.
     pub fn push(&mut self, result: MethodResult) {
         self.results.push(result);
@@ -154,7 +162,7 @@ impl AuthenticationResults {
         if let Some(instance) = self.instance {
             words.push(format!("i={instance};"));
         }
-        words.push(value(self.authserv_id.as_deref().unwrap_or("")));
+        words.push(authserv_id(self.authserv_id.as_deref().unwrap_or("")));
         if let Some(version) = self.version {
             words.push(version.to_string());
         }
@@ -172,7 +180,10 @@ impl AuthenticationResults {
     /// What stands before the next semicolon.
     fn segment(&mut self, lexer: &mut Lexer<'_>, first: bool) -> Result<(), LexError> {
         let start = lexer.clone();
-        let word = read_value(lexer, |c| is_token(c) || matches!(c, ':' | '@' | '/'))?;
+        // RFC 8601 §2.5: "in an EAI-formatted message, this identifier may be expressed in UTF-8".
+        let word = read_value(lexer, |c| {
+            is_token(c) || is_utf8(c) || matches!(c, ':' | '@' | '/')
+        })?;
         lexer.cfws()?;
         let is_assignment =
             matches!(lexer.peek(), Some('=' | '/')) && !start.rest().starts_with('"');
@@ -214,10 +225,10 @@ impl MethodResult {
         }
     }
 
-    /// Adds a comment, for people to read; control characters become `?`.
+    /// Adds a comment, for people to read; control characters become `?`, and white space around it is left out.
     #[must_use]
     pub fn with_comment(mut self, comment: &str) -> Self {
-        self.comment = Some(printable(comment)).filter(|comment| !comment.is_empty());
+        self.comment = Some(printable(comment.trim())).filter(|comment| !comment.is_empty());
         self
     }
 
@@ -281,6 +292,19 @@ impl MethodResult {
         self.properties.iter().find(is).map(Property::value)
     }
 
+    /// True if the method, the result, and where each property comes from are words that IANA has registered.
+    ///
+    /// What a result in other words means is known only to those who agreed on it. RFC 8601 §4.1: "MUAs and downstream filters MUST ignore
+    /// any result reported using a "result" not specified in the IANA "Result Code" registry or a "ptype" not listed in the "Email
+    /// Authentication Property Types" registry".
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        let ptypes = |property: &Property| property.ptype.is_registered();
+        self.method.is_registered()
+            && self.outcome.is_registered()
+            && self.properties.iter().all(ptypes)
+    }
+
     fn words(&self, words: &mut Vec<String>) {
         let version = self
             .method_version
@@ -298,7 +322,7 @@ impl MethodResult {
                 "{}.{}={}",
                 property.ptype,
                 property.property,
-                value(&property.value)
+                pvalue(&property.value)
             ));
         }
     }
@@ -402,8 +426,8 @@ impl Property {
 /// The fields of a header that claim to come from this server, and that a border server must remove (RFC 8601 §5).
 ///
 /// Case, quotes, comments, folds and white space before the colon make no difference. A field that cannot be read counts if our
-/// name stands anywhere in it, and so does one that names us late. A server whose name has U-labels asks for both forms of it
-/// (RFC 8601 §5: "this test is done after converting A-labels into U-labels").
+/// name stands anywhere in it, and so does one that names us late. With feature `idna` a name in U-labels and the same in A-labels are one;
+/// without it, a server whose name has U-labels asks for both forms of it.
 pub fn claims<'a>(header: &Header<'a>, authserv_id: &str) -> impl Iterator<Item = Field<'a>> {
     header
         .named(NAME)
@@ -413,11 +437,17 @@ pub fn claims<'a>(header: &Header<'a>, authserv_id: &str) -> impl Iterator<Item 
 /// True if an Authentication-Results field with this body claims to come from this server.
 #[must_use]
 pub fn claims_to_be(body: &[u8], authserv_id: &str) -> bool {
+    let own = canonical(authserv_id);
     match AuthenticationResults::parse(body) {
-        Ok(read) => read.authserv_id.is_some_and(|id| same_id(&id, authserv_id)),
+        Ok(read) => read.authserv_id.is_some_and(|id| {
+            // Who knows ASCII only stops reading where it ends.
+            let ascii = id.find(|c: char| !c.is_ascii()).unwrap_or(id.len());
+            canonical(&id) == own || canonical(&id[..ascii]) == own
+        }),
         Err(_) => {
-            let (body, id) = (body.to_ascii_lowercase(), authserv_id.to_ascii_lowercase());
-            memchr::memmem::find(&body, id.as_bytes()).is_some()
+            let body = String::from_utf8_lossy(body).to_lowercase();
+            let ends_word = |c: char| c.is_whitespace() || ";()\"=".contains(c);
+            body.contains(&own) || body.split(ends_word).any(|word| canonical(word) == own)
         }
     }
 }
@@ -438,10 +468,19 @@ pub fn strip(header: &Header<'_>, authserv_id: &str) -> Vec<u8> {
     kept
 }
 
-/// RFC 8601 §2.5: an authserv-id is a domain name in most cases: a final dot makes no difference then.
-fn same_id(a: &str, b: &str) -> bool {
-    a.trim_end_matches('.')
-        .eq_ignore_ascii_case(b.trim_end_matches('.'))
+/// The id in the form that stands for all its spellings. It is a domain name in most cases (RFC 8601 §2.5): a final dot makes no difference.
+///
+/// RFC 8601 §5: "In the case of EAI-formatted messages, this test is done after converting A-labels into U-labels." The other way round it
+/// is the same test, and also takes letters of other widths and other full stops for what they look like.
+fn canonical(id: &str) -> String {
+    let id = id.trim_matches(char::is_whitespace).to_lowercase();
+    let id = id.trim_end_matches('.').to_owned();
+    // Four octets a character: no longer name is a domain, and the conversion of a long label takes time.
+    #[cfg(feature = "idna")]
+    if !id.is_ascii() && id.len() <= 4 * MAX_DOMAIN {
+        return idna::domain_to_ascii(&id).unwrap_or(id);
+    }
+    id
 }
 
 fn is_keyword(c: char) -> bool {
@@ -481,10 +520,11 @@ fn read_value(lexer: &mut Lexer<'_>, fits: impl Fn(char) -> bool) -> Result<Stri
     })
 }
 
-/// Text that fits on one line of a field.
+/// Text that fits on one line of a field, whatever else a reader may take for the end of a line.
 fn printable(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| if breaks(c) { '?' } else { c })
         .collect()
 }
 
@@ -494,16 +534,60 @@ fn semicolon(words: &mut [String]) {
     }
 }
 
-/// RFC 8601 §2.2: `value / [ [ local-part ] "@" ] domain-name`, else a quoted string, which may hold anything.
+/// RFC 2045 §5.1, `value`: a token, else a quoted string, which may hold anything.
 fn value(text: &str) -> String {
-    let is_plain = |text: &str| !text.is_empty() && text.chars().all(|c| is_token(c) && c != '\'');
-    let plain = match text.split_once('@') {
-        None => is_plain(text),
+    if is_plain(text) {
+        text.to_owned()
+    } else {
+        quote(text)
+    }
+}
+
+/// A name may be in U-labels.
+fn authserv_id(id: &str) -> String {
+    if Domain::parse_utf8(id).is_ok() {
+        id.to_owned()
+    } else {
+        value(id)
+    }
+}
+
+/// RFC 8601 §2.2, `pvalue`: "If the value portion of a "pvalue" construction identifies something intended to be an email identity, then it
+/// MUST use the right-hand portion of that ABNF definition."
+fn pvalue(text: &str) -> String {
+    let is_identity = match text.rsplit_once('@') {
+        None => Domain::parse_utf8(text).is_ok(),
         Some((local_part, domain)) => {
-            (local_part.is_empty() || is_plain(local_part)) && is_plain(domain)
+            (local_part.is_empty() || is_local_part(local_part))
+                && Domain::parse_utf8(domain).is_ok()
         }
     };
-    if plain { text.to_owned() } else { quote(text) }
+    if is_identity {
+        text.to_owned()
+    } else {
+        value(text)
+    }
+}
+
+/// RFC 5321 §4.1.2: "Local-part     = Dot-string / Quoted-string"; only as this module itself would quote it.
+fn is_local_part(text: &str) -> bool {
+    if !text.starts_with('"') {
+        return text
+            .chars()
+            .all(|c| c == '.' || is_atext(c) && !c.is_whitespace());
+    }
+    let mut lexer = Lexer::new(text);
+    let content = lexer.quoted_string();
+    lexer.rest().is_empty() && content.is_ok_and(|content| quote(&content) == text)
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| is_token(c) && c != '\'')
+}
+
+/// RFC 6532 §3.2, `UTF8-non-ascii`, as far as no reader takes it for white space.
+fn is_utf8(c: char) -> bool {
+    !c.is_ascii() && !c.is_control() && !c.is_whitespace()
 }
 
 fn comment_text(text: &str) -> String {
@@ -534,6 +618,11 @@ mod tests {
     #[test]
     fn nothing_can_be_injected() {
         for evil in [
+            "\"a b\"@x; dkim=pass",
+            "\"a\" b\"@x.example",
+            "a@x.example; dkim=pass",
+            "x\u{2028}Authentication-Results: mx.example.org; dkim=pass",
+            "x\u{85}y",
             "x\r\nAuthentication-Results: mx.example.org; dkim=pass",
             "x; dkim=pass",
             "x dkim.d=evil",
@@ -621,22 +710,56 @@ mod tests {
         );
     }
 
+    /// Any characters, and those that mean something more often than others.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<char>().prop_map(String::from),
+            proptest::sample::select(vec![
+                "\r\n",
+                "\n",
+                "\0",
+                "; ",
+                "dkim=pass",
+                "\"",
+                "\\",
+                "(",
+                ")",
+                "@",
+                "=",
+                ".",
+                " ",
+                "/",
+                "i=1",
+                "a",
+                "\u{fc}",
+                "none",
+            ])
+            .prop_map(String::from),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
-            id in "\\PC{1,8}", comment in "\\PC{0,10}", reason in proptest::option::of("\\PC{0,10}"),
-            values in proptest::collection::vec("\\PC{0,12}", 0..4),
+        fn any_text_stays_one_value_of_one_field(
+            id in text(), comment in text(), reason in text(), values in proptest::collection::vec(text(), 0..4), instance in proptest::option::of(1u32..51),
         ) {
             let mut results = AuthenticationResults::new(&id);
-            let mut result = MethodResult::new(Method::Dkim, "odd".parse().unwrap()).with_comment(comment.trim());
-            result.reason = reason;
+            results.instance = instance;
+            let mut result = MethodResult::new(Method::Spf, Outcome::Fail).with_comment(&comment).with_reason(&reason);
             for value in &values {
-                result.add_property(Ptype::Header, "d".parse().unwrap(), value);
+                result.add_property(Ptype::Smtp, "mailfrom".parse().unwrap(), value);
             }
+            results.push(result.clone());
             results.push(result);
-            prop_assert_eq!(AuthenticationResults::parse(results.to_string().as_bytes()), Ok(results.clone()));
             let field = results.to_field().unwrap();
-            prop_assert_eq!(AuthenticationResults::parse(Field::parse(field.as_bytes()).unwrap().body()), Ok(results));
+            let message = format!("{field}\r\n");
+            let (header, rest) = Header::split(message.as_bytes(), &Limits::default()).unwrap();
+            prop_assert_eq!(header.fields().count(), 1);
+            prop_assert!(rest.is_empty());
+            let body = header.fields().next().unwrap().body();
+            prop_assert_eq!(AuthenticationResults::parse(body), Ok(results.clone()));
+            prop_assert_eq!(AuthenticationResults::parse(results.to_string().as_bytes()), Ok(results));
         }
 
         #[test]

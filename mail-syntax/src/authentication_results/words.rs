@@ -40,7 +40,7 @@ impl fmt::Display for Keyword {
 }
 
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$word_meta:meta])* $variant:ident = $text:literal,)* }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$word_meta:meta])* $variant:ident = $text:literal,)* } $(not registered: $unregistered:ident)? $(without: $separator:literal)?) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -51,6 +51,16 @@ macro_rules! words {
         }
 
         impl $name {
+            /// True if the word is in IANA's registry.
+            #[must_use]
+            pub fn is_registered(&self) -> bool {
+                match self {
+                    $(Self::$unregistered => false,)?
+                    Self::Other(_) => false,
+                    _ => true,
+                }
+            }
+
             /// The word, in lower case.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -65,6 +75,9 @@ macro_rules! words {
             type Err = KeywordError;
             fn from_str(text: &str) -> Result<Self, KeywordError> {
                 let word: Keyword = text.parse()?;
+                $(if word.as_str().contains($separator) {
+                    return Err(KeywordError);
+                })?
                 Ok(match word.as_str() {
                     $($text => Self::$variant,)*
                     _ => Self::Other(word),
@@ -117,16 +130,16 @@ words! {
         Unknown = "unknown",
         /// Not registered any more; some servers write it for `fail`.
         HardFail = "hardfail",
-    }
+    } not registered: HardFail
 }
 
 words! {
-    /// Where a property was taken from (IANA registry "Email Authentication Property Types").
+    /// Where a property was taken from (IANA registry "Email Authentication Property Types"). Holds no dot: that ends it.
     Ptype {
         Body = "body",
         Dns = "dns",
         Header = "header",
         Policy = "policy",
         Smtp = "smtp",
-    }
+    } without: '.'
 }
