@@ -74,6 +74,9 @@ pub struct Config {
     /// Keys that sign what leaves.
     #[serde(default, rename = "dkim")]
     pub dkim: Vec<DkimKey>,
+    /// What is told to the domains whose mail comes here.
+    #[serde(default)]
+    pub reports: Reports,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -228,6 +231,28 @@ pub struct DkimKey {
     pub key: PathBuf,
 }
 
+/// What is told to the domains whose mail comes here (RFC 9990).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reports {
+    /// Whether each domain that asks for it gets an aggregate report once a day; default: yes.
+    pub aggregate: bool,
+    /// Who reports; default: the host name.
+    pub organization: Option<String>,
+    /// The address that reports come from, and that may be written to; default: postmaster at the first domain.
+    pub from: Option<String>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            aggregate: true,
+            organization: None,
+            from: None,
+        }
+    }
+}
+
 /// Bounds of the server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -310,6 +335,11 @@ impl Config {
                     format!("{}: give it either keys or a password", account.name),
                 );
             }
+        }
+        if let Some(from) = &self.reports.from
+            && let Err(error) = mail_syntax::Mailbox::parse_utf8(from)
+        {
+            return value("reports.from", format!("{from}: {error}"));
         }
         if self.outbound.retry.is_empty() || self.outbound.retry.contains(&0) {
             return value(

@@ -86,6 +86,7 @@ pub fn config(folder: &Path) -> Config {
         dns: crate::config::Dns::default(),
         outbound: crate::config::Outbound::default(),
         dkim: Vec::new(),
+        reports: crate::config::Reports::default(),
         limits: crate::config::Limits::default(),
     }
 }
