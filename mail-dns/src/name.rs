@@ -391,8 +391,13 @@ impl Eq for Name {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for octet in self.wire() {
-            state.write_u8(octet.to_ascii_lowercase());
+        // In pieces of 64 octets: a hasher takes a piece much faster than its octets one by one.
+        for piece in self.wire().chunks(64) {
+            let mut lower = [0; 64];
+            let (lower, _) = lower.split_at_mut(piece.len());
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            state.write(lower);
         }
         // No label is that long, so names in a sequence do not run into each other.
         state.write_u8(0xff);
@@ -409,12 +414,56 @@ impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
         // RFC 4034 §6.1: "sort names as if each label were a left justified octet string […] by sorting the names according to their
         // most significant (rightmost) labels", in lower case.
-        let (mine, others): (Vec<_>, Vec<_>) = (self.labels().collect(), other.labels().collect());
-        let lower = |label: &&[u8]| label.to_ascii_lowercase();
-        mine.iter()
-            .rev()
-            .map(lower)
-            .cmp(others.iter().rev().map(lower))
+        if self == other {
+            return Ordering::Equal;
+        }
+        let (mine, others) = (Positions::of(self.wire()), Positions::of(other.wire()));
+        for (mine, others) in mine.rightmost_first().zip(others.rightmost_first()) {
+            let order = mine
+                .iter()
+                .map(u8::to_ascii_lowercase)
+                .cmp(others.iter().map(u8::to_ascii_lowercase));
+            if order.is_ne() {
+                return order;
+            }
+        }
+        mine.count.cmp(&others.count)
+    }
+}
+
+/// Where the labels of a wire form begin: a label has at least one octet besides its length, so there are at most 127.
+struct Positions<'a> {
+    wire: &'a [u8],
+    starts: [u8; MAX_WIRE / 2],
+    count: usize,
+}
+
+impl<'a> Positions<'a> {
+    fn of(wire: &'a [u8]) -> Self {
+        let mut positions = Self {
+            wire,
+            starts: [0; MAX_WIRE / 2],
+            count: 0,
+        };
+        let mut at = 0;
+        while let (Some(length), Some(start)) =
+            (wire.get(at), positions.starts.get_mut(positions.count))
+        {
+            // A wire form has at most 254 octets.
+            *start = at as u8;
+            positions.count += 1;
+            at += 1 + usize::from(*length);
+        }
+        positions
+    }
+
+    fn rightmost_first(&self) -> impl Iterator<Item = &'a [u8]> {
+        let starts = self.starts.get(..self.count).unwrap_or_default();
+        starts.iter().rev().map(|&start| {
+            let label = self.wire.get(usize::from(start)..).unwrap_or_default();
+            let (length, rest) = label.split_first().unwrap_or((&0, &[]));
+            rest.get(..usize::from(*length)).unwrap_or_default()
+        })
     }
 }
 
