@@ -85,6 +85,7 @@ pub mod key_check;
 pub mod key_record;
 pub mod public_key;
 mod quoted_printable;
+pub mod rotation;
 pub mod signature;
 pub mod signer;
 mod signing_input;
