@@ -81,6 +81,8 @@
 
 pub mod canonicalization;
 pub mod crypto;
+#[cfg(feature = "diagnosis")]
+pub mod diagnosis;
 pub mod key_check;
 pub mod key_record;
 pub mod public_key;
