@@ -36,17 +36,13 @@ pub(super) fn undo(
     if let Some(found) = search.fits(&as_it_is, kind) {
         return Some(found);
     }
-    for candidate in relined(body).chain(wholes.iter().map(Candidate::reborrow)) {
+    for candidate in wholes.iter().map(Candidate::reborrow).chain(relined(body)) {
         if let Some(found) = search.fits(&candidate, kind) {
             return Some(found);
         }
     }
-    let other = match kind {
-        Canonicalization::Simple => Canonicalization::Relaxed,
-        Canonicalization::Relaxed => Canonicalization::Simple,
-    };
-    if search.is_whole(body, other) {
-        return Some(vec![Change::OtherCanonicalization { hashed: other }]);
+    if kind == Canonicalization::Relaxed && search.is_whole(body, Canonicalization::Simple) {
+        return Some(vec![Change::HashedSimple]);
     }
     for whole in &wholes {
         for mut candidate in relined(&whole.body) {

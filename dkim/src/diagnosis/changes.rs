@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use crate::canonicalization::Canonicalization;
-
 /// What happened to a message between its signer and us.
 ///
 /// Prints as what has to be undone and what it was: `the last 3 lines are dropped: a footer was added`.
@@ -36,7 +34,8 @@ pub enum Change {
     },
     /// Line ends of the header were changed.
     HeaderLineEnds,
-    /// White space was added in lines of the body or at their ends, which `simple` does not allow.
+    /// White space was added in lines of the body or at their ends, which `simple` does not allow; or the signer hashed the body by
+    /// `relaxed`, and `c=` says `simple`.
     WhiteSpaceAdded,
     /// The line `-- ` before a signature block lost its space.
     SeparatorTrimmed,
@@ -62,12 +61,9 @@ pub enum Change {
     BodyLost,
     /// `bh=` is the hash of no body at all: the signer did not see it.
     EmptyBodySigned,
-    /// `bh=` is the hash by the other canonicalization than `c=` says: a mistake of the signer.
-    OtherCanonicalization {
-        /// By which the signer hashed.
-        #[cfg_attr(feature = "serde", serde(serialize_with = "display"))]
-        hashed: Canonicalization,
-    },
+    /// `bh=` is the hash of the body by `simple`, and `c=` says `relaxed`: a mistake of the signer. (The other way round is
+    /// [`Change::WhiteSpaceAdded`].)
+    HashedSimple,
     /// Something was put before the value of a field, as list servers do with Subject.
     FieldPrefixed {
         /// The name of the field.
@@ -140,7 +136,7 @@ impl Change {
             | Self::BodyShorter { .. }
             | Self::BodyLost
             | Self::EmptyBodySigned
-            | Self::OtherCanonicalization { .. } => true,
+            | Self::HashedSimple => true,
             Self::HeaderLineEnds
             | Self::FieldPrefixed { .. }
             | Self::FieldRefolded { .. }
@@ -186,7 +182,7 @@ impl fmt::Display for Change {
                 "lines of the header that end in LF or CR alone end in CRLF: line ends were damaged",
             ),
             Self::WhiteSpaceAdded => {
-                f.write_str("white space in the body is reduced: some was added; sign the body relaxed")
+                f.write_str("white space in the body is reduced: some was added, or the signer did not mean c=simple; sign the body relaxed")
             }
             Self::SeparatorTrimmed => {
                 f.write_str("the lines \"--\" have a space behind them: it was trimmed")
@@ -208,9 +204,8 @@ impl fmt::Display for Change {
             Self::EmptyBodySigned => {
                 f.write_str("there is no body: the signer hashed none")
             }
-            Self::OtherCanonicalization { hashed } => write!(
-                f,
-                "the body is hashed by {hashed} canonicalization: c= of the signer does not say what it does"
+            Self::HashedSimple => f.write_str(
+                "the body is hashed by simple canonicalization: c= of the signer does not say what it does",
             ),
             Self::FieldPrefixed { name, prefix } => write!(
                 f,
@@ -234,9 +229,4 @@ impl fmt::Display for Change {
             }
         }
     }
-}
-
-#[cfg(feature = "serde")]
-fn display<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
 }

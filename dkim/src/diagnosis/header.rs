@@ -170,19 +170,23 @@ impl<'a> Search<'a> {
             if !names.insert(name.to_ascii_lowercase()) {
                 continue;
             }
-            let copies: Vec<&[u8]> = (self.signature.copied_fields())
+            let mut copies: Vec<&[u8]> = (self.signature.copied_fields())
                 .filter(|(other, _)| other.eq_ignore_ascii_case(name))
                 .map(|(_, value)| value)
                 .collect();
-            // From the bottom, as they are signed; one that lists them from the top is right for all that is there once.
+            // From the bottom, as they are signed; first those that are the same.
             let mut there: Vec<usize> = self.named(name).rev().collect();
-            for value in copies {
-                match there.is_empty() {
-                    true => guesses.push(removed(name, value)),
-                    false => {
-                        let number = there.remove(0);
-                        guesses.extend(self.changed(number, value));
-                    }
+            copies.retain(|value| {
+                let same = there
+                    .iter()
+                    .position(|number| self.changed(*number, value).is_none());
+                same.map(|at| there.remove(at)).is_none()
+            });
+            let rest = there.split_off(copies.len().min(there.len()));
+            for (at, value) in copies.into_iter().enumerate() {
+                match there.get(at) {
+                    Some(number) => guesses.extend(self.changed(*number, value)),
+                    None => guesses.push(removed(name, value)),
                 }
             }
             let signed = self.signature.signed_fields();
@@ -190,7 +194,7 @@ impl<'a> Search<'a> {
                 .filter(|other| other.eq_ignore_ascii_case(name))
                 .count();
             if signed > 1 {
-                guesses.extend(there.into_iter().map(|number| self.added(number)));
+                guesses.extend(rest.into_iter().map(|number| self.added(number)));
             }
         }
         guesses
@@ -305,10 +309,18 @@ impl<'a> Search<'a> {
                 adds: None,
             });
         }
-        if all.len() > 1 {
+        // The signature may have been folded as it is now, or not.
+        let others: Vec<_> = (all.iter())
+            .filter(|(number, _)| *number != self.own)
+            .cloned()
+            .collect();
+        let sets = [all.len() > others.len(), true]
+            .into_iter()
+            .zip([all.clone(), others]);
+        for (_, puts) in sets.filter(|(differs, puts)| *differs && puts.len() > 1) {
             guesses.push(Guess {
                 change: Change::FieldRefolded { name: None },
-                puts: all,
+                puts,
                 adds: None,
             });
         }
