@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
         if self.signature.header_canonicalization() == Canonicalization::Simple {
             guesses.extend(self.simple());
         }
-        guesses.extend(self.from_rewritten());
+        guesses.extend(self.rewritten_from());
         guesses.extend(self.content());
         // What list servers add comes first.
         let lists = |name: &str| {
@@ -343,7 +343,7 @@ impl<'a> Search<'a> {
     }
 
     /// The author's address where a list put its own into From.
-    fn from_rewritten(&self) -> Vec<Guess> {
+    fn rewritten_from(&self) -> Vec<Guess> {
         let mut guesses = Vec::new();
         let Some(from) = self.named("From").next() else {
             return guesses;
