@@ -10,8 +10,10 @@ use clap::{Parser, Subcommand};
 use examples::accounts::keys_of;
 use examples::config::Config;
 use examples::demo::{self, Demo};
+use examples::dkim_keys;
 use examples::server::{Security, Server, Service};
 use examples::store::{Sqlite, Store as _};
+use mail_syntax::Domain;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -45,10 +47,10 @@ enum Command {
     DkimKey {
         /// The signing domain.
         #[arg(long)]
-        domain: String,
+        domain: Domain,
         /// The selector.
         #[arg(long)]
-        selector: String,
+        selector: Domain,
         /// Where to write the key; it must not exist yet.
         #[arg(long)]
         out: PathBuf,
@@ -224,16 +226,9 @@ fn password() -> Result<String, Failure> {
     Ok(password.to_owned())
 }
 
-fn dkim_key(domain: &str, selector: &str, out: &Path) -> Result<(), Failure> {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
-    let pem = pair.serialize_pem();
-    if out.exists() {
-        return Err(format!("{} exists already", out.display()).into());
-    }
-    let key = dkim::PrivateKey::from_pem(&pem)?;
-    examples::tls::write_private(out, &pem)?;
-    let record = dkim::KeyRecord::new(key.public_key()?);
-    let name: mail_dns::Name = format!("{selector}._domainkey.{domain}").parse()?;
+fn dkim_key(domain: &Domain, selector: &Domain, out: &Path) -> Result<(), Failure> {
+    let name = dkim_keys::name(selector, domain)?;
+    let record = dkim_keys::make(dkim_keys::Kind::Ed25519, 0, out)?;
     println!("{}", record.zone_line(&name));
     Ok(())
 }

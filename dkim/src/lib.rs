@@ -81,10 +81,13 @@
 
 pub mod canonicalization;
 pub mod crypto;
+#[cfg(feature = "diagnosis")]
+pub mod diagnosis;
 pub mod key_check;
 pub mod key_record;
 pub mod public_key;
 mod quoted_printable;
+pub mod rotation;
 pub mod signature;
 pub mod signer;
 mod signing_input;

@@ -469,7 +469,7 @@ impl SignatureVerdict {
 }
 
 /// The valid key records of an answer in the order of their octets, so that the order of the response changes nothing.
-fn key_records(answer: &Answer, options: &Options) -> Result<Vec<KeyRecord>, Cause> {
+pub(crate) fn key_records(answer: &Answer, options: &Options) -> Result<Vec<KeyRecord>, Cause> {
     let records = answer.outcome().map_err(Cause::KeyUnavailable)?;
     let mut texts: Vec<_> = (records.iter())
         .filter_map(|record| match record {
@@ -504,7 +504,7 @@ fn key_records(answer: &Answer, options: &Options) -> Result<Vec<KeyRecord>, Cau
 }
 
 /// RFC 6376 §6.1.2, steps 6 to 8, and §6.1.3, step 4, for one key record.
-fn check(
+pub(crate) fn check(
     record: &KeyRecord,
     signature: &Signature,
     input: &[u8],
