@@ -12,7 +12,10 @@
 
 #[macro_use]
 mod results;
+pub mod read;
+mod report;
 mod row;
 
+pub use report::{DateRange, DiscoveryMethod, PolicyPublished, Report, ReportMetadata};
 pub use results::{ActionDisposition, DkimResult, DmarcAlignment, SpfResult, SpfScope};
 pub use row::{AuthResults, DkimAuthResult, Identifiers, PolicyEvaluated, Row, SpfAuthResult};
