@@ -109,11 +109,7 @@ impl<'a> ReportReader<'a> {
         let mut parser = Parser::new(limits);
         let tokens = if octets.starts_with(&[0x1f, 0x8b]) {
             let compressed = octets.len();
-            Tokens::of_stream(
-                MultiGzDecoder::new(Cursor::new(octets)),
-                compressed,
-                limits,
-            )
+            Tokens::of_stream(MultiGzDecoder::new(Cursor::new(octets)), compressed, limits)
         } else if octets.starts_with(b"PK") {
             let entry = zip::first_entry(&octets).ok_or(ReadError::Zip)?;
             if entry.has_others {

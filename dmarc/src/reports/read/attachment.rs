@@ -1,6 +1,8 @@
 //! The report in a mail.
 
+use mail_syntax::header::LineEnd;
 use mail_syntax::mime::{self, MimeTree, Part};
+use memchr::{memchr, memmem};
 
 use super::ReadError;
 
@@ -24,10 +26,15 @@ pub struct Attachment {
 /// RFC 9990 §3.5.2: "It is presumed that the aggregate reporting address will be equipped to extract body parts with the prescribed media
 /// type and filename and ignore the rest." The octets are asked rather than the media type, which real reporters get wrong.
 pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
-    let tree = MimeTree::parse(mail, &mime::Limits::default());
+    if mail.trim_ascii_start().starts_with(b"{")
+        && memmem::find(mail, b"organization-name").is_some()
+    {
+        return Err(ReadError::TlsReport);
+    }
+    let tree = parts(mail);
     let mut found: Option<Attachment> = None;
     let mut other = ReadError::NoAttachment;
-    for part in tree.parts().take(MAX_PARTS) {
+    for part in tree.parts() {
         if part.is_multipart() || part.message().is_some() {
             continue;
         }
@@ -56,17 +63,21 @@ pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
     found.ok_or(other)
 }
 
+/// The parts of a mail, which may have come out of a mailbox whose lines end in a bare LF.
+pub(in crate::reports) fn parts(mail: &[u8]) -> MimeTree<'_> {
+    let mut limits = mime::Limits::default();
+    limits.parts = MAX_PARTS;
+    let first = memchr(b'\n', mail).and_then(|end| mail.get(..end));
+    if first.is_some_and(|line| !line.ends_with(b"\r")) {
+        limits.line_end = LineEnd::CrlfOrLf;
+    }
+    MimeTree::parse(mail, &limits)
+}
+
 /// Whether the media type is that of a report, in any spelling that is in use.
 fn names_itself_report(part: &Part<'_>) -> bool {
     let media = part.content_type();
-    let subtypes = [
-        "gzip",
-        "x-gzip",
-        "zip",
-        "x-zip",
-        "x-zip-compressed",
-        "xml",
-    ];
+    let subtypes = ["gzip", "x-gzip", "zip", "x-zip", "x-zip-compressed", "xml"];
     media.is("text", "xml")
         || subtypes
             .into_iter()

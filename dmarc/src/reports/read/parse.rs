@@ -112,6 +112,13 @@ const OF_DKIM: [Element; 3] = [
     Element::DkimResult,
 ];
 const OF_SPF: [Element; 2] = [Element::SpfDomain, Element::SpfResult];
+/// What a record and its results may have.
+const OPTIONAL_IN_RECORD: [Element; 2] = [Element::EnvelopeFrom, Element::EnvelopeTo];
+const OPTIONAL_IN_RESULTS: [Element; 3] = [
+    Element::DkimHumanResult,
+    Element::SpfHumanResult,
+    Element::SpfScope,
+];
 /// What a report must have.
 const OF_REPORT: [Element; 7] = [
     Element::OrgName,
@@ -190,9 +197,7 @@ impl Parser {
     }
 
     fn top(&self) -> Element {
-        self.open
-            .last()
-            .map_or(Element::Other, |open| open.element)
+        self.open.last().map_or(Element::Other, |open| open.element)
     }
 
     /// Goes on by one token.
@@ -306,6 +311,7 @@ impl Parser {
                 }
                 self.rows += 1;
                 self.seen.forget(&OF_RECORD);
+                self.seen.forget(&OPTIONAL_IN_RECORD);
                 self.empty_row();
             }
             Element::Row | Element::Identifiers | Element::AuthResults => {
@@ -316,6 +322,7 @@ impl Parser {
             Element::Reason => self.reason = no_reason(),
             Element::Dkim => {
                 self.seen.forget(&OF_DKIM);
+                self.seen.forget(&OPTIONAL_IN_RESULTS);
                 let result = DkimAuthResult {
                     domain: self.spare.pop().unwrap_or_default(),
                     selector: None,
@@ -326,6 +333,7 @@ impl Parser {
             }
             Element::Spf => {
                 self.seen.forget(&OF_SPF);
+                self.seen.forget(&OPTIONAL_IN_RESULTS);
                 let result = SpfAuthResult {
                     domain: self.spare.pop().unwrap_or_default(),
                     scope: None,

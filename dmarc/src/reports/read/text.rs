@@ -40,7 +40,11 @@ impl Text {
         match octets.get(..room) {
             // White space behind the text is no part of it, and no reason to call it cut.
             Some(fitting) if octets.len() > room => {
-                self.is_cut |= !octets.get(room..).unwrap_or_default().trim_ascii().is_empty();
+                self.is_cut |= !octets
+                    .get(room..)
+                    .unwrap_or_default()
+                    .trim_ascii()
+                    .is_empty();
                 self.octets.extend_from_slice(fitting);
             }
             _ => self.octets.extend_from_slice(octets),

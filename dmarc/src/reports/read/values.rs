@@ -292,11 +292,7 @@ fn integer(octets: &[u8]) -> Read<u64> {
 
 /// A word of the schema; else one in other letters; else one of those that are known to stand for it.
 #[inline]
-fn word<T: Copy>(
-    octets: &[u8],
-    of_word: fn(&[u8]) -> Option<T>,
-    others: &[(&str, T)],
-) -> Read<T> {
+fn word<T: Copy>(octets: &[u8], of_word: fn(&[u8]) -> Option<T>, others: &[(&str, T)]) -> Read<T> {
     if let Some(value) = of_word(octets) {
         return (Some(value), None);
     }
@@ -408,7 +404,10 @@ mod tests {
             ("0", (Some(0), None)),
             ("18446744073709551615", (Some(u64::MAX), None)),
             ("18446744073709551616", (None, Some(Defect::Unreadable))),
-            ("1337270400.0", (Some(1_337_270_400), Some(Defect::Fraction))),
+            (
+                "1337270400.0",
+                (Some(1_337_270_400), Some(Defect::Fraction)),
+            ),
             ("-1", (None, Some(Defect::Unreadable))),
             ("1e9", (None, Some(Defect::Unreadable))),
             (".5", (None, Some(Defect::Unreadable))),
