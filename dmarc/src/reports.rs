@@ -12,7 +12,17 @@
 
 #[macro_use]
 mod results;
+pub mod aggregate;
+mod mail;
+pub mod read;
+mod report;
 mod row;
+mod write;
 
+pub use aggregate::{Added, Aggregate, Reporter};
+pub use mail::{Envelope, MailError, file_name};
+pub use read::ReportReader;
+pub use report::{DateRange, DiscoveryMethod, PolicyPublished, Report, ReportMetadata};
 pub use results::{ActionDisposition, DkimResult, DmarcAlignment, SpfResult, SpfScope};
 pub use row::{AuthResults, DkimAuthResult, Identifiers, PolicyEvaluated, Row, SpfAuthResult};
+pub use write::{NAMESPACE, ReportWriter};
