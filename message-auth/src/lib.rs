@@ -52,6 +52,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod early;
 mod message_auth;
 mod questions;
 mod verdict;

@@ -108,6 +108,11 @@ impl Questions {
         &mut self.shares[check as usize]
     }
 
+    /// Whether a question may be asked that no check has asked yet; it is then open.
+    pub(crate) fn may_ask(&mut self, check: Check, question: &Question) -> bool {
+        matches!(self.route(check, question), Route::Ask)
+    }
+
     fn route(&mut self, check: Check, question: &Question) -> Route {
         match self.slots.get_mut(question) {
             Some(Slot::Answered(answer)) => return Route::Known(answer.clone()),
