@@ -17,6 +17,7 @@ use crate::questions::{Check, Questions, Run};
 use crate::verdict::Verdict;
 
 /// What is known of a message before its first octet.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inbound {
     /// The address that the client connects from. Behind a proxy it is the one the proxy tells, never the proxy's own.
@@ -24,6 +25,7 @@ pub struct Inbound {
     /// The parameter of the last HELO or EHLO, as it came.
     pub helo: String,
     /// The reverse-path of MAIL FROM.
+    #[cfg_attr(feature = "serde", serde(with = "crate::recording::reverse_path"))]
     pub mail_from: ReversePath,
     /// The name under which this server vouches for its results (RFC 8601 §2.5). Fields of others that bear it must have been removed
     /// ([`mail_syntax::authentication_results::strip`]).
@@ -322,6 +324,7 @@ impl Evaluation for MessageAuth {
                     dmarc: dmarc.clone(),
                     iprev: iprev.clone(),
                     questions: self.questions.order().to_vec(),
+                    answers: self.questions.answers().to_vec(),
                 })
             }
             _ => Need::Wait,

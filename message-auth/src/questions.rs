@@ -41,6 +41,7 @@ pub(crate) struct Questions {
     limit: usize,
     slots: HashMap<Question, Slot>,
     order: Vec<Question>,
+    answers: Vec<(Question, Answer)>,
     shares: [Share; CHECKS],
 }
 
@@ -74,6 +75,7 @@ impl Questions {
             limit,
             slots: HashMap::new(),
             order: Vec::new(),
+            answers: Vec::new(),
             shares: Check::ALL.map(|check| Share {
                 left: if check.is_essential() {
                     bounds(check)
@@ -90,10 +92,16 @@ impl Questions {
         &self.order
     }
 
+    /// The answers in the order in which they came.
+    pub(crate) fn answers(&self) -> &[(Question, Answer)] {
+        &self.answers
+    }
+
     /// Takes an answer; gives the checks that wait for it.
     pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> Vec<Check> {
         match self.slots.get_mut(question) {
             Some(slot @ Slot::Open(_)) => {
+                self.answers.push((question.clone(), answer.clone()));
                 match core::mem::replace(slot, Slot::Answered(answer.clone())) {
                     Slot::Open(waiting) => waiting,
                     Slot::Answered(_) => Vec::new(),
