@@ -62,6 +62,7 @@ mod recording;
 mod verdict;
 
 pub use message_auth::{Config, Inbound, Limits, MessageAuth};
+pub use questions::Answered;
 #[cfg(feature = "serde")]
 pub use recording::{Recording, ReplayError};
 pub use verdict::Verdict;

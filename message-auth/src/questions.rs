@@ -32,6 +32,18 @@ impl Check {
     }
 }
 
+/// A question and its answer.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What was asked.
+    pub question: Question,
+    /// What came.
+    pub answer: Answer,
+    /// How many questions had been asked by then.
+    pub asked: usize,
+}
+
 /// What was asked, by whom, and what came of it.
 ///
 /// The HELO name and the address are the client's to choose, so their checks get what the essential ones leave: a client must not be able
@@ -41,7 +53,7 @@ pub(crate) struct Questions {
     limit: usize,
     slots: HashMap<Question, Slot>,
     order: Vec<Question>,
-    answers: Vec<(Question, Answer)>,
+    answers: Vec<Answered>,
     shares: [Share; CHECKS],
 }
 
@@ -93,7 +105,7 @@ impl Questions {
     }
 
     /// The answers in the order in which they came.
-    pub(crate) fn answers(&self) -> &[(Question, Answer)] {
+    pub(crate) fn answers(&self) -> &[Answered] {
         &self.answers
     }
 
@@ -101,7 +113,11 @@ impl Questions {
     pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> Vec<Check> {
         match self.slots.get_mut(question) {
             Some(slot @ Slot::Open(_)) => {
-                self.answers.push((question.clone(), answer.clone()));
+                self.answers.push(Answered {
+                    question: question.clone(),
+                    answer: answer.clone(),
+                    asked: self.order.len(),
+                });
                 match core::mem::replace(slot, Slot::Answered(answer.clone())) {
                     Slot::Open(waiting) => waiting,
                     Slot::Answered(_) => Vec::new(),

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use mail_dns::{Answer, Evaluation, Need, Question};
+use mail_dns::{Evaluation, Need, Question};
 use serde::{Deserialize, Serialize};
 
 use crate::message_auth::{Config, Inbound, MessageAuth};
+use crate::questions::Answered;
 use crate::verdict::Verdict;
 
 /// All that a verdict hangs on but the [`Config`], which holds code and not only data.
@@ -44,7 +45,7 @@ pub struct Recording {
     #[serde(with = "octets")]
     pub message: Vec<u8>,
     /// The answers of the DNS, in the order in which they came.
-    pub answers: Vec<(Question, Answer)>,
+    pub answers: Vec<Answered>,
 }
 
 /// Why a recording gives no verdict.
@@ -72,10 +73,10 @@ impl Recording {
         }
     }
 
-    /// Makes the evaluation again, each answer as early and in the order in which it came.
+    /// Makes the evaluation again: each answer comes when it came then.
     ///
-    /// With the configuration of then, the verdict is that of then, but for [`Verdict::questions`]: here the whole message is there from the
-    /// beginning, so that questions may have another order, and some be asked in vain.
+    /// With the configuration of then, the verdict is that of then. Only the order of [`Verdict::questions`] may differ, where they were asked
+    /// while the message still came: here it is there from the beginning.
     ///
     /// # Errors
     ///
@@ -85,27 +86,34 @@ impl Recording {
         auth.write(&self.message);
         auth.finish();
         let mut open: Vec<Question> = Vec::new();
-        let mut left: VecDeque<&(Question, Answer)> = self.answers.iter().collect();
+        let mut asked = 0;
+        let mut left: VecDeque<&Answered> = self.answers.iter().collect();
+        let mut waits = false;
         loop {
-            let waits = match auth.poll() {
-                Need::Done(verdict) => return Ok(verdict),
-                Need::Lookup(question) => {
-                    open.push(question);
-                    false
-                }
-                Need::Wait => true,
+            let is_due = |next: &&Answered| open.contains(&next.question);
+            let due = if waits {
+                left.iter().position(is_due)
+            } else {
+                let next = left.front().filter(|next| next.asked <= asked);
+                next.filter(|next| is_due(next)).map(|_| 0)
             };
-            // The next one if it was asked for; when nothing else goes on, the first that was.
-            let next = left
-                .iter()
-                .take(if waits { left.len() } else { 1 })
-                .position(|(question, _)| open.contains(question));
-            if let Some((question, answer)) = next.and_then(|at| left.remove(at)) {
-                open.retain(|asked| asked != question);
-                auth.answer(question, answer);
-            } else if waits {
+            if let Some(next) = due.and_then(|at| left.remove(at)) {
+                open.retain(|question| *question != next.question);
+                auth.answer(&next.question, &next.answer);
+                waits = false;
+                continue;
+            }
+            if waits {
                 let question = open.into_iter().next();
                 return Err(question.map_or(ReplayError::Stalled, ReplayError::NotRecorded));
+            }
+            match auth.poll() {
+                Need::Done(verdict) => return Ok(verdict),
+                Need::Wait => waits = true,
+                Need::Lookup(question) => {
+                    open.push(question);
+                    asked += 1;
+                }
             }
         }
     }

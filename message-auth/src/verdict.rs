@@ -2,7 +2,7 @@
 
 use dkim::{DkimResult, SignatureVerdict};
 use dmarc::{Disposition, DmarcResult};
-use mail_dns::{Answer, Question};
+use mail_dns::Question;
 use mail_syntax::authentication_results::{
     AuthenticationResults, Keyword, Method, MethodResult, Outcome, Ptype,
 };
@@ -11,6 +11,7 @@ use screening::iprev;
 use spf::ReceivedSpf;
 
 use crate::message_auth::Inbound;
+use crate::questions::Answered;
 
 /// The most signatures that Authentication-Results tells of.
 const MAX_SIGNATURES: usize = 20;
@@ -38,7 +39,7 @@ pub struct Verdict {
     /// Everything that was asked, in order, each question once.
     pub questions: Vec<Question>,
     /// What was answered, in the order in which the answers came: with the message, all that this verdict was made from.
-    pub answers: Vec<(Question, Answer)>,
+    pub answers: Vec<Answered>,
 }
 
 impl Verdict {
