@@ -1,9 +1,9 @@
 //! Key records (RFC 6376 §3.6.1, RFC 8463 §4.2): read from the DNS, and printed for the zone.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use base64::Engine as _;
-use mail_dns::Name;
+use mail_dns::{Name, Txt};
 use mail_syntax::tag_list::{Tag, TagList, TagListError};
 
 use crate::public_key::{Ed25519PublicKey, PublicKey, PublicKeyError, RsaPublicKey};
@@ -102,7 +102,16 @@ pub enum KeyRecordError {
 }
 
 impl KeyRecord {
-    /// A record for this key that restricts nothing.
+    /// A record for this key that restricts nothing. The `with_` methods add to it.
+    ///
+    /// ```
+    /// # use dkim::{KeyRecord, PrivateKey};
+    /// let key = PrivateKey::from_ed25519_seed(&[7; 32])?.public_key()?;
+    /// let record = KeyRecord::new(key).with_email_only().with_testing().with_notes("asked for by Joe");
+    /// let text = record.to_string();
+    /// assert!(text.starts_with("v=DKIM1; k=ed25519; s=email; t=y; n=asked=20for=20by=20Joe; p="), "{text}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(public_key: PublicKey) -> Self {
         Self {
@@ -119,11 +128,73 @@ impl KeyRecord {
         }
     }
 
+    /// The record that takes the place of a key that must not be trusted any more: its `p=` is empty.
+    ///
+    /// RFC 6376 §6.1.2: "There is no defined semantic difference between a key that has been revoked and a key record that has been
+    /// removed."
+    #[must_use]
+    pub const fn revoked(key_type: KeyType) -> Self {
+        Self {
+            key_type,
+            public_key: None,
+            hashes: None,
+            services: None,
+            testing: false,
+            strict: false,
+            notes: None,
+        }
+    }
+
+    /// With `s=email`: the key is for mail and nothing else.
+    #[must_use]
+    pub fn with_email_only(mut self) -> Self {
+        self.services = Some(vec!["email".into()]);
+        self
+    }
+
+    /// With `h=sha256`: signatures by other hashes are refused.
+    #[must_use]
+    pub fn with_sha256_only(mut self) -> Self {
+        self.hashes = Some(vec!["sha256".into()]);
+        self
+    }
+
+    /// With `t=y`: the domain is testing DKIM, and its signatures are to count for nothing.
+    #[must_use]
+    pub const fn with_testing(mut self) -> Self {
+        self.testing = true;
+        self
+    }
+
+    /// With `t=s`: the domain of `i=` must be that of `d=`.
+    #[must_use]
+    pub const fn with_strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// With a note for people, `n=`, any text.
+    ///
+    /// RFC 6376 §3.6.1: "This tag should be used sparingly in any key server mechanism that has space limitations (notably DNS)."
+    #[must_use]
+    pub fn with_notes(mut self, text: &str) -> Self {
+        self.notes = Some(encode_notes(text));
+        self
+    }
+
     /// Reads the joined strings of a TXT record.
     ///
     /// # Errors
     /// [`KeyRecordError`]; the record must then be ignored (RFC 6376 §6.1.2).
     pub fn parse(text: &[u8]) -> Result<Self, KeyRecordError> {
+        Self::parse_with(text, &Leniency::default())
+    }
+
+    /// As [`KeyRecord::parse`], and takes what the leniency says.
+    ///
+    /// # Errors
+    /// As [`KeyRecord::parse`].
+    pub fn parse_with(text: &[u8], leniency: &Leniency) -> Result<Self, KeyRecordError> {
         let list = TagList::parse(text)?;
         if let Some(tag) = list.tag("v") {
             if list.tags().first() != Some(tag) {
@@ -149,7 +220,7 @@ impl KeyRecord {
         let flags = words(&list, "t")?.unwrap_or_default();
         Ok(Self {
             key_type,
-            public_key: public_key(key_type, p)?,
+            public_key: public_key(key_type, p, leniency)?,
             hashes: words(&list, "h")?,
             services: words(&list, "s")?,
             testing: flags.iter().any(|flag| **flag == *"y"),
@@ -177,7 +248,21 @@ impl KeyRecord {
         self.services.as_deref().is_none_or(allows)
     }
 
-    /// The record as a line of a zone file (RFC 1035 §5.1), in strings of at most 255 octets.
+    /// The record as the DNS holds it, in strings of at most 255 octets; where it does not fit into one, `p=` begins a new one.
+    #[must_use]
+    pub fn to_txt(&self) -> Txt {
+        let text = self.to_string();
+        // The key is printed last, and base64 has no semicolon.
+        match text.rsplit_once("; p=") {
+            Some((tags, key)) if text.len() > STRING => {
+                Txt::new([format!("{tags}; "), format!("p={key}")])
+            }
+            _ => Txt::new([text]),
+        }
+    }
+
+    /// The record as an entry of a master file (RFC 1035 §5.1), without a time to live: one line, or where it needs several strings,
+    /// one line for each of them within parentheses.
     ///
     /// ```
     /// # use dkim::KeyRecord;
@@ -190,20 +275,34 @@ impl KeyRecord {
     /// ```
     #[must_use]
     pub fn zone_line(&self, name: &Name) -> String {
-        let mut line = format!("{name}. IN TXT");
-        for string in self.to_string().as_bytes().chunks(255) {
-            line.push_str(" \"");
-            for octet in string {
-                match octet {
-                    b'"' | b'\\' => line.extend(['\\', char::from(*octet)]),
-                    b' '..=b'~' => line.push(char::from(*octet)),
-                    // Writing to a String cannot fail.
-                    _ => drop(write!(line, "\\{octet:03}")),
-                }
-            }
-            line.push('"');
+        let txt = self.to_txt();
+        if txt.strings().len() == 1 {
+            return format!("{name}. IN TXT {txt}");
         }
-        line
+        let strings: Vec<String> = (txt.strings())
+            .map(|string| format!("\n\t{}", Txt::new([string])))
+            .collect();
+        format!("{name}. IN TXT ({} )", strings.concat())
+    }
+}
+
+/// Octets of one string of a TXT record (RFC 1035 §3.3).
+const STRING: usize = 255;
+
+/// Key records that a standard refuses and that may be taken all the same. Default: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leniency {
+    /// An Ed25519 key wrapped in a SubjectPublicKeyInfo (RFC 8410 §4), as who knows RSA key records publishes it. Default: refused.
+    /// RFC 8463 §4.2: "Since the key is 256 bits long, the base64 text is 44 octets". Costs: the domain does not learn of its mistake.
+    pub ed25519_spki: bool,
+}
+
+impl Leniency {
+    /// Everything of it, for tools that tell what is wrong with a record.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { ed25519_spki: true }
     }
 }
 
@@ -248,7 +347,17 @@ pub fn encode_notes(text: &str) -> Box<str> {
     quoted_printable::encode(text.as_bytes()).into()
 }
 
-fn public_key(key_type: KeyType, tag: &Tag<'_>) -> Result<Option<PublicKey>, KeyRecordError> {
+/// What stands before the 32 octets of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 §4): two sequences, the object identifier
+/// 1.3.101.112, and the head of the bit string.
+const ED25519_SPKI: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+fn public_key(
+    key_type: KeyType,
+    tag: &Tag<'_>,
+    leniency: &Leniency,
+) -> Result<Option<PublicKey>, KeyRecordError> {
     let base64 = tag.compact();
     // RFC 6376 §3.6.1: "An empty value means that this public key has been revoked."
     if base64.is_empty() {
@@ -259,7 +368,13 @@ fn public_key(key_type: KeyType, tag: &Tag<'_>) -> Result<Option<PublicKey>, Key
     })?;
     Ok(Some(match key_type {
         KeyType::Rsa => PublicKey::Rsa(RsaPublicKey::from_der(&octets)?),
-        KeyType::Ed25519 => PublicKey::Ed25519(Ed25519PublicKey::from_octets(&octets)?),
+        KeyType::Ed25519 => {
+            let bare = match octets.strip_prefix(&ED25519_SPKI) {
+                Some(bare) if leniency.ed25519_spki => bare,
+                _ => &octets,
+            };
+            PublicKey::Ed25519(Ed25519PublicKey::from_octets(bare)?)
+        }
     }))
 }
 
@@ -357,6 +472,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_ed25519_key_in_a_subject_public_key_info_needs_leniency() {
+        let octets = BASE64.decode(P).unwrap();
+        let wrapped = BASE64.encode([&ED25519_SPKI[..], &octets].concat());
+        let text = format!("k=ed25519; p={wrapped}");
+        let length = PublicKeyError::Ed25519Length { octets: 44 };
+        assert_eq!(
+            KeyRecord::parse(text.as_bytes()),
+            Err(KeyRecordError::PublicKey(length))
+        );
+        let record = KeyRecord::parse_with(text.as_bytes(), &Leniency::all()).unwrap();
+        let bare = format!("k=ed25519; p={P}");
+        assert_eq!(Ok(record), KeyRecord::parse(bare.as_bytes()));
+        let cut = BASE64.encode([&ED25519_SPKI[..], &octets[..31]].concat());
+        let text = format!("k=ed25519; p={cut}");
+        assert!(KeyRecord::parse_with(text.as_bytes(), &Leniency::all()).is_err());
+    }
+
+    #[test]
+    fn a_long_record_has_a_line_for_each_string() {
+        let rsa = include_str!("../tests/keys/rsa2048.pub.base64");
+        let record: KeyRecord = format!("p={}", rsa.trim()).parse().unwrap();
+        let name: Name = "s._domainkey.example.org".parse().unwrap();
+        let line = record.zone_line(&name);
+        let mut lines = line.lines();
+        assert_eq!(lines.next(), Some("s._domainkey.example.org. IN TXT ("));
+        assert_eq!(lines.next(), Some("\t\"v=DKIM1; k=rsa; \""));
+        assert!(lines.next().unwrap().starts_with("\t\"p=MII"), "{line}");
+        assert!(lines.next().unwrap().ends_with("\" )"), "{line}");
+        assert_eq!(lines.next(), None);
+    }
+
     fn words() -> impl Strategy<Value = Option<Vec<Box<str>>>> {
         let word = "[a-z]([a-z0-9-]{0,8}[a-z0-9])?|\\*".prop_map(Box::from);
         prop::option::of(prop::collection::vec(word, 1..4))
@@ -374,6 +521,25 @@ mod tests {
             (record.hashes, record.services, record.testing, record.strict) = (hashes, services, testing, strict);
             record.notes = notes.map(|notes| encode_notes(&notes));
             prop_assert_eq!(KeyRecord::parse(record.to_string().as_bytes()), Ok(record));
+        }
+
+        #[test]
+        fn a_master_file_reads_what_is_printed_for_one(
+            rsa: bool, services in words(), notes in prop::option::of(".{1,300}"),
+        ) {
+            let rsa_key = include_str!("../tests/keys/rsa2048.pub.base64").trim();
+            let (kind, key) = if rsa { ("rsa", rsa_key) } else { ("ed25519", P) };
+            let mut record: KeyRecord = format!("k={kind}; p={key}").parse().unwrap();
+            record.services = services;
+            record.notes = notes.map(|notes| encode_notes(&notes));
+            let name: Name = "s._domainkey.example.org".parse().unwrap();
+            let zone: mail_dns::Zone = record.zone_line(&name).parse().unwrap();
+            let answer = zone.answer(&mail_dns::Question::new(name, mail_dns::RecordType::Txt));
+            let [mail_dns::Record::Txt(text)] = answer.records() else {
+                panic!("{answer:?}");
+            };
+            prop_assert!(text.strings().all(|string| string.len() <= 255));
+            prop_assert_eq!(KeyRecord::parse(&text.joined()), Ok(record));
         }
 
         #[test]

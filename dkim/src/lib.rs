@@ -79,8 +79,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod arc;
 pub mod canonicalization;
 pub mod crypto;
+pub mod key_check;
 pub mod key_record;
 pub mod public_key;
 mod quoted_printable;
@@ -92,10 +94,11 @@ pub mod verdict;
 pub mod verifier;
 
 pub use canonicalization::Canonicalization;
+pub use key_check::{KeyCheck, KeyCheckVerdict};
 pub use key_record::KeyRecord;
 pub use signature::{Algorithm, Signature};
 pub use signer::{SignError, SignedFields, Signer, Signing, UnsignedField};
 pub use signing_input::signing_input;
-pub use signing_key::{PrivateKey, SigningKey, SigningKeyError};
+pub use signing_key::{Pkcs8, PrivateKey, SigningKey, SigningKeyError};
 pub use verdict::{Cause, DkimResult, SignatureVerdict, Verdict};
 pub use verifier::{Limits, Options, UnsignedContent, Verifier};

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::crypto::{RING, sha256};
+use crate::key_record::KeyRecord;
 use crate::public_key::{Ed25519PublicKey, PublicKey, PublicKeyError, RsaPublicKey};
 use crate::signature::Algorithm;
 
@@ -36,6 +37,9 @@ pub enum SigningKeyError {
         "the private key was refused ({0}): RSA keys need 2048 to 4096 bits, in PKCS#8 or PKCS#1; Ed25519 keys PKCS#8"
     )]
     Refused(String),
+    /// The source of randomness that was handed in gave none.
+    #[error("no key was made: the source of randomness failed")]
+    Randomness,
     /// It did not sign.
     #[error("the key did not sign: {0}")]
     Failed(String),
@@ -121,6 +125,16 @@ impl PrivateKey {
     }
 }
 
+impl PrivateKey {
+    /// The record to publish for this key, which restricts nothing.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::public_key`].
+    pub fn key_record(&self) -> Result<KeyRecord, PublicKeyError> {
+        self.public_key().map(KeyRecord::new)
+    }
+}
+
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({}, [redacted])", self.algorithm())
@@ -156,6 +170,99 @@ impl SigningKey for PrivateKey {
     }
 }
 
+/// A private key as it is stored: PKCS#8 in DER (RFC 5958), or around that PEM. It is wiped when it is dropped, and `Debug` shows nothing.
+///
+/// ```
+/// use dkim::signing_key::Pkcs8;
+///
+/// let stored = Pkcs8::generate_ed25519(&ring::rand::SystemRandom::new())?;
+/// let again = Pkcs8::from_pem(&stored.to_pem())?;
+/// assert_eq!(stored.private_key()?.public_key()?, again.private_key()?.public_key()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pkcs8(Zeroizing<Vec<u8>>);
+
+/// What stands before the 32 octets of an Ed25519 key in its PKCS#8 form (RFC 8410 §7): version 0, the object identifier 1.3.101.112,
+/// and the heads of two octet strings.
+const ED25519_PKCS8: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+impl Pkcs8 {
+    /// Makes an Ed25519 key of the randomness that is handed in. It has the form that every library reads, without the public key in it.
+    ///
+    /// ring makes no RSA keys: those come from elsewhere by [`Pkcs8::from_der`] or [`Pkcs8::from_pem`].
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Randomness`].
+    pub fn generate_ed25519(
+        random: &dyn ring::rand::SecureRandom,
+    ) -> Result<Self, SigningKeyError> {
+        let mut der = Zeroizing::new([&ED25519_PKCS8[..], &[0; 32]].concat());
+        let (_, seed) = der.split_at_mut(ED25519_PKCS8.len());
+        random.fill(seed).map_err(|_| SigningKeyError::Randomness)?;
+        Ok(Self(der))
+    }
+
+    /// Takes a key in DER that can sign.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::from_pkcs8_der`].
+    pub fn from_der(der: &[u8]) -> Result<Self, SigningKeyError> {
+        PrivateKey::from_pkcs8_der(der)?;
+        Ok(Self(Zeroizing::new(der.to_vec())))
+    }
+
+    /// Takes the first block `PRIVATE KEY` of a PEM text, a key that can sign.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::from_pem`].
+    pub fn from_pem(pem: &str) -> Result<Self, SigningKeyError> {
+        let der = pem_block(pem, "PRIVATE KEY")?.ok_or(SigningKeyError::Pem)?;
+        PrivateKey::from_pkcs8_der(&der)?;
+        Ok(Self(der))
+    }
+
+    /// The key in DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key in PEM, for a file that nobody else may read.
+    #[must_use]
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        // Lines of 64 characters (RFC 7468 §2).
+        const LINE: usize = 48;
+        // Room for all of it at once: a string that grows would leave copies behind.
+        let mut pem = Zeroizing::new(String::with_capacity(self.0.len() * 2 + 64));
+        pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+        let mut line = Zeroizing::new(String::with_capacity(64));
+        for octets in self.0.chunks(LINE) {
+            line.clear();
+            STANDARD.encode_string(octets, &mut line);
+            pem.push_str(&line);
+            pem.push('\n');
+        }
+        pem.push_str("-----END PRIVATE KEY-----\n");
+        pem
+    }
+
+    /// The key, to sign with.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::from_pkcs8_der`]; there is none for a key that was accepted once.
+    pub fn private_key(&self) -> Result<PrivateKey, SigningKeyError> {
+        PrivateKey::from_pkcs8_der(&self.0)
+    }
+}
+
+impl fmt::Debug for Pkcs8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pkcs8([redacted])")
+    }
+}
+
 /// The octets of the first PEM block with this label (RFC 7468).
 fn pem_block(pem: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, SigningKeyError> {
     let begin = format!("-----BEGIN {label}-----");
@@ -172,4 +279,59 @@ fn pem_block(pem: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Signi
         .map_err(|_| SigningKeyError::Pem)?;
     der.truncate(length);
     Ok(Some(der))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_stored_as_openssl_stores_it() {
+        for pem in [
+            include_str!("../tests/keys/ed25519.pkcs8.pem"),
+            include_str!("../tests/keys/rsa2048.pkcs8.pem"),
+        ] {
+            assert_eq!(*Pkcs8::from_pem(pem).unwrap().to_pem(), pem);
+        }
+    }
+
+    #[test]
+    fn keys_are_made_of_the_randomness_that_is_handed_in() {
+        let random = ring::rand::SystemRandom::new();
+        let [one, other] = [0; 2].map(|_| Pkcs8::generate_ed25519(&random).unwrap());
+        assert_ne!(one.der(), other.der());
+        assert_eq!(one.der().len(), 48);
+        let seed: [u8; 32] = one.der()[16..].try_into().unwrap();
+        let key = PrivateKey::from_ed25519_seed(&seed).unwrap();
+        assert_eq!(
+            key.key_record().unwrap(),
+            one.private_key().unwrap().key_record().unwrap()
+        );
+        assert_eq!(format!("{one:?}"), "Pkcs8([redacted])");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let encrypted =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";
+        for text in [
+            "",
+            "-----BEGIN PRIVATE KEY-----\nAAAA",
+            "-----BEGIN PRIVATE KEY-----\n*\n-----END PRIVATE KEY-----",
+            encrypted,
+        ] {
+            assert_eq!(
+                Pkcs8::from_pem(text).err(),
+                Some(SigningKeyError::Pem),
+                "{text}"
+            );
+        }
+        let short = include_str!("../tests/keys/rsa1024.pkcs8.pem");
+        for refused in [Pkcs8::from_pem(short).err(), Pkcs8::from_der(b"pear").err()] {
+            assert!(
+                matches!(refused, Some(SigningKeyError::Refused(_))),
+                "{refused:?}"
+            );
+        }
+    }
 }

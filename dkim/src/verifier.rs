@@ -11,7 +11,7 @@ use mail_syntax::header::{
 use mail_syntax::tag_list::TagList;
 
 use crate::crypto::{Crypto, RING, sha256};
-use crate::key_record::KeyRecord;
+use crate::key_record::{KeyRecord, Leniency};
 use crate::public_key::PublicKey;
 use crate::signature::{Algorithm, FIELD_NAME, Signature, is_at_or_below};
 use crate::signing_input::{BodyHash, BodyHasher, FieldsByName, push_signature_field};
@@ -65,6 +65,8 @@ pub struct Options {
     pub unsigned_content: UnsignedContent,
     /// How long after `x=` a signature is still good. Default: 5 minutes, for clocks that differ (RFC 6376 §3.5).
     pub clock_skew: Duration,
+    /// Key records that a standard refuses and that are taken all the same. Default: none.
+    pub leniency: Leniency,
     /// What it may cost.
     pub limits: Limits,
     /// The cryptographic library. Default: ring.
@@ -76,6 +78,7 @@ impl Default for Options {
         Self {
             unsigned_content: UnsignedContent::Neutral,
             clock_skew: Duration::from_secs(5 * 60),
+            leniency: Leniency::default(),
             limits: Limits::default(),
             crypto: &RING,
         }
@@ -381,13 +384,7 @@ impl Verification {
         let (hash, Some(signature)) = (*hash, &self.verdict.signature) else {
             return;
         };
-        let outcome = key_records(answer, options).and_then(|records| {
-            let tried = records.into_iter().map(|record| {
-                let outcome = check(&record, signature, input, options.crypto);
-                (record, outcome)
-            });
-            first_or_furthest(tried).ok_or(Cause::NoKey)
-        });
+        let outcome = verify_by(answer, signature, input, options);
         self.verdict.dnssec = answer.dnssec;
         match outcome {
             Err(cause) => self.settle(cause),
@@ -426,27 +423,37 @@ impl Verification {
             return verdict;
         };
         verdict.unsigned_octets = body.unsigned;
-        verdict.cause = if signature
-            .body_length
-            .is_some_and(|length| length > body.hashed)
-        {
-            // RFC 6376 §3.5: "This value MUST NOT be larger than the actual number of octets in the canonicalized message body."
-            Cause::BodyTooShort {
-                octets: body.hashed,
-            }
-        } else if signature.body_hash != body.hash {
-            Cause::BodyHash
-        } else if !matches {
-            Cause::Mismatch
-        } else if body.unsigned > 0 && options.unsigned_content == UnsignedContent::Neutral {
-            Cause::UnsignedContent {
-                octets: body.unsigned,
-            }
-        } else {
-            Cause::Verified
-        };
+        verdict.cause = judge(signature, body, matches, options);
         verdict.result = verdict.cause.result();
         verdict
+    }
+}
+
+/// What a body and the comparison of a signature come to, in the order of RFC 6376 §6.1.3.
+pub(crate) fn judge(
+    signature: &Signature,
+    body: &BodyHash,
+    matches: bool,
+    options: &Options,
+) -> Cause {
+    if signature
+        .body_length
+        .is_some_and(|length| length > body.hashed)
+    {
+        // RFC 6376 §3.5: "This value MUST NOT be larger than the actual number of octets in the canonicalized message body."
+        Cause::BodyTooShort {
+            octets: body.hashed,
+        }
+    } else if signature.body_hash != body.hash {
+        Cause::BodyHash
+    } else if !matches {
+        Cause::Mismatch
+    } else if body.unsigned > 0 && options.unsigned_content == UnsignedContent::Neutral {
+        Cause::UnsignedContent {
+            octets: body.unsigned,
+        }
+    } else {
+        Cause::Verified
     }
 }
 
@@ -463,6 +470,20 @@ impl SignatureVerdict {
             self.algorithm = list.value("a").and_then(|text| text.parse().ok());
         }
     }
+}
+
+/// Verifies by the key records of an answer: the record that goes furthest, and how far.
+pub(crate) fn verify_by(
+    answer: &Answer,
+    signature: &Signature,
+    input: &[u8],
+    options: &Options,
+) -> Result<(KeyRecord, Result<(), Cause>), Cause> {
+    let tried = key_records(answer, options)?.into_iter().map(|record| {
+        let outcome = check(&record, signature, input, options.crypto);
+        (record, outcome)
+    });
+    first_or_furthest(tried).ok_or(Cause::NoKey)
 }
 
 /// The valid key records of an answer in the order of their octets, so that the order of the response changes nothing.
@@ -486,7 +507,7 @@ fn key_records(answer: &Answer, options: &Options) -> Result<Vec<KeyRecord>, Cau
         let record = if octets > options.limits.key_record {
             Err(Cause::KeyRecordTooLong { octets })
         } else {
-            KeyRecord::parse(&text).map_err(Cause::KeyRecord)
+            KeyRecord::parse_with(&text, &options.leniency).map_err(Cause::KeyRecord)
         };
         match record {
             Ok(record) => valid.push(record),

@@ -49,6 +49,8 @@ mod evaluation;
 mod policy_override;
 pub mod record;
 pub mod report_destination;
+#[cfg(feature = "reports")]
+pub mod reports;
 pub mod tree_walk;
 mod verdict;
 

@@ -199,6 +199,17 @@ pub struct Change {
 /// A greylisting entry: its first and last contact, and how often it passed.
 pub type GreyEntry = (u64, u64, u32);
 
+/// What an aggregate report on a domain says: the record that was found, a row, and how many messages it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    /// The DMARC record that the messages were judged by.
+    pub record: String,
+    /// The row, as the server writes it.
+    pub row: String,
+    /// Messages.
+    pub count: u64,
+}
+
 /// Accounts, mailboxes, bodies, the queue.
 pub trait Store: Send + Sync + 'static {
     /// Makes an account, or gives an existing one new keys; `addresses` are added to it.
@@ -392,6 +403,42 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A failure of the database.
     fn put_grey(&self, key: &str, entry: GreyEntry, expired: u64) -> Result<(), StoreError>;
+
+    /// Counts one more message for the aggregate report of a day, in days since 1970, on a domain. A row that is new is left out where
+    /// the report has `limit` rows already.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn count_report_row(
+        &self,
+        day: u64,
+        domain: &str,
+        record: &str,
+        row: &str,
+        limit: u32,
+    ) -> Result<(), StoreError>;
+
+    /// The reports of days before `day`: the day, and the domain.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn reports_before(&self, day: u64) -> Result<Vec<(u64, String)>, StoreError>;
+
+    /// The rows of a report.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn report_rows(&self, day: u64, domain: &str) -> Result<Vec<ReportRow>, StoreError>;
+
+    /// Forgets a report that was sent, or that nobody wants.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError>;
 
     /// Tells of every change from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;

@@ -243,3 +243,35 @@ fn mailboxes_and_flags() {
         .unwrap();
     assert_eq!(store.entries(old.id).unwrap()[0].flags, seen);
 }
+
+#[test]
+fn report_rows_are_counted_by_day_and_domain() {
+    let folder = Folder::new("reports");
+    let store = Sqlite::open(&folder.0).unwrap();
+    let count = |day, domain: &str, row: &str| {
+        store
+            .count_report_row(day, domain, "v=DMARC1; p=none", row, 2)
+            .unwrap();
+    };
+    count(7, "example.org", "a");
+    count(7, "example.org", "a");
+    count(7, "example.org", "b");
+    count(7, "example.org", "beyond the limit");
+    count(7, "example.net", "a");
+    count(8, "example.org", "a");
+    drop(store);
+    let store = Sqlite::open(&folder.0).unwrap();
+    let due = |day| store.reports_before(day).unwrap();
+    assert_eq!(due(7), []);
+    let domains = ["example.net", "example.org"].map(|domain| (7, domain.to_owned()));
+    assert_eq!(due(8), domains);
+    let rows = store.report_rows(7, "example.org").unwrap();
+    let counts: Vec<_> = rows
+        .iter()
+        .map(|row| (row.row.as_str(), row.count))
+        .collect();
+    assert_eq!(counts, [("a", 2), ("b", 1)]);
+    store.forget_report(7, "example.org").unwrap();
+    assert_eq!(due(8), domains[..1]);
+    assert_eq!(due(9).len(), 2);
+}

@@ -6,6 +6,7 @@
 
 mod mail;
 mod queue;
+mod reports;
 mod schema;
 
 use std::fs::File;
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::{
     Account, AccountId, BodyId, Change, Delivery, Entry, FlagChange, GreyEntry, Leased, Mailbox,
-    MailboxId, Outgoing, Settlement, Spool, Store, StoreError, StoredMessage,
+    MailboxId, Outgoing, ReportRow, Settlement, Spool, Store, StoreError, StoredMessage,
 };
 
 /// The embedded store.
@@ -426,6 +427,29 @@ impl Store for Sqlite {
             transaction.execute("DELETE FROM grey WHERE last < ?1", [expired])?;
             Ok(())
         })
+    }
+
+    fn count_report_row(
+        &self,
+        day: u64,
+        domain: &str,
+        record: &str,
+        row: &str,
+        limit: u32,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| reports::count(transaction, day, domain, record, row, limit))
+    }
+
+    fn reports_before(&self, day: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        self.read(|connection| reports::before(connection, day))
+    }
+
+    fn report_rows(&self, day: u64, domain: &str) -> Result<Vec<ReportRow>, StoreError> {
+        self.read(|connection| reports::rows(connection, day, domain))
+    }
+
+    fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError> {
+        self.write(|transaction| reports::forget(transaction, day, domain))
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// What `PRAGMA user_version` says of a database that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE accounts (
@@ -69,19 +69,36 @@ CREATE TABLE facts (
 ) WITHOUT ROWID;
 ";
 
+/// What version 2 added.
+const DMARC_ROWS: &str = "
+CREATE TABLE dmarc_rows (
+    day INTEGER NOT NULL,
+    domain TEXT NOT NULL,
+    record TEXT NOT NULL,
+    row TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (day, domain, record, row)
+) WITHOUT ROWID;
+";
+
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
         VERSION => Ok(()),
-        0 => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            transaction.commit()?;
-            Ok(())
-        }
+        0 => migrate(connection, &[TABLES, DMARC_ROWS]),
+        1 => migrate(connection, &[DMARC_ROWS]),
         _ => Err(StoreError::Refused(
             "the store was written by a newer version of this server",
         )),
     }
+}
+
+fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(())
 }
