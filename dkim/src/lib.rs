@@ -79,6 +79,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod arc;
 pub mod canonicalization;
 pub mod crypto;
 #[cfg(feature = "diagnosis")]

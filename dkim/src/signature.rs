@@ -20,6 +20,14 @@ use crate::quoted_printable;
 /// The name of the field.
 pub const FIELD_NAME: &str = "DKIM-Signature";
 
+/// The fields that have the syntax of a DKIM-Signature (RFC 8617 §4.1.2, §4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    DkimSignature,
+    ArcMessageSignature,
+    ArcSeal,
+}
+
 /// RFC 6376 §2.10 lets base64 end without its padding.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -239,27 +247,48 @@ impl Signature {
         if !field.is(FIELD_NAME) {
             return Err(SignatureError::FieldName);
         }
-        let list = TagList::parse(field.body())?;
-        // RFC 6376 §6.1.1: "Verifiers MUST return PERMFAIL (incompatible version) when presented a DKIM-Signature header field
-        // with a "v=" tag that is inconsistent with this specification."
-        let version = required(&list, "v")?;
-        if version.value() != "1" {
-            let offset = version.offset();
-            return Err(SignatureError::Version { offset });
+        Self::from_tags(&TagList::parse(field.body())?, Kind::DkimSignature)
+    }
+
+    /// Reads the tags of a field of this kind.
+    pub(crate) fn from_tags(
+        list: &TagList<'_>,
+        kind: Kind,
+    ) -> Result<(Self, Range<usize>), SignatureError> {
+        if kind == Kind::DkimSignature {
+            // RFC 6376 §6.1.1: "Verifiers MUST return PERMFAIL (incompatible version) when presented a DKIM-Signature header field
+            // with a "v=" tag that is inconsistent with this specification."
+            let version = required(list, "v")?;
+            if version.value() != "1" {
+                let offset = version.offset();
+                return Err(SignatureError::Version { offset });
+            }
         }
-        for tag in ["a", "b", "bh", "d", "h", "s"] {
-            required(&list, tag)?;
+        let needed: &[&str] = match kind {
+            Kind::DkimSignature | Kind::ArcMessageSignature => &["a", "b", "bh", "d", "h", "s"],
+            Kind::ArcSeal => &["a", "b", "d", "s"],
+        };
+        for tag in needed {
+            required(list, tag)?;
         }
-        let tag = required(&list, "a")?;
+        let tag = required(list, "a")?;
         let algorithm: Algorithm =
             (tag.value().parse()).map_err(|_| SignatureError::Algorithm {
                 offset: tag.offset(),
             })?;
-        let b = required(&list, "b")?;
-        let (header_canonicalization, body_canonicalization) = canonicalizations(&list)?;
-        let domain = name(&list, "d", 2)?;
-        let identity = identity(&list, &domain)?;
-        let (timestamp, expiration) = (time(&list, "t")?, time(&list, "x")?);
+        let b = required(list, "b")?;
+        let (header_canonicalization, body_canonicalization) = match kind {
+            // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
+            Kind::ArcSeal => (Canonicalization::Relaxed, Canonicalization::Relaxed),
+            _ => canonicalizations(list)?,
+        };
+        let domain = name(list, "d", 2)?;
+        // RFC 8617 §4.1.2: "the "i" (Agent or User Identifier (AUID)) tag is not imported from DKIM".
+        let identity = match kind {
+            Kind::DkimSignature => identity(list, &domain)?,
+            Kind::ArcMessageSignature | Kind::ArcSeal => None,
+        };
+        let (timestamp, expiration) = (time(list, "t")?, time(list, "x")?);
         if let (Some(timestamp), Some(expiration), Some(tag)) =
             (timestamp, expiration, list.tag("x"))
             && expiration <= timestamp
@@ -267,21 +296,29 @@ impl Signature {
             let offset = tag.offset();
             return Err(SignatureError::ExpiresBeforeSigned { offset });
         }
-        check_query_methods(&list)?;
+        check_query_methods(list)?;
+        // RFC 8617 §4.1.3: "the signature of the AS header field does not cover the body of the message; therefore, there is no "bh"
+        // tag."
+        let (signed_fields, body_hash) = if kind == Kind::ArcSeal {
+            Default::default()
+        } else {
+            let fits = |octets| octets == algorithm.hash_octets();
+            (signed_fields(list, kind)?, base64(list, "bh", fits)?)
+        };
         let signature = Self {
             algorithm,
             header_canonicalization,
             body_canonicalization,
-            selector: name(&list, "s", 1)?,
+            selector: name(list, "s", 1)?,
             domain,
             identity,
-            signed_fields: signed_fields(&list)?,
-            body_length: number(&list, "l", 76)?,
+            signed_fields,
+            body_length: number(list, "l", 76)?,
             timestamp,
             expiration,
-            copied_fields: copied_fields(&list)?,
-            body_hash: base64(&list, "bh", |octets| octets == algorithm.hash_octets())?,
-            octets: base64(&list, "b", |octets| octets > 0)?,
+            copied_fields: copied_fields(list)?,
+            body_hash,
+            octets: base64(list, "b", |octets| octets > 0)?,
         };
         Ok((signature, b.value_range()))
     }
@@ -384,6 +421,12 @@ impl Signature {
     pub(crate) fn unsigned_field(&self) -> Result<FieldWriter, FoldError> {
         let mut field = FieldWriter::new(FIELD_NAME)?;
         field.word("v=1;");
+        self.write_tags(&mut field);
+        Ok(field)
+    }
+
+    /// Writes the tags from `a=` to `b=`, which is left empty.
+    pub(crate) fn write_tags(&self, field: &mut FieldWriter) {
         field.word(&format!("a={};", self.algorithm));
         let (header, body) = (self.header_canonicalization, self.body_canonicalization);
         field.word(&format!("c={header}/{body};"));
@@ -402,7 +445,7 @@ impl Signature {
                 field.word(&format!("{tag}={value};"));
             }
         }
-        self.write_signed_fields(&mut field);
+        self.write_signed_fields(field);
         for (at, (name, value)) in self.copied_fields.iter().enumerate() {
             let start = if at == 0 { "z=" } else { "|" };
             field.word(&format!("{start}{name}:"));
@@ -415,7 +458,6 @@ impl Signature {
         field.anywhere(&BASE64.encode(&self.body_hash));
         field.anywhere(";");
         field.word("b=");
-        Ok(field)
     }
 
     /// Writes `h=`, several names to a word so that white space stands only where the line is folded.
@@ -585,13 +627,24 @@ fn check_query_methods(list: &TagList<'_>) -> Result<(), SignatureError> {
     }
 }
 
-fn signed_fields(list: &TagList<'_>) -> Result<Vec<Box<str>>, SignatureError> {
+fn signed_fields(list: &TagList<'_>, kind: Kind) -> Result<Vec<Box<str>>, SignatureError> {
     let tag = required(list, "h")?;
     let white_space = [' ', '\t', '\r', '\n'];
     let names: Vec<Box<str>> = (tag.value().split(':'))
         .map(|name| name.trim_matches(white_space).into())
         .collect();
-    if !names.iter().all(|name| is_field_name(name)) {
+    // A place in the list of an ARC-Message-Signature may be empty: sealers have written such, and it names no field.
+    let may_be_empty = kind == Kind::ArcMessageSignature;
+    let fits = |name: &str| is_field_name(name) || may_be_empty && name.is_empty();
+    if !names.iter().all(|name| fits(name)) {
+        return Err(value_error("h", tag));
+    }
+    // RFC 8617 §4.1.2: "ARC-related header fields (ARC-Authentication-Results, ARC-Message-Signature, and ARC-Seal) MUST NOT be
+    // included in the list of header fields covered by the signature of the AMS header field." That binds sealers; the first two
+    // are in lists that were written before it was a rule, and do no harm.
+    if kind == Kind::ArcMessageSignature
+        && (names.iter()).any(|name| name.eq_ignore_ascii_case("ARC-Seal"))
+    {
         return Err(value_error("h", tag));
     }
     // RFC 6376 §6.1.1: "If the "h=" tag does not include the From header field, the Verifier MUST ignore the DKIM-Signature header

@@ -384,13 +384,7 @@ impl Verification {
         let (hash, Some(signature)) = (*hash, &self.verdict.signature) else {
             return;
         };
-        let outcome = key_records(answer, options).and_then(|records| {
-            let tried = records.into_iter().map(|record| {
-                let outcome = check(&record, signature, input, options.crypto);
-                (record, outcome)
-            });
-            first_or_furthest(tried).ok_or(Cause::NoKey)
-        });
+        let outcome = verify_by(answer, signature, input, options);
         self.verdict.dnssec = answer.dnssec;
         match outcome {
             Err(cause) => self.settle(cause),
@@ -429,27 +423,37 @@ impl Verification {
             return verdict;
         };
         verdict.unsigned_octets = body.unsigned;
-        verdict.cause = if signature
-            .body_length
-            .is_some_and(|length| length > body.hashed)
-        {
-            // RFC 6376 §3.5: "This value MUST NOT be larger than the actual number of octets in the canonicalized message body."
-            Cause::BodyTooShort {
-                octets: body.hashed,
-            }
-        } else if signature.body_hash != body.hash {
-            Cause::BodyHash
-        } else if !matches {
-            Cause::Mismatch
-        } else if body.unsigned > 0 && options.unsigned_content == UnsignedContent::Neutral {
-            Cause::UnsignedContent {
-                octets: body.unsigned,
-            }
-        } else {
-            Cause::Verified
-        };
+        verdict.cause = judge(signature, body, matches, options);
         verdict.result = verdict.cause.result();
         verdict
+    }
+}
+
+/// What a body and the comparison of a signature come to, in the order of RFC 6376 §6.1.3.
+pub(crate) fn judge(
+    signature: &Signature,
+    body: &BodyHash,
+    matches: bool,
+    options: &Options,
+) -> Cause {
+    if signature
+        .body_length
+        .is_some_and(|length| length > body.hashed)
+    {
+        // RFC 6376 §3.5: "This value MUST NOT be larger than the actual number of octets in the canonicalized message body."
+        Cause::BodyTooShort {
+            octets: body.hashed,
+        }
+    } else if signature.body_hash != body.hash {
+        Cause::BodyHash
+    } else if !matches {
+        Cause::Mismatch
+    } else if body.unsigned > 0 && options.unsigned_content == UnsignedContent::Neutral {
+        Cause::UnsignedContent {
+            octets: body.unsigned,
+        }
+    } else {
+        Cause::Verified
     }
 }
 
@@ -466,6 +470,20 @@ impl SignatureVerdict {
             self.algorithm = list.value("a").and_then(|text| text.parse().ok());
         }
     }
+}
+
+/// Verifies by the key records of an answer: the record that goes furthest, and how far.
+pub(crate) fn verify_by(
+    answer: &Answer,
+    signature: &Signature,
+    input: &[u8],
+    options: &Options,
+) -> Result<(KeyRecord, Result<(), Cause>), Cause> {
+    let tried = key_records(answer, options)?.into_iter().map(|record| {
+        let outcome = check(&record, signature, input, options.crypto);
+        (record, outcome)
+    });
+    first_or_furthest(tried).ok_or(Cause::NoKey)
 }
 
 /// The valid key records of an answer in the order of their octets, so that the order of the response changes nothing.

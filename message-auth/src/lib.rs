@@ -46,15 +46,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With the feature `serde` an evaluation can be written down and made again: `Recording`.
+//!
 //! With a runtime the evaluation goes to [`mail_dns::Lookups`], which asks while the message still arrives and bounds how many questions
 //! are open. When the time is up, [`mail_dns::Lookups::fail`] answers what is open, and whatever is asked afterwards is answered the same
 //! way: what had no answer makes a temperror, never a pass and never a policy.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod early;
 mod message_auth;
 mod questions;
+#[cfg(feature = "serde")]
+mod recording;
 mod verdict;
 
 pub use message_auth::{Config, Inbound, Limits, MessageAuth};
+pub use questions::Answered;
+#[cfg(feature = "serde")]
+pub use recording::{Recording, ReplayError};
 pub use verdict::Verdict;

@@ -2,19 +2,22 @@
 
 use core::cmp::Reverse;
 use core::net::IpAddr;
+use std::collections::VecDeque;
 
 use dmarc::{Authentication, AuthorDomains, Dmarc};
-use mail_dns::{Answer, Evaluation, Name, Need, Question};
+use mail_dns::{Answer, Evaluation, Need, Question};
 use mail_syntax::address_list::AuthorError;
 use mail_syntax::header::{Header, HeaderSplitter, LineEnd, Split};
 use mail_syntax::{Domain, ReversePath};
 use screening::iprev::{self, Iprev};
 use spf::{CheckHost, SpfResult};
 
+use crate::early::{self, MAX_EARLY, mail_domain, signing_domain};
 use crate::questions::{Check, Questions, Run};
 use crate::verdict::Verdict;
 
 /// What is known of a message before its first octet.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inbound {
     /// The address that the client connects from. Behind a proxy it is the one the proxy tells, never the proxy's own.
@@ -22,6 +25,7 @@ pub struct Inbound {
     /// The parameter of the last HELO or EHLO, as it came.
     pub helo: String,
     /// The reverse-path of MAIL FROM.
+    #[cfg_attr(feature = "serde", serde(with = "crate::recording::reverse_path"))]
     pub mail_from: ReversePath,
     /// The name under which this server vouches for its results (RFC 8601 §2.5). Fields of others that bear it must have been removed
     /// ([`mail_syntax::authentication_results::strip`]).
@@ -54,7 +58,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Questions in all. Default: 160, enough for an SPF check at its limits (111), DKIM (10), DMARC (25) and what the HELO name and the
+    /// Questions in all. Default: 160, enough for an SPF check at its limits (111), DKIM (10), DMARC (33) and what the HELO name and the
     /// reverse name usually take. Where they do not suffice, HELO and reverse name get none: their result is temperror. Each is a query
     /// that whoever wrote the message may direct at others.
     pub questions: usize,
@@ -87,6 +91,18 @@ pub struct MessageAuth {
     /// None until the author is known.
     dmarc: Option<Run<Dmarc>>,
     handed_in: HandedIn,
+    /// The domains whose keys were asked for.
+    signing_domains: Vec<Domain>,
+    early: Early,
+}
+
+/// What DMARC may come to ask.
+#[derive(Debug)]
+enum Early {
+    /// Until the author is known, by whose domain it is decided.
+    Undecided,
+    Author(Domain),
+    Questions(VecDeque<Question>),
 }
 
 /// Which identifiers DMARC has.
@@ -105,7 +121,9 @@ impl MessageAuth {
         let bounds = |check| match check {
             Check::MailFrom => spf_bound(&config.spf),
             Check::Dkim => config.dkim.limits.keys,
-            Check::Dmarc => dmarc::MAX_QUERIES * 2 + config.dmarc.limits.dkim_questions + 1,
+            Check::Dmarc => {
+                dmarc::MAX_QUERIES * 2 + config.dmarc.limits.dkim_questions + 1 + MAX_EARLY
+            }
             Check::Iprev | Check::Helo => 0,
         };
         Self {
@@ -123,6 +141,8 @@ impl MessageAuth {
             dkim: Run::new(dkim::Verifier::new(inbound.now, config.dkim.clone())),
             dmarc: None,
             handed_in: HandedIn::default(),
+            signing_domains: Vec::new(),
+            early: Early::Undecided,
             inbound,
         }
     }
@@ -165,9 +185,39 @@ impl MessageAuth {
 
     fn author_known(&mut self, author: &AuthorDomains) {
         self.dmarc = Some(Run::new(Dmarc::new(author, &self.dmarc_config)));
+        if let AuthorDomains::One(domain) = author {
+            self.early = Early::Author(domain.clone());
+        }
     }
 
-    /// Hands the results of SPF and DKIM to DMARC, each once.
+    /// A question that DMARC may come to ask and nobody has asked.
+    fn early_question(&mut self) -> Option<Question> {
+        if let Early::Author(author) = &self.early {
+            let may_pass = |verdict: &spf::Verdict| {
+                matches!(verdict.result, SpfResult::Pass | SpfResult::TempError)
+            };
+            let sender = match self.inbound.mail_from.mailbox() {
+                Some(mailbox) => mailbox.domain().cloned(),
+                None => self.inbound.helo.parse().ok(),
+            };
+            let sender = sender.filter(|_| self.mail_from.verdict().is_none_or(may_pass));
+            let identifiers = sender
+                .into_iter()
+                .chain(self.signing_domains.iter().cloned());
+            self.early = Early::Questions(early::walks(author, identifiers));
+        }
+        let Early::Questions(questions) = &mut self.early else {
+            return None;
+        };
+        while let Some(question) = questions.pop_front() {
+            if self.questions.may_ask(Check::Dmarc, &question) {
+                return Some(question);
+            }
+        }
+        None
+    }
+
+    /// Hands the results of SPF and DKIM to DMARC, each once; SPF's first, so that the verdict does not depend on whose answers came first.
     fn hand_in(&mut self) {
         let Some(dmarc) = self.dmarc.as_mut().and_then(Run::evaluation) else {
             return;
@@ -185,7 +235,8 @@ impl MessageAuth {
                 dmarc.spf(&domain, authentication);
             }
         }
-        if !self.handed_in.dkim
+        if self.handed_in.spf
+            && !self.handed_in.dkim
             && let Some(verdict) = self.dkim.verdict()
         {
             self.handed_in.dkim = true;
@@ -208,7 +259,7 @@ impl MessageAuth {
                 dmarc.dkim(domain, authentication);
             }
         }
-        if self.handed_in.spf && self.handed_in.dkim {
+        if self.handed_in.dkim {
             dmarc.no_more_identifiers();
         }
     }
@@ -226,31 +277,31 @@ fn spf_bound(config: &spf::Config) -> usize {
     1 + limits.terms * (1 + hosts) + explanation
 }
 
-/// The name as a domain of mail, if it is one.
-fn mail_domain(name: &Name) -> Option<Domain> {
-    core::str::from_utf8(&name.to_dotted()).ok()?.parse().ok()
-}
-
 impl Evaluation for MessageAuth {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
         let questions = &mut self.questions;
         // SPF and DKIM before DMARC, which takes what they say.
-        let asked = self
-            .mail_from
-            .advance(Check::MailFrom, questions)
-            .or_else(|| self.dkim.advance(Check::Dkim, questions));
-        if let Some(question) = asked {
+        if let Some(question) = self.mail_from.advance(Check::MailFrom, questions) {
+            return Need::Lookup(question);
+        }
+        if let Some(question) = self.dkim.advance(Check::Dkim, questions) {
+            self.signing_domains.extend(signing_domain(&question));
             return Need::Lookup(question);
         }
         self.hand_in();
+        let dmarc = self.dmarc.as_mut();
+        let asked = dmarc
+            .and_then(|dmarc| dmarc.advance(Check::Dmarc, &mut self.questions))
+            .or_else(|| self.early_question());
+        if let Some(question) = asked {
+            return Need::Lookup(question);
+        }
         let questions = &mut self.questions;
         let asked = self
-            .dmarc
-            .as_mut()
-            .and_then(|dmarc| dmarc.advance(Check::Dmarc, questions))
-            .or_else(|| self.iprev.advance(Check::Iprev, questions))
+            .iprev
+            .advance(Check::Iprev, questions)
             .or_else(|| self.helo.advance(Check::Helo, questions));
         if let Some(question) = asked {
             return Need::Lookup(question);
@@ -273,6 +324,7 @@ impl Evaluation for MessageAuth {
                     dmarc: dmarc.clone(),
                     iprev: iprev.clone(),
                     questions: self.questions.order().to_vec(),
+                    answers: self.questions.answers().to_vec(),
                 })
             }
             _ => Need::Wait,

@@ -32,6 +32,18 @@ impl Check {
     }
 }
 
+/// A question and its answer.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What was asked.
+    pub question: Question,
+    /// What came.
+    pub answer: Answer,
+    /// How many questions had been asked by then.
+    pub asked: usize,
+}
+
 /// What was asked, by whom, and what came of it.
 ///
 /// The HELO name and the address are the client's to choose, so their checks get what the essential ones leave: a client must not be able
@@ -41,6 +53,7 @@ pub(crate) struct Questions {
     limit: usize,
     slots: HashMap<Question, Slot>,
     order: Vec<Question>,
+    answers: Vec<Answered>,
     shares: [Share; CHECKS],
 }
 
@@ -74,6 +87,7 @@ impl Questions {
             limit,
             slots: HashMap::new(),
             order: Vec::new(),
+            answers: Vec::new(),
             shares: Check::ALL.map(|check| Share {
                 left: if check.is_essential() {
                     bounds(check)
@@ -90,10 +104,20 @@ impl Questions {
         &self.order
     }
 
+    /// The answers in the order in which they came.
+    pub(crate) fn answers(&self) -> &[Answered] {
+        &self.answers
+    }
+
     /// Takes an answer; gives the checks that wait for it.
     pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> Vec<Check> {
         match self.slots.get_mut(question) {
             Some(slot @ Slot::Open(_)) => {
+                self.answers.push(Answered {
+                    question: question.clone(),
+                    answer: answer.clone(),
+                    asked: self.order.len(),
+                });
                 match core::mem::replace(slot, Slot::Answered(answer.clone())) {
                     Slot::Open(waiting) => waiting,
                     Slot::Answered(_) => Vec::new(),
@@ -106,6 +130,11 @@ impl Questions {
     fn share(&mut self, check: Check) -> &mut Share {
         // Within the array: there are CHECKS variants, numbered from 0.
         &mut self.shares[check as usize]
+    }
+
+    /// Whether a question may be asked that no check has asked yet; it is then open.
+    pub(crate) fn may_ask(&mut self, check: Check, question: &Question) -> bool {
+        matches!(self.route(check, question), Route::Ask)
     }
 
     fn route(&mut self, check: Check, question: &Question) -> Route {

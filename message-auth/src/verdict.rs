@@ -11,6 +11,7 @@ use screening::iprev;
 use spf::ReceivedSpf;
 
 use crate::message_auth::Inbound;
+use crate::questions::Answered;
 
 /// The most signatures that Authentication-Results tells of.
 const MAX_SIGNATURES: usize = 20;
@@ -37,6 +38,8 @@ pub struct Verdict {
     pub iprev: iprev::Verdict,
     /// Everything that was asked, in order, each question once.
     pub questions: Vec<Question>,
+    /// What was answered, in the order in which the answers came: with the message, all that this verdict was made from.
+    pub answers: Vec<Answered>,
 }
 
 impl Verdict {
@@ -179,12 +182,17 @@ fn outcome(result: impl ToString) -> Outcome {
 fn add(result: &mut MethodResult, ptype: Ptype, property: &str, value: Option<String>) {
     if let (Ok(property), Some(value)) = (property.parse::<Keyword>(), value) {
         // A line has room for it, quotes and all; what a client calls itself may be longer.
-        let shown: String = value.chars().take(MAX_VALUE).collect();
+        let fits = |&(at, c): &(usize, char)| at + c.len_utf8() <= MAX_VALUE;
+        let shown: String = value
+            .char_indices()
+            .take_while(fits)
+            .map(|(_, c)| c)
+            .collect();
         result.add_property(ptype, property, &shown);
     }
 }
 
-/// The most characters of a value: the longest mailbox (RFC 5321 §4.5.3.1) fits in.
+/// The most octets of a value: the longest mailbox (RFC 5321 §4.5.3.1) fits in.
 const MAX_VALUE: usize = 320;
 
 /// The first characters of `b=`: as many as make it another than all others (RFC 6008 §4).

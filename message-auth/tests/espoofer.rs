@@ -1,6 +1,9 @@
 //! The attacks of espoofer on what a receiving server believes (Chen, Paxson, Jiang: "Composition Kills", 2020).
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+#[cfg(feature = "serde")]
+mod replay;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dmarc::{Disposition, DmarcResult};
@@ -42,20 +45,22 @@ fn judge(case: &Value, mail_from: ReversePath) -> Verdict {
         now: 1_609_459_200,
     };
     let mut auth = MessageAuth::new(inbound, &Config::default());
+    let mut message = Vec::new();
     let dkim = &case["dkim"];
     if let (Some(d), Some(s)) = (dkim["d"].as_str(), dkim["s"].as_str()) {
-        auth.write(
-            format!(
-                "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={d}; s={s}; h=from; bh="
-            )
-            .as_bytes(),
+        let signature = format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={d}; s={s}; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n"
         );
-        auth.write(b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n");
+        message.extend_from_slice(signature.as_bytes());
     }
-    auth.write(&octets(case, "message_b64"));
+    message.extend_from_slice(&octets(case, "message_b64"));
+    auth.write(&message);
     auth.finish();
     let zone = zone();
-    resolve_blocking(auth, |question| zone.answer(question))
+    let verdict = resolve_blocking(auth, |question| zone.answer(question));
+    #[cfg(feature = "serde")]
+    replay::check(&verdict, &message);
+    verdict
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Whole messages: signed, forged, cut in any way, and with a DNS that fails.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+#[cfg(feature = "serde")]
+mod replay;
+
 use std::sync::Arc;
 
 use dkim::{DkimResult, KeyRecord, PrivateKey, Signer, Signing};
@@ -69,7 +72,10 @@ fn judge(inbound: Inbound, message: &[u8], ask: impl FnMut(&Question) -> Answer)
     let mut auth = MessageAuth::new(inbound, &Config::default());
     auth.write(message);
     auth.finish();
-    resolve_blocking(auth, ask)
+    let verdict = resolve_blocking(auth, ask);
+    #[cfg(feature = "serde")]
+    replay::check(&verdict, message);
+    verdict
 }
 
 /// The field as another server reads it.
@@ -365,6 +371,70 @@ fn questions_are_asked_while_the_message_arrives() {
     assert_eq!(verdict.questions, [before, while_body].concat());
 }
 
+/// With the answers late and out of order, while the message comes.
+#[cfg(feature = "serde")]
+#[test]
+fn a_replay_of_what_came_in_another_order_is_the_same() {
+    let zone = zone();
+    let message = signed("example.com", MESSAGE);
+    for (inbound, step) in [(good(), 1), (good(), 90), (evil(), 7), (evil(), 1000)] {
+        let mut auth = MessageAuth::new(inbound, &Config::default());
+        let mut open: Vec<Question> = Vec::new();
+        let mut pieces = message.chunks(step);
+        let verdict = loop {
+            match auth.poll() {
+                Need::Lookup(question) => open.push(question),
+                Need::Done(verdict) => break verdict,
+                // The last asked first.
+                Need::Wait => {
+                    match pieces.next() {
+                        Some(piece) => auth.write(piece),
+                        None => auth.finish(),
+                    }
+                    if let Some(question) = open.pop() {
+                        auth.answer(&question, &zone.answer(&question));
+                    }
+                }
+            }
+        };
+        let recording = message_auth::Recording::new(&verdict, &message);
+        let mut again = recording.replay(&Config::default()).unwrap();
+        let answers = |verdict: &Verdict| {
+            let answers = verdict.answers.iter();
+            let answers =
+                answers.map(|answered| (answered.question.clone(), answered.answer.clone()));
+            answers.collect::<Vec<_>>()
+        };
+        assert_eq!(answers(&again), answers(&verdict));
+        again.questions.clone_from(&verdict.questions);
+        again.answers.clone_from(&verdict.answers);
+        assert_eq!(again, verdict);
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_replay_without_an_answer_says_which() {
+    use message_auth::{Recording, ReplayError};
+    let zone = zone();
+    let message = signed("example.com", MESSAGE);
+    let verdict = judge(good(), &message, |question| zone.answer(question));
+    let recording = Recording::new(&verdict, &message);
+    for (at, answered) in recording.answers.iter().enumerate() {
+        let mut without = recording.clone();
+        without.answers.remove(at);
+        match without.replay(&Config::default()) {
+            Err(ReplayError::NotRecorded(missing)) => assert_eq!(missing, answered.question),
+            // Asked early, and in vain.
+            Ok(other) => assert_eq!(other.dmarc, verdict.dmarc),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let mut text = serde_json::to_value(&recording).unwrap();
+    text["message"] = "\u{100}".into();
+    assert!(serde_json::from_value::<Recording>(text).is_err());
+}
+
 #[test]
 fn each_question_is_asked_once() {
     let zone = zone();
@@ -524,6 +594,7 @@ fn what_a_client_calls_itself_stays_one_value() {
         "\"evil\\".to_owned(),
         "(evil".to_owned(),
         "x".repeat(100_000),
+        "\u{1f4ec}".repeat(1_000),
         "[IPv6:2001:db8::1]".to_owned(),
         String::new(),
         "b\u{fc}cher.example\0".to_owned(),

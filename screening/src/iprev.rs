@@ -64,6 +64,18 @@ pub enum Cause {
     Forward(Name, Failure),
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Confirmed => f.write_str("its name leads back to it"),
+            Self::NotConfirmed => f.write_str("no name of it leads back to it"),
+            Self::NoReverseName => f.write_str("it has no name"),
+            Self::Reverse(failure) => write!(f, "the lookup of its names: {failure}"),
+            Self::Forward(name, failure) => write!(f, "the lookup of {name}: {failure}"),
+        }
+    }
+}
+
 /// What an [`Iprev`] comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
