@@ -374,6 +374,14 @@ impl fmt::Display for SignatureDiagnosis {
     }
 }
 
+impl Diagnosis {
+    /// One result for all signatures, as [`Verdict::result`] has it.
+    #[must_use]
+    pub fn result(&self) -> DkimResult {
+        DkimResult::best(self.signatures.iter().map(|signature| signature.result))
+    }
+}
+
 /// One diagnosis behind the other.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
