@@ -120,8 +120,8 @@ fn signing(arguments: &Arguments, selector: Domain, key: PrivateKey) -> Signing 
     let fields = &mut signing.fields;
     // What is named here counts more than what is done by default.
     let (sign, oversign) = (&arguments.sign, &arguments.oversign);
-    let by_default = |field: &Box<str>| !(named(&arguments.leave, field) || named(sign, field));
-    fields.oversigned.retain(by_default);
+    let by_default = |field: &str| !(named(&arguments.leave, field) || named(sign, field));
+    fields.oversigned.retain(|field| by_default(field));
     fields
         .present
         .retain(|field| by_default(field) && !named(oversign, field));
