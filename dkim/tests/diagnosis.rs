@@ -331,6 +331,14 @@ fn fields_were_folded_anew_or_spelled_otherwise() {
         signed.replace("\r\nMIME-Version", "\r\nMime-Version"),
         &[Change::FieldNamesRespelled],
     );
+    let hash = hash_of(Relaxed, BODY);
+    let tags = format!(
+        "v=1; a=ed25519-sha256; c=simple/relaxed; d=example.com; s=s; h=from:subject; bh={hash}; b="
+    );
+    explained(
+        sign_with(&tags, &message()).replace("Subject: ", "SUBJECT: "),
+        &[Change::FieldNamesRespelled],
+    );
 }
 
 #[test]

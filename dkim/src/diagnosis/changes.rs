@@ -76,7 +76,7 @@ pub enum Change {
         /// The name of the field; `None` if it was all of them.
         name: Option<String>,
     },
-    /// The names of fields are spelled in other cases than in `h=`, which `simple` does not allow.
+    /// The names of fields are spelled in other cases than in `h=`, or than is usual, which `simple` does not allow.
     FieldNamesRespelled,
     /// A field was added whose name is in `h=`.
     FieldAdded {
@@ -218,7 +218,7 @@ impl fmt::Display for Change {
                 "each field stands in one line: they were folded anew; sign the header relaxed",
             ),
             Self::FieldNamesRespelled => f.write_str(
-                "the names of fields are spelled as in h=: they were changed; sign the header relaxed",
+                "the names of fields are spelled as in h=, or as is usual: they were changed; sign the header relaxed",
             ),
             Self::FieldAdded { name } => write!(f, "{name} is dropped: it was added"),
             Self::FieldRemoved { name, was } => {
