@@ -270,6 +270,10 @@ fn line_ends_were_damaged() {
             signed.replace("\r\n", "\n"),
             &[Change::HeaderLineEnds, ends(LineEnds::Stripped)],
         );
+        explained(
+            signed.replace("\r\n", "\r\r\n"),
+            &[Change::HeaderLineEnds, ends(LineEnds::Doubled)],
+        );
         // A signer on a disk with LF, and a server that sends CRLF.
         let local = sign(
             kinds,

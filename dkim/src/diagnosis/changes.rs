@@ -179,7 +179,7 @@ impl fmt::Display for Change {
                 }
             }),
             Self::HeaderLineEnds => f.write_str(
-                "lines of the header that end in LF or CR alone end in CRLF: line ends were damaged",
+                "lines of the header end in CRLF: line ends were damaged",
             ),
             Self::WhiteSpaceAdded => {
                 f.write_str("white space in the body is reduced: some was added, or the signer did not mean c=simple; sign the body relaxed")
