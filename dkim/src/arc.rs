@@ -68,11 +68,16 @@
 
 mod chain;
 mod seal;
+mod sealer;
 mod set;
 mod validator;
 mod verdict;
 
 pub use seal::{ChainStatus, SealSyntaxError};
+pub use sealer::{
+    ArcSet, SealError, SealedFields, Sealer, Sealing, UnsignedMessage, UnsignedSeal,
+    combined_results,
+};
 pub use set::{FieldKind, InstanceError, MAX_SETS};
 pub use validator::Validator;
 pub use verdict::{Cause, Set, Verdict};

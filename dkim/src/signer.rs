@@ -113,7 +113,7 @@ impl Default for SignedFields {
 
 impl SignedFields {
     /// The names for `h=`.
-    fn names(&self, header: &FieldsByName<'_>) -> Vec<Box<str>> {
+    pub(crate) fn names(&self, header: &FieldsByName<'_>) -> Vec<Box<str>> {
         let mut names: Vec<Box<str>> = Vec::new();
         let from = Box::from("From");
         let oversigned = [&from].into_iter().chain(&self.oversigned);

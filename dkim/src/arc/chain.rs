@@ -348,7 +348,7 @@ fn refuse(signature: &Signature, now: u64, options: &Options) -> Result<(), Sign
 }
 
 impl Set {
-    fn new(set: &SetFields<'_>) -> Self {
+    pub(super) fn new(set: &SetFields<'_>) -> Self {
         let seal = &set.seal.signature;
         Self {
             instance: set.instance,

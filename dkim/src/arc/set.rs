@@ -136,6 +136,11 @@ impl<'a> Collected<'a> {
         (self.sets.last_key_value()).map_or(0, |(instance, _)| *instance)
     }
 
+    /// Whether an instance is higher than this.
+    pub(super) fn has_more_than(&self, most: u8) -> bool {
+        self.highest() > most || self.beyond.is_some()
+    }
+
     /// Whether the newest set says that the chain failed before.
     pub(super) fn failed_before(&self) -> bool {
         let Some((_, [_, _, seals])) = self.sets.last_key_value() else {
