@@ -1,4 +1,4 @@
-//! Judges one message as a receiving server would: SPF, DKIM, DMARC and iprev, each with its reason.
+//! Judges one message as a receiving server would: SPF, DKIM, ARC, DMARC and iprev, each with its reason.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use examples::command_line::{
     Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_lines, exit, print, print_json,
     reverse_path, verdict_json,
 };
-use mail_syntax::ReversePath;
+use mail_syntax::{Domain, ReversePath};
 use message_auth::{Config, Inbound, MessageAuth, Recording, Verdict};
 
-/// Judges a message with SPF, DKIM, DMARC and iprev, and explains the verdict.
+/// Judges a message with SPF, DKIM, ARC, DMARC and iprev, and explains the verdict.
 ///
 /// Exits with 0 if DMARC advises nothing against the message, 1 if it advises to quarantine or reject it, 75 if it could not be told.
 #[derive(Parser)]
@@ -35,7 +35,10 @@ struct Arguments {
     /// The name that vouches for the results.
     #[arg(long, default_value = "localhost")]
     authserv_id: String,
-    /// Print {spf, dkim, dmarc, iprev, authentication_results, questions}: see docs/auth-check-json.md.
+    /// A forwarder or mailing list, by the domain of its ARC seals, that is believed where DMARC fails; may be given several times.
+    #[arg(long, value_name = "DOMAIN")]
+    trust_sealer: Vec<Domain>,
+    /// Print {spf, dkim, arc, dmarc, overrides, iprev, authentication_results, questions}: see docs/auth-check-json.md.
     #[arg(long)]
     json: bool,
     /// Write the message, what is known of its sender and the answers of the DNS to this file, for --replay.
@@ -57,9 +60,11 @@ async fn main() -> ExitCode {
 
 async fn check(arguments: Arguments) -> Result<Outcome, ToolError> {
     let json = arguments.json;
+    let mut config = Config::default();
+    config.trusted_sealers.clone_from(&arguments.trust_sealer);
     let verdict = match &arguments.replay {
-        Some(path) => replay(path)?,
-        None => judge(arguments).await?,
+        Some(path) => replay(path, &config)?,
+        None => judge(arguments, config).await?,
     };
     match json {
         true => print_json(&verdict_json(&verdict)?)?,
@@ -72,7 +77,7 @@ async fn check(arguments: Arguments) -> Result<Outcome, ToolError> {
     })
 }
 
-async fn judge(arguments: Arguments) -> Result<Verdict, ToolError> {
+async fn judge(arguments: Arguments, config: Config) -> Result<Verdict, ToolError> {
     // clap has seen to it that they are there.
     let missing = || ToolError::Usage("--ip, --helo and --mail-from are needed".to_owned());
     let inbound = Inbound {
@@ -83,7 +88,7 @@ async fn judge(arguments: Arguments) -> Result<Verdict, ToolError> {
         now: arguments.clock.now(),
     };
     let message = arguments.message.read()?;
-    let mut auth = MessageAuth::new(inbound, &Config::default());
+    let mut auth = MessageAuth::new(inbound, &config);
     auth.write(&message);
     auth.finish();
     let verdict = arguments.dns.resolve(auth).await?;
@@ -96,11 +101,11 @@ async fn judge(arguments: Arguments) -> Result<Verdict, ToolError> {
     Ok(verdict)
 }
 
-fn replay(path: &Path) -> Result<Verdict, ToolError> {
+fn replay(path: &Path, config: &Config) -> Result<Verdict, ToolError> {
     let wrong = |error: &dyn std::fmt::Display| ToolError::usage(path.display(), error);
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
     let recording: Recording = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    let verdict = recording.replay(&Config::default());
+    let verdict = recording.replay(config);
     verdict.map_err(|error| wrong(&error))
 }
 
@@ -113,6 +118,12 @@ fn explain(verdict: &Verdict) -> Result<(), ToolError> {
     }
     for line in dkim_lines(&verdict.dkim) {
         print(format_args!("DKIM   {line}"))?;
+    }
+    let arc = &verdict.arc;
+    print(format_args!("ARC    {}: {}", arc.status, arc.cause))?;
+    for set in &arc.sets {
+        let (instance, domain, selector) = (set.instance, &set.domain, &set.selector);
+        print(format_args!("       i={instance} d={domain} s={selector}"))?;
     }
     let dmarc = &verdict.dmarc;
     print(format_args!("DMARC  {}: {}", dmarc.result, dmarc.cause))?;
@@ -128,6 +139,13 @@ fn explain(verdict: &Verdict) -> Result<(), ToolError> {
     }
     if let (Some(domain), Some(policy)) = (&dmarc.record_domain, dmarc.policy) {
         print(format_args!("       the policy of {domain} is {policy}"))?;
+    }
+    for reason in &verdict.overrides {
+        let comment = reason.comment.as_deref().unwrap_or_default();
+        print(format_args!(
+            "       which is overridden ({}): {comment}",
+            reason.kind
+        ))?;
     }
     let iprev = &verdict.iprev;
     let (result, address, cause) = (iprev.result, iprev.address, &iprev.cause);

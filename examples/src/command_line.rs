@@ -419,6 +419,24 @@ pub fn dkim_json(verdict: &dkim::Verdict) -> Value {
     verdict.signatures.iter().map(signature).collect()
 }
 
+/// ARC for `--json`: `result`, `oldest_pass`, `cause`, and of each set from the oldest `instance`, `domain`, `selector`.
+#[must_use]
+pub fn arc_json(verdict: &dkim::arc::Verdict) -> Value {
+    let set = |set: &dkim::arc::Set| {
+        json!({
+            "instance": set.instance,
+            "domain": set.domain.to_string(),
+            "selector": set.selector.to_string(),
+        })
+    };
+    json!({
+        "result": verdict.status.to_string(),
+        "oldest_pass": verdict.oldest_pass,
+        "sets": verdict.sets.iter().map(set).collect::<Value>(),
+        "cause": verdict.cause.to_string(),
+    })
+}
+
 /// All of a message's verdict for `--json`.
 ///
 /// # Errors
@@ -428,9 +446,11 @@ pub fn verdict_json(verdict: &message_auth::Verdict) -> Result<Value, ToolError>
     let dmarc = &verdict.dmarc;
     let field = verdict.authentication_results();
     let questions: Vec<String> = verdict.questions.iter().map(ToString::to_string).collect();
+    let reason = |reason: &dmarc::OverrideReason| json!({"reason": reason.kind.to_string(), "comment": reason.comment});
     Ok(json!({
         "spf": spf_json(&verdict.spf_mail_from),
         "dkim": dkim_json(&verdict.dkim),
+        "arc": arc_json(&verdict.arc),
         "dmarc": {
             "result": dmarc.result.to_string(),
             "author_domain": text(dmarc.author_domain.as_ref()),
@@ -439,6 +459,7 @@ pub fn verdict_json(verdict: &message_auth::Verdict) -> Result<Value, ToolError>
             "disposition": verdict.disposition.to_string(),
             "cause": dmarc.cause.to_string(),
         },
+        "overrides": verdict.overrides.iter().map(reason).collect::<Value>(),
         "iprev": {
             "result": verdict.iprev.result.to_string(),
             "name": text(verdict.iprev.confirmed.first()),

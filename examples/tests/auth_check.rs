@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use dkim::arc::{Sealer, Sealing, Validator};
 use dkim::{KeyRecord, PrivateKey, Signer, Signing};
+use mail_syntax::authentication_results::AuthenticationResults;
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_700_000_000;
@@ -166,6 +168,24 @@ fn the_json_is_as_documented() {
             &json!("ed25519-sha256")
         )
     );
+    assert_eq!(
+        verdict["arc"],
+        json!({"result": "none", "oldest_pass": null, "sets": [], "cause": "no chain"})
+    );
+    assert_eq!(verdict["overrides"], json!([]));
+    assert_eq!(
+        keys(&verdict),
+        [
+            "arc",
+            "authentication_results",
+            "dkim",
+            "dmarc",
+            "iprev",
+            "overrides",
+            "questions",
+            "spf"
+        ]
+    );
     let cause = &verdict["dmarc"]["cause"];
     assert!(cause.is_string());
     let dmarc = json!({
@@ -296,6 +316,7 @@ fn in_words_the_whole_verdict_is_explained() {
         "SPF    pass of mailfrom (joe@example.com): ",
         "SPF    pass of helo (",
         "DKIM   pass d=example.com s=s1 a=ed25519-sha256: ",
+        "ARC    none: no chain",
         "DMARC  pass: ",
         "       the author's domain is example.com",
         "       SPF domain example.com is aligned with it",
@@ -313,6 +334,75 @@ fn in_words_the_whole_verdict_is_explained() {
             "{line}\n{text}"
         );
     }
+}
+
+/// A mailing list changed the subject, and sealed what it had found before.
+#[test]
+fn a_trusted_sealer_is_believed() {
+    let sealing = Sealing::new(
+        "lists.example.net".parse().unwrap(),
+        "s1".parse().unwrap(),
+        Arc::new(key()),
+    );
+    let changed = MESSAGE.replace("dinner", "[list] dinner");
+    let results = b" mx.lists.example.net; dmarc=pass header.from=example.com";
+    let results = AuthenticationResults::parse(results).unwrap();
+    let mut validator = Validator::new(NOW, dkim::Options::default());
+    validator.write(MESSAGE.as_bytes());
+    validator.finish();
+    let arrived = mail_dns::resolve_blocking(validator, |_| mail_dns::Answer::nx_domain());
+    let mut sealer = Sealer::new(sealing, NOW);
+    sealer.write(changed.as_bytes());
+    let set = sealer.finish(&arrived, &results).unwrap().unwrap();
+    let message = format!("{set}{changed}");
+
+    let folder = Folder::new("arc");
+    let mut names = zone();
+    names["s1._domainkey.lists.example.net"] = names["s1._domainkey.example.com"].clone();
+    let zone = folder.write("zone.json", names.to_string());
+    let recording = folder.path("recording.json");
+    let arguments = [
+        arguments(&zone, "198.51.100.1", "joe@lists.example.net"),
+        vec!["--json"],
+    ]
+    .concat();
+    let trust = [
+        "--trust-sealer",
+        "other.example",
+        "--trust-sealer",
+        "lists.example.net",
+    ];
+    let trusting = [&arguments[..], &trust, &["--record", &recording]].concat();
+
+    let refused = expect_json(&run(&arguments, message.as_bytes()), 1);
+    assert_eq!(
+        (&refused["arc"]["result"], &refused["overrides"]),
+        (&json!("pass"), &json!([]))
+    );
+    let taken = expect_json(&run(&trusting, message.as_bytes()), 0);
+    assert_eq!(
+        taken["arc"]["sets"],
+        json!([{"instance": 1, "domain": "lists.example.net", "selector": "s1"}])
+    );
+    assert_eq!(taken["arc"]["oldest_pass"], 0);
+    assert_eq!(
+        (&taken["dmarc"]["result"], &taken["dmarc"]["disposition"]),
+        (&json!("fail"), &json!("none"))
+    );
+    assert_eq!(taken["overrides"][0]["reason"], "local_policy");
+    let again = run(
+        &[&["--replay", &recording, "--json"], &trust[..]].concat(),
+        b"",
+    );
+    assert_eq!(expect_json(&again, 0), taken);
+    let words = expect(
+        &run(&[&["--replay", &recording], &trust[..]].concat(), b""),
+        0,
+    );
+    assert!(
+        words.contains("which is overridden (local_policy): arc=pass as[1].d=lists.example.net"),
+        "{words}"
+    );
 }
 
 #[test]

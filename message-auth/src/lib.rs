@@ -46,7 +46,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With the feature `serde` an evaluation can be written down and made again: `Recording`.
+//! With the feature `reports` a verdict has the row for the aggregate report of the domain (RFC 9990): `Verdict::report_row`. With `serde` an evaluation can be written down and made again: `Recording`.
 //!
 //! With a runtime the evaluation goes to [`mail_dns::Lookups`], which asks while the message still arrives and bounds how many questions
 //! are open. When the time is up, [`mail_dns::Lookups::fail`] answers what is open, and whatever is asked afterwards is answered the same
@@ -59,6 +59,8 @@ mod message_auth;
 mod questions;
 #[cfg(feature = "serde")]
 mod recording;
+#[cfg(feature = "reports")]
+mod report_row;
 mod verdict;
 
 pub use message_auth::{Config, Inbound, Limits, MessageAuth};

@@ -4,9 +4,13 @@ use core::cmp::Reverse;
 use core::net::IpAddr;
 use std::collections::VecDeque;
 
-use dmarc::{Authentication, AuthorDomains, Dmarc};
+use dkim::arc;
+use dmarc::{
+    Authentication, AuthorDomains, Disposition, Dmarc, DmarcResult, OverrideReason, PolicyOverride,
+};
 use mail_dns::{Answer, Evaluation, Need, Question};
 use mail_syntax::address_list::AuthorError;
+use mail_syntax::authentication_results::{Method, MethodResult, Outcome, Ptype};
 use mail_syntax::header::{Header, HeaderSplitter, LineEnd, Split};
 use mail_syntax::{Domain, ReversePath};
 use screening::iprev::{self, Iprev};
@@ -44,6 +48,12 @@ pub struct Config {
     pub dkim: dkim::Options,
     /// DMARC.
     pub dmarc: dmarc::Config,
+    /// Forwarders and mailing lists that are believed, by the domains of their ARC seals. Default: none.
+    ///
+    /// Where DMARC fails, the policy is overridden if the chain passes, all its seals are of these domains, and the first sealer found that
+    /// DMARC passed for the same author's domain (RFC 8617 §7.2.1). Each of them can then send mail in anybody's name: list only forwarders
+    /// that check what they seal.
+    pub trusted_sealers: Vec<Domain>,
     /// The reverse name of the client.
     pub iprev: iprev::Limits,
     /// The limits.
@@ -70,7 +80,7 @@ impl Default for Limits {
     }
 }
 
-/// One inbound message: SPF of both identities, DKIM, DMARC and iprev in one evaluation, and a sink for the message.
+/// One inbound message: SPF of both identities, DKIM, ARC, DMARC and iprev in one evaluation, and a sink for the message.
 ///
 /// Write the message as it came, lines ending in CRLF, in any pieces, and [finish](MessageAuth::finish) at its end. It can be polled at any
 /// time: for what MAIL FROM already tells, before the first octet; for keys and policies, while the body still comes in. Without
@@ -88,8 +98,10 @@ pub struct MessageAuth {
     helo: Run<CheckHost>,
     iprev: Run<Iprev>,
     dkim: Run<dkim::Verifier>,
+    arc: Run<arc::Validator>,
     /// None until the author is known.
     dmarc: Option<Run<Dmarc>>,
+    trusted_sealers: Vec<Domain>,
     handed_in: HandedIn,
     /// The domains whose keys were asked for.
     signing_domains: Vec<Domain>,
@@ -124,7 +136,7 @@ impl MessageAuth {
             Check::Dmarc => {
                 dmarc::MAX_QUERIES * 2 + config.dmarc.limits.dkim_questions + 1 + MAX_EARLY
             }
-            Check::Iprev | Check::Helo => 0,
+            Check::Arc | Check::Iprev | Check::Helo => 0,
         };
         Self {
             ignore_testing_signatures: config.ignore_testing_signatures,
@@ -139,7 +151,9 @@ impl MessageAuth {
             helo: Run::new(CheckHost::helo(&client, &config.spf)),
             iprev: Run::new(Iprev::new(inbound.client_ip, &config.iprev)),
             dkim: Run::new(dkim::Verifier::new(inbound.now, config.dkim.clone())),
+            arc: Run::new(arc::Validator::new(inbound.now, config.dkim.clone())),
             dmarc: None,
+            trusted_sealers: config.trusted_sealers.clone(),
             handed_in: HandedIn::default(),
             signing_domains: Vec::new(),
             early: Early::Undecided,
@@ -151,6 +165,9 @@ impl MessageAuth {
     pub fn write(&mut self, octets: &[u8]) {
         if let Some(verifier) = self.dkim.evaluation() {
             verifier.write(octets);
+        }
+        if let Some(validator) = self.arc.evaluation() {
+            validator.write(octets);
         }
         let Some((splitter, header)) = &mut self.header else {
             return;
@@ -173,6 +190,9 @@ impl MessageAuth {
         self.end_header();
         if let Some(verifier) = self.dkim.evaluation() {
             verifier.finish();
+        }
+        if let Some(validator) = self.arc.evaluation() {
+            validator.finish();
         }
     }
 
@@ -265,6 +285,38 @@ impl MessageAuth {
     }
 }
 
+/// Why the policy is not followed: a chain of trusted sealers vouches for the message.
+fn overrides(
+    dmarc: &dmarc::Verdict,
+    arc: &arc::Verdict,
+    trusted: &[Domain],
+) -> Vec<OverrideReason> {
+    if dmarc.result != DmarcResult::Fail || dmarc.disposition == Disposition::None {
+        return Vec::new();
+    }
+    let Some(author) = &dmarc.author_domain else {
+        return Vec::new();
+    };
+    let is_trusted = |sealer: &Domain| trusted.contains(sealer);
+    let vouches = |result: &MethodResult| {
+        let from = result.property(&Ptype::Header, "from");
+        let from = from.and_then(|from| Domain::parse_utf8(from).ok()?.to_a_labels().ok());
+        *result.method() == Method::Dmarc
+            && *result.outcome() == Outcome::Pass
+            && from.as_ref() == Some(author)
+    };
+    let results = arc.trusted_results(is_trusted);
+    match results.is_some_and(|results| results.registered().any(vouches)) {
+        // RFC 8617 §7.2.2: "it MAY indicate the influence of ARC on their local policy decision(s) by adding a reason of "local_policy"
+        // with a comment string".
+        true => vec![OverrideReason {
+            kind: PolicyOverride::LocalPolicy,
+            comment: Some(arc.report_comment()),
+        }],
+        false => Vec::new(),
+    }
+}
+
 /// The most questions of an SPF check: the record, and for each term that looks something up a name and its hosts (RFC 7208 §4.6.4).
 fn spf_bound(config: &spf::Config) -> usize {
     let limits = &config.limits;
@@ -300,8 +352,9 @@ impl Evaluation for MessageAuth {
         }
         let questions = &mut self.questions;
         let asked = self
-            .iprev
-            .advance(Check::Iprev, questions)
+            .arc
+            .advance(Check::Arc, questions)
+            .or_else(|| self.iprev.advance(Check::Iprev, questions))
             .or_else(|| self.helo.advance(Check::Helo, questions));
         if let Some(question) = asked {
             return Need::Lookup(question);
@@ -311,16 +364,23 @@ impl Evaluation for MessageAuth {
             self.mail_from.verdict(),
             self.helo.verdict(),
             self.dkim.verdict(),
+            self.arc.verdict(),
             dmarc,
             self.iprev.verdict(),
         ) {
-            (Some(mail_from), Some(helo), Some(dkim), Some(dmarc), Some(iprev)) => {
+            (Some(mail_from), Some(helo), Some(dkim), Some(arc), Some(dmarc), Some(iprev)) => {
+                let overrides = overrides(dmarc, arc, &self.trusted_sealers);
                 Need::Done(Verdict {
                     inbound: self.inbound.clone(),
-                    disposition: dmarc.disposition,
+                    disposition: match overrides.is_empty() {
+                        true => dmarc.disposition,
+                        false => Disposition::None,
+                    },
+                    overrides,
                     spf_mail_from: mail_from.clone(),
                     spf_helo: helo.clone(),
                     dkim: dkim.clone(),
+                    arc: arc.clone(),
                     dmarc: dmarc.clone(),
                     iprev: iprev.clone(),
                     questions: self.questions.order().to_vec(),
@@ -338,6 +398,7 @@ impl Evaluation for MessageAuth {
                 Check::Helo => self.helo.answer(question, answer),
                 Check::Iprev => self.iprev.answer(question, answer),
                 Check::Dkim => self.dkim.answer(question, answer),
+                Check::Arc => self.arc.answer(question, answer),
                 Check::Dmarc => {
                     if let Some(dmarc) = &mut self.dmarc {
                         dmarc.answer(question, answer);

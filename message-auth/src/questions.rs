@@ -10,25 +10,27 @@ pub(crate) enum Check {
     Dmarc,
     Dkim,
     MailFrom,
+    Arc,
     Iprev,
     Helo,
 }
 
 /// How many [`Check`]s there are.
-const CHECKS: usize = 5;
+const CHECKS: usize = 6;
 
 impl Check {
     const ALL: [Self; CHECKS] = [
         Self::Dmarc,
         Self::Dkim,
         Self::MailFrom,
+        Self::Arc,
         Self::Iprev,
         Self::Helo,
     ];
 
     /// Whether the verdict of DMARC hangs on it.
     fn is_essential(self) -> bool {
-        !matches!(self, Self::Iprev | Self::Helo)
+        !matches!(self, Self::Arc | Self::Iprev | Self::Helo)
     }
 }
 
@@ -46,7 +48,7 @@ pub struct Answered {
 
 /// What was asked, by whom, and what came of it.
 ///
-/// The HELO name and the address are the client's to choose, so their checks get what the essential ones leave: a client must not be able
+/// The HELO name, the address and the chain are the client's to choose, so their checks get what the essential ones leave: a client must not be able
 /// to use up the questions that would convict it. They wait until it is known what is left.
 #[derive(Clone, Debug)]
 pub(crate) struct Questions {

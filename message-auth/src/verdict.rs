@@ -1,7 +1,7 @@
 //! What the evaluation comes to, and the fields that tell it.
 
 use dkim::{DkimResult, SignatureVerdict};
-use dmarc::{Disposition, DmarcResult};
+use dmarc::{Disposition, DmarcResult, OverrideReason};
 use mail_dns::Question;
 use mail_syntax::authentication_results::{
     AuthenticationResults, Keyword, Method, MethodResult, Outcome, Ptype,
@@ -24,7 +24,7 @@ const MIN_B: usize = 8;
 pub struct Verdict {
     /// What was handed in.
     pub inbound: Inbound,
-    /// What DMARC advises; local policy decides. For a temporary error it is none: whether such mail is deferred is local policy too.
+    /// What is advised: what DMARC advises, or none if [`Verdict::overrides`] has a reason. Local policy decides. For a temporary error it is none: whether such mail is deferred is local policy too.
     pub disposition: Disposition,
     /// SPF of the MAIL FROM identity, for a null reverse-path `postmaster@` and the HELO name: the one that DMARC takes.
     pub spf_mail_from: spf::Verdict,
@@ -32,8 +32,12 @@ pub struct Verdict {
     pub spf_helo: spf::Verdict,
     /// DKIM.
     pub dkim: dkim::Verdict,
+    /// ARC.
+    pub arc: dkim::arc::Verdict,
     /// DMARC.
     pub dmarc: dmarc::Verdict,
+    /// Why the DMARC policy is not followed; empty if it is.
+    pub overrides: Vec<OverrideReason>,
     /// Whether the client's address has a name that leads back to it.
     pub iprev: iprev::Verdict,
     /// Everything that was asked, in order, each question once.
@@ -49,6 +53,7 @@ impl Verdict {
     ///
     /// # Errors
     /// If the authserv-id is too long for a line.
+    // RFC 8601 §4: "An MTA MUST NOT add a result to an existing header field." So this is always a field of its own.
     pub fn authentication_results(&self) -> Result<String, FoldError> {
         self.results().to_field()
     }
@@ -76,6 +81,7 @@ impl Verdict {
         for result in self.dkim_results() {
             results.push(result);
         }
+        results.push(self.arc_result());
         results.push(self.dmarc_result());
         results.push(self.iprev_result());
         results
@@ -100,11 +106,22 @@ impl Verdict {
         signatures.iter().map(result).collect()
     }
 
+    /// RFC 8617 §6: with the client's address, which a later sealer or reader cannot know.
+    fn arc_result(&self) -> MethodResult {
+        let mut result = self.arc.method_result();
+        let address = self.inbound.client_ip.to_canonical().to_string();
+        add(&mut result, Ptype::Smtp, "remote-ip", Some(address));
+        result
+    }
+
     fn dmarc_result(&self) -> MethodResult {
         let dmarc = &self.dmarc;
         let mut result = MethodResult::new(Method::Dmarc, outcome(dmarc.result));
         if !matches!(dmarc.result, DmarcResult::Pass | DmarcResult::Fail) {
             result = result.with_reason(&dmarc.cause.to_string());
+        }
+        if let Some(reason) = self.overrides.first() {
+            result = result.with_comment(&format!("policy overridden: {}", reason.kind));
         }
         add(
             &mut result,

@@ -122,6 +122,7 @@ fn a_good_message_passes_everything() {
             (&Method::Spf, &Outcome::Pass),
             (&Method::Spf, &Outcome::Pass),
             (&Method::Dkim, &Outcome::Pass),
+            (&Method::Arc, &Outcome::None),
             (&Method::Dmarc, &Outcome::Pass),
             (&Method::Iprev, &Outcome::Pass),
         ]
@@ -146,7 +147,7 @@ fn a_good_message_passes_everything() {
         8
     );
     assert_eq!(
-        results.results()[3].property(&Ptype::Header, "from"),
+        results.results()[4].property(&Ptype::Header, "from"),
         Some("news.example.com")
     );
     let received_spf = verdict.received_spf().unwrap();
@@ -154,6 +155,38 @@ fn a_good_message_passes_everything() {
         received_spf.starts_with("Received-SPF: pass (mx.example.org: domain of"),
         "{received_spf}"
     );
+}
+
+/// RFC 8601 §2.7.6, §2.7.7 and §4: in every field that is written, every word is registered with IANA.
+#[test]
+fn every_word_of_the_field_is_registered() {
+    let zone = zone();
+    let mut outcomes = std::collections::BTreeSet::new();
+    for inbound in [good(), evil()] {
+        for message in [
+            signed("example.com", MESSAGE),
+            [b"DKIM-Signature: v=1\r\n", MESSAGE].concat(),
+            [b"ARC-Seal: i=1; cv=none\r\n", MESSAGE].concat(),
+            MESSAGE.to_vec(),
+            b"\r\n".to_vec(),
+        ] {
+            let whole = judge(inbound.clone(), &message, |question| zone.answer(question));
+            let late = judge(inbound.clone(), &message, |_| {
+                Answer::failed(Failure::Timeout)
+            });
+            let none = judge(inbound.clone(), &message, |_| Answer::nx_domain());
+            for verdict in [whole, late, none] {
+                let results = read(&verdict);
+                assert!(results.results().len() >= 6);
+                for result in results.results() {
+                    assert!(result.is_registered(), "{result:?}");
+                    outcomes.insert(result.outcome().to_string());
+                }
+            }
+        }
+    }
+    let outcomes: Vec<&str> = outcomes.iter().map(String::as_str).collect();
+    assert_eq!(outcomes, ["fail", "none", "pass", "permerror", "temperror"]);
 }
 
 #[test]
@@ -582,7 +615,7 @@ fn a_signature_that_passes_is_told_below_any_number_of_others() {
         .find(|result| *result.method() == Method::Dkim)
         .unwrap();
     assert_eq!(first.outcome(), &Outcome::Pass);
-    assert_eq!(results.results().len(), 24);
+    assert_eq!(results.results().len(), 25);
 }
 
 #[test]
@@ -621,6 +654,7 @@ fn what_a_client_calls_itself_stays_one_value() {
                     Method::Spf,
                     Method::Spf,
                     Method::Dkim,
+                    Method::Arc,
                     Method::Dmarc,
                     Method::Iprev
                 ],
