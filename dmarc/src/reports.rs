@@ -13,6 +13,7 @@
 #[macro_use]
 mod results;
 pub mod aggregate;
+pub mod failure;
 mod mail;
 pub mod read;
 mod report;
