@@ -20,7 +20,7 @@ use std::io::Cursor;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 
-pub(super) use self::attachment::parts;
+pub(super) use self::attachment::{parts, with_crlf};
 pub use self::attachment::{Attachment, MAX_PARTS, attachment};
 pub use self::defects::{Defect, Defects, Exceeded, Finding, ReadError};
 pub use self::elements::Element;

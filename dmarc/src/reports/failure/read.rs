@@ -14,7 +14,7 @@ use super::{
     AuthFailure, DeliveryResult, FailedSignature, FailureReport, IdentityAlignment, Original,
     SpfDns,
 };
-use crate::reports::read::parts;
+use crate::reports::read::{parts, with_crlf};
 
 /// Values of a field that may stand more than once, of which so many are kept.
 const MAX_VALUES: usize = 100;
@@ -80,7 +80,8 @@ impl FailureReport {
     /// # Errors
     /// [`NoFailureReport`] if it is something else.
     pub fn read(mail: &[u8]) -> Result<(Self, BTreeSet<FailureDefect>), NoFailureReport> {
-        let tree = parts(mail);
+        let mail = with_crlf(mail);
+        let tree = parts(&mail);
         let mut reader = Reader {
             report: Self {
                 user_agent: String::new(),
