@@ -18,6 +18,7 @@ mod mail;
 pub mod read;
 mod report;
 mod row;
+pub mod sending_policy;
 mod write;
 
 pub use aggregate::{Added, Aggregate, Reporter};

@@ -16,7 +16,10 @@ fn kind(octets: &[u8]) -> Result<(&'static str, Option<(Report, Vec<Defect>)>), 
         Err(ReadError::TlsReport) => Ok(("smtp_tls", None)),
         Err(error) => match FailureReport::read(octets) {
             Ok((report, defects)) => {
-                println!("{:?} {:?} {:?} {defects:?}", report.source_ip, report.reported_domains, report.identity_alignment);
+                println!(
+                    "{:?} {:?} {:?} {defects:?}",
+                    report.source_ip, report.reported_domains, report.identity_alignment
+                );
                 Ok(("failure", None))
             }
             Err(_) => Err(error.to_string()),
