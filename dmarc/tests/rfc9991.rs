@@ -267,7 +267,11 @@ fn each_defect_is_forgiven_and_named() {
             "Arrival-Date: Someday",
             Unreadable("Arrival-Date"),
         ),
-        ("SPF-DNS: txt :", "SPF-DNS: txt ", Unreadable("SPF-DNS")),
+        (
+            "SPF-DNS: txt : consumer.example :",
+            "SPF-DNS: txt",
+            Unreadable("SPF-DNS"),
+        ),
         ("message/rfc822", "application/octet-stream", NoOriginal),
     ] {
         assert!(good.contains(from), "{from}");

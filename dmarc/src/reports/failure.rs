@@ -232,7 +232,9 @@ pub fn wanted<'r>(record: &'r Record, failure: &Failure) -> &'r [ReportingUri] {
         dkim: dkim_unaligned,
         spf: spf_unaligned,
     } = failure.alignment;
-    let by_alignment = match alignment {
+    // RFC 9989 §4.7: the default is "0".
+    let is_default = record.fo == FailureOptions::default();
+    let by_alignment = match alignment.or_else(|| is_default.then_some(FailureScope::All)) {
         Some(FailureScope::All) => dkim_unaligned && spf_unaligned,
         Some(FailureScope::Any) => dkim_unaligned || spf_unaligned,
         None => false,

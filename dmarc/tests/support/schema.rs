@@ -9,16 +9,16 @@ const SCHEMA: &str = include_str!("../reports/rfc9990_appendix_a.xsd");
 
 /// An element with its children and text.
 #[derive(Clone, Debug, Default)]
-pub struct Node {
-    pub name: String,
-    pub attributes: BTreeMap<String, String>,
-    pub children: Vec<Node>,
-    pub text: String,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) children: Vec<Node>,
+    pub(crate) text: String,
 }
 
 impl Node {
     /// Parses a document by quick-xml, strictly.
-    pub fn parse(xml: &str) -> Self {
+    pub(crate) fn parse(xml: &str) -> Self {
         let mut reader = Reader::from_str(xml);
         reader.config_mut().enable_all_checks(true);
         let mut open = vec![Self::default()];
@@ -66,7 +66,7 @@ impl Node {
     }
 
     /// The first element below this one with this name.
-    pub fn at(&self, path: &str) -> &Self {
+    pub(crate) fn at(&self, path: &str) -> &Self {
         path.split('/').fold(self, |node, name| {
             let found = node.children.iter().find(|child| child.name == name);
             found.unwrap_or_else(|| panic!("no {name} in {}", node.name))
@@ -75,7 +75,7 @@ impl Node {
 }
 
 /// Panics unless the document is valid.
-pub fn validate(xml: &str) -> Node {
+pub(crate) fn validate(xml: &str) -> Node {
     let schema = Node::parse(SCHEMA);
     let document = Node::parse(xml);
     let namespace = schema.attribute("targetNamespace");
