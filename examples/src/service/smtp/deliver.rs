@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dmarc::Disposition;
+use dmarc::reports::ActionDisposition;
+use dmarc::{Disposition, OverrideReason, PolicyOverride};
 use mail_dns::resolve;
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
-use message_auth::MessageAuth;
+use message_auth::{MessageAuth, Verdict};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
+use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
 use crate::intake::{Purpose, date};
 use crate::routing::Route;
@@ -163,6 +165,7 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
+    count(context, &verdict, enforce).await;
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
         return Err(reply(
@@ -173,6 +176,24 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((format!("{results}{received_spf}"), junk))
+}
+
+/// Counts the message for the aggregate report of its domain.
+async fn count(context: &Context, verdict: &Verdict, enforce: bool) {
+    let dmarc = &verdict.dmarc;
+    let (Some(domain), Some(record), Some(mut row)) =
+        (&dmarc.record_domain, &dmarc.record, verdict.report_row())
+    else {
+        return;
+    };
+    if !enforce && verdict.disposition != Disposition::None {
+        row.policy_evaluated.disposition = ActionDisposition::None;
+        row.policy_evaluated.reasons.push(OverrideReason {
+            kind: PolicyOverride::LocalPolicy,
+            comment: None,
+        });
+    }
+    aggregate_reports::count(context, domain, record, &row).await;
 }
 
 async fn store(
