@@ -80,6 +80,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod canonicalization;
+mod compact;
 pub mod crypto;
 pub mod key_record;
 pub mod public_key;
