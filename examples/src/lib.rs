@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod command_line;
 pub mod config;
 pub mod demo;
+pub mod forwarding;
 pub mod intake;
 pub mod outgoing;
 pub mod queue;
