@@ -6,6 +6,7 @@ use mail_syntax::date::{DateTime, Zone};
 use mail_syntax::header::{Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
 use message_auth::MessageAuth;
 
+use crate::forwarding::Forwarding;
 use crate::server::Context;
 use crate::store::{Spool, StoreError};
 
@@ -13,7 +14,7 @@ use crate::store::{Spool, StoreError};
 #[derive(Debug)]
 pub enum Purpose {
     /// From outside: it is judged, and fields that claim to be ours are removed.
-    Judge(Box<MessageAuth>),
+    Judge(Box<MessageAuth>, Option<Box<Forwarding>>),
     /// From one of our users: it is completed and signed.
     Submit(Box<Submission>),
 }
@@ -110,8 +111,11 @@ impl Intake {
     }
 
     fn take(&mut self, context: &Context, octets: &[u8]) -> Result<(), Refused> {
-        if let Purpose::Judge(judge) = &mut self.purpose {
+        if let Purpose::Judge(judge, forwarding) = &mut self.purpose {
             judge.write(octets);
+            if let Some(forwarding) = forwarding {
+                forwarding.validator.write(octets);
+            }
         }
         let Some(splitter) = &mut self.splitter else {
             return self.body(octets);
@@ -129,10 +133,14 @@ impl Intake {
     }
 
     fn body(&mut self, octets: &[u8]) -> Result<(), Refused> {
-        if let Purpose::Submit(submission) = &mut self.purpose
-            && let Some(signer) = &mut submission.signer
-        {
-            signer.write(octets);
+        match &mut self.purpose {
+            Purpose::Submit(submission) => {
+                if let Some(signer) = &mut submission.signer {
+                    signer.write(octets);
+                }
+            }
+            Purpose::Judge(_, Some(forwarding)) => forwarding.sealer.write(octets),
+            Purpose::Judge(_, None) => {}
         }
         Ok(self.spool.write(octets)?)
     }
@@ -154,12 +162,14 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_) => {
-                self.spool
-                    .write(&strip(&header, &context.config.hostname))?;
+            Purpose::Judge(_, forwarding) => {
+                let mut kept = strip(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
-                self.spool
-                    .write(octets.get(header.octets().len()..).unwrap_or_default())?;
+                kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());
+                if let Some(forwarding) = forwarding {
+                    forwarding.sealer.write(&kept);
+                }
+                self.spool.write(&kept)?;
             }
             Purpose::Submit(submission) => {
                 submission.complete(&header);
@@ -193,8 +203,11 @@ impl Intake {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
-        if let Purpose::Judge(judge) = &mut self.purpose {
+        if let Purpose::Judge(judge, forwarding) = &mut self.purpose {
             judge.finish();
+            if let Some(forwarding) = forwarding {
+                forwarding.validator.finish();
+            }
         }
         Ok((self.spool, self.purpose))
     }

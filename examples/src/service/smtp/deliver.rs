@@ -7,6 +7,7 @@ use std::time::Duration;
 use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, OverrideReason, PolicyOverride};
 use mail_dns::resolve;
+use mail_syntax::authentication_results::Ptype;
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
 use message_auth::{MessageAuth, Verdict};
@@ -16,6 +17,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
+use crate::forwarding::{self, Forwarding};
 use crate::intake::{Purpose, date};
 use crate::routing::Route;
 use crate::server::{Context, now};
@@ -94,13 +96,17 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
-    let (above, junk) = match purpose {
-        Purpose::Judge(judge) => match judged(context, *judge).await {
-            Ok((fields, junk)) => (format!("{fields}{received}"), junk),
+    let (seal, above, junk) = match purpose {
+        Purpose::Judge(judge, forwarding) => match judged(context, *judge, forwarding).await {
+            Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
             Err(refusal) => return refusal,
         },
         Purpose::Submit(submission) => match submission.sign() {
-            Ok((added, signatures)) => (format!("{}{received}{added}", signatures.concat()), false),
+            Ok((added, signatures)) => (
+                String::new(),
+                format!("{}{received}{added}", signatures.concat()),
+                false,
+            ),
             Err(error) => {
                 tracing::error!(%error, "a message could not be signed");
                 return reply(
@@ -110,6 +116,10 @@ pub(super) async fn deliver(
                 );
             }
         },
+    };
+    let above = Above {
+        leaving: format!("{seal}{above}"),
+        staying: format!("{}{above}", return_path(sender)),
     };
     match store(context, sender, smtputf8, routes, spool, above, junk).await {
         Ok(()) => {
@@ -150,11 +160,34 @@ fn received(
     received.to_field().ok()
 }
 
-/// The fields that say what was found, and whether it belongs into Junk; or the refusal.
-async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool), Reply> {
+/// The ARC set of a message that is to leave, the fields that say what was found, and whether it belongs into Junk; or the refusal.
+async fn judged(
+    context: &Context,
+    judge: MessageAuth,
+    forwarding: Option<Box<Forwarding>>,
+) -> Result<(String, String, bool), Reply> {
     let ask = |question| async move { context.resolver.ask(&question).await };
-    let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
-    let results = verdict.authentication_results();
+    let patience = || tokio::time::sleep(PATIENCE);
+    let (verdict, chain) = tokio::join!(resolve(judge, ask, patience()), async {
+        let Forwarding { validator, sealer } = *forwarding?;
+        Some((resolve(validator, ask, patience()).await, sealer))
+    });
+    let mut results = verdict.results();
+    let mut seal = String::new();
+    if let Some((chain, sealer)) = chain {
+        let mut arc = chain.method_result();
+        if let Ok(property) = "remote-ip".parse() {
+            // RFC 8617 §6: "The address of the connection-initiating SMTP server, from which the message is being relayed."
+            arc.add_property(
+                Ptype::Smtp,
+                property,
+                &verdict.inbound.client_ip.to_string(),
+            );
+        }
+        results.push(arc);
+        seal = forwarding::seal(sealer, &chain, &results);
+    }
+    let results = results.to_field();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
         return Err(reply(
@@ -175,7 +208,16 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
         ));
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
-    Ok((format!("{results}{received_spf}"), junk))
+    Ok((seal, format!("{results}{received_spf}"), junk))
+}
+
+/// What is put on top of a message.
+struct Above {
+    /// Of what goes elsewhere: the ARC set first, if there is one.
+    leaving: String,
+    /// RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
+    /// beginning of the mail data."
+    staying: String,
 }
 
 /// Counts the message for the aggregate report of its domain.
@@ -202,16 +244,13 @@ async fn store(
     smtputf8: bool,
     routes: &BTreeSet<Route>,
     spool: Spool,
-    above: String,
+    above: Above,
     junk: bool,
 ) -> Result<(), StoreError> {
     let sender_text = match sender {
         ReversePath::Null => String::new(),
         ReversePath::Mailbox(mailbox) => mailbox.to_string(),
     };
-    // RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
-    // beginning of the mail data."
-    let at_home = format!("{}{above}", return_path(sender));
     let accepted = now();
     let routes = routes.clone();
     context
@@ -227,7 +266,7 @@ async fn store(
                         };
                         deliveries.push(Delivery {
                             mailbox: chosen.ok_or(StoreError::Missing("INBOX"))?.id,
-                            added: at_home.clone().into_bytes(),
+                            added: above.staying.clone().into_bytes(),
                             flags: Vec::new(),
                             internal_date: accepted,
                         });
@@ -235,7 +274,7 @@ async fn store(
                     Route::Remote(recipient) => outgoing.push(Outgoing {
                         sender: sender_text.clone(),
                         recipient,
-                        added: above.clone().into_bytes(),
+                        added: above.leaving.clone().into_bytes(),
                         smtputf8,
                         accepted,
                     }),
