@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dkim::Options;
-use dkim::arc::{Sealer, Sealing, Validator, Verdict};
+use dkim::arc::{Sealer, Sealing, Verdict};
 use mail_syntax::ForwardPath;
 use mail_syntax::authentication_results::AuthenticationResults;
 
@@ -11,41 +10,27 @@ use crate::routing::Route;
 use crate::server::Context;
 use crate::signing::for_author;
 
-/// A message from outside that is to leave again, as it comes: its chain is validated, and prepared to be continued.
-#[derive(Debug)]
-pub struct Forwarding {
-    /// Gets the message as it came.
-    pub validator: Validator,
-    /// Gets the message as it leaves.
-    pub sealer: Sealer,
-}
-
-impl Forwarding {
-    /// Begins, if the message is to leave and there is a key of the domain that sends it on: that of the alias.
-    #[must_use]
-    pub fn begin(
-        context: &Context,
-        recipients: &[ForwardPath],
-        routes: &BTreeSet<Route>,
-        now: u64,
-    ) -> Option<Self> {
-        let leaves = routes.iter().any(|route| matches!(route, Route::Remote(_)));
-        let domains = recipients.iter().filter_map(|recipient| match recipient {
-            ForwardPath::Mailbox(mailbox) => mailbox.domain(),
-            ForwardPath::Postmaster => None,
-        });
-        let mut keys = domains.flat_map(|domain| for_author(&context.signing, domain));
-        let key = keys.next().filter(|_| leaves)?;
-        let sealing = Sealing::new(
-            key.domain.clone(),
-            key.selector.clone(),
-            std::sync::Arc::clone(&key.key),
-        );
-        Some(Self {
-            validator: Validator::new(now, Options::default()),
-            sealer: Sealer::new(sealing, now),
-        })
-    }
+/// Gets a message from outside as it leaves, if it is to leave and there is a key of the domain that sends it on: that of the alias.
+#[must_use]
+pub fn sealer(
+    context: &Context,
+    recipients: &[ForwardPath],
+    routes: &BTreeSet<Route>,
+    now: u64,
+) -> Option<Sealer> {
+    let leaves = routes.iter().any(|route| matches!(route, Route::Remote(_)));
+    let domains = recipients.iter().filter_map(|recipient| match recipient {
+        ForwardPath::Mailbox(mailbox) => mailbox.domain(),
+        ForwardPath::Postmaster => None,
+    });
+    let mut keys = domains.flat_map(|domain| for_author(&context.signing, domain));
+    let key = keys.next().filter(|_| leaves)?;
+    let sealing = Sealing::new(
+        key.domain.clone(),
+        key.selector.clone(),
+        std::sync::Arc::clone(&key.key),
+    );
+    Some(Sealer::new(sealing, now))
 }
 
 /// The set to put on top; none where the chain takes no more, or the message cannot be sealed: it leaves all the same.

@@ -1,12 +1,12 @@
 //! A message on its way in: written to the spool piece by piece, judged or signed while it comes, never held whole.
 
+use dkim::arc::Sealer;
 use mail_syntax::address_list::AuthorDomains;
 use mail_syntax::authentication_results::strip;
 use mail_syntax::date::{DateTime, Zone};
 use mail_syntax::header::{Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
 use message_auth::MessageAuth;
 
-use crate::forwarding::Forwarding;
 use crate::server::Context;
 use crate::store::{Spool, StoreError};
 
@@ -14,7 +14,7 @@ use crate::store::{Spool, StoreError};
 #[derive(Debug)]
 pub enum Purpose {
     /// From outside: it is judged, and fields that claim to be ours are removed.
-    Judge(Box<MessageAuth>, Option<Box<Forwarding>>),
+    Judge(Box<MessageAuth>, Option<Box<Sealer>>),
     /// From one of our users: it is completed and signed.
     Submit(Box<Submission>),
 }
@@ -111,11 +111,8 @@ impl Intake {
     }
 
     fn take(&mut self, context: &Context, octets: &[u8]) -> Result<(), Refused> {
-        if let Purpose::Judge(judge, forwarding) = &mut self.purpose {
+        if let Purpose::Judge(judge, _) = &mut self.purpose {
             judge.write(octets);
-            if let Some(forwarding) = forwarding {
-                forwarding.validator.write(octets);
-            }
         }
         let Some(splitter) = &mut self.splitter else {
             return self.body(octets);
@@ -139,7 +136,7 @@ impl Intake {
                     signer.write(octets);
                 }
             }
-            Purpose::Judge(_, Some(forwarding)) => forwarding.sealer.write(octets),
+            Purpose::Judge(_, Some(sealer)) => sealer.write(octets),
             Purpose::Judge(_, None) => {}
         }
         Ok(self.spool.write(octets)?)
@@ -162,12 +159,12 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_, forwarding) => {
+            Purpose::Judge(_, sealer) => {
                 let mut kept = strip(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
                 kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());
-                if let Some(forwarding) = forwarding {
-                    forwarding.sealer.write(&kept);
+                if let Some(sealer) = sealer {
+                    sealer.write(&kept);
                 }
                 self.spool.write(&kept)?;
             }
@@ -203,11 +200,8 @@ impl Intake {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
-        if let Purpose::Judge(judge, forwarding) = &mut self.purpose {
+        if let Purpose::Judge(judge, _) = &mut self.purpose {
             judge.finish();
-            if let Some(forwarding) = forwarding {
-                forwarding.validator.finish();
-            }
         }
         Ok((self.spool, self.purpose))
     }

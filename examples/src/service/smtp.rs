@@ -16,7 +16,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, entropy};
-use crate::forwarding::Forwarding;
+use crate::forwarding;
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::routing::{Route, routes};
 use crate::server::{Context, Security, Service, now};
@@ -350,10 +350,9 @@ impl Connection {
                 authserv_id: context.config.hostname.clone(),
                 now: now(),
             };
-            let forwarding =
-                Forwarding::begin(&context, &mail.recipients, &mail.routes, inbound.now);
+            let sealer = forwarding::sealer(&context, &mail.recipients, &mail.routes, inbound.now);
             let judge = MessageAuth::new(inbound, &context.judging);
-            Purpose::Judge(Box::new(judge), forwarding.map(Box::new))
+            Purpose::Judge(Box::new(judge), sealer.map(Box::new))
         };
         mail.intake = Some(Intake::new(spool, purpose));
         Ok(())

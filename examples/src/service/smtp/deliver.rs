@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, OverrideReason, PolicyOverride};
 use mail_dns::resolve;
-use mail_syntax::authentication_results::Ptype;
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
 use message_auth::{MessageAuth, Verdict};
@@ -17,7 +17,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
-use crate::forwarding::{self, Forwarding};
+use crate::forwarding;
 use crate::intake::{Purpose, date};
 use crate::routing::Route;
 use crate::server::{Context, now};
@@ -97,7 +97,7 @@ pub(super) async fn deliver(
         );
     };
     let (seal, above, junk) = match purpose {
-        Purpose::Judge(judge, forwarding) => match judged(context, *judge, forwarding).await {
+        Purpose::Judge(judge, sealer) => match judged(context, *judge, sealer).await {
             Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
             Err(refusal) => return refusal,
         },
@@ -164,29 +164,14 @@ fn received(
 async fn judged(
     context: &Context,
     judge: MessageAuth,
-    forwarding: Option<Box<Forwarding>>,
+    sealer: Option<Box<Sealer>>,
 ) -> Result<(String, String, bool), Reply> {
     let ask = |question| async move { context.resolver.ask(&question).await };
-    let patience = || tokio::time::sleep(PATIENCE);
-    let (verdict, chain) = tokio::join!(resolve(judge, ask, patience()), async {
-        let Forwarding { validator, sealer } = *forwarding?;
-        Some((resolve(validator, ask, patience()).await, sealer))
+    let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
+    let results = verdict.results();
+    let seal = sealer.map_or_else(String::new, |sealer| {
+        forwarding::seal(*sealer, &verdict.arc, &results)
     });
-    let mut results = verdict.results();
-    let mut seal = String::new();
-    if let Some((chain, sealer)) = chain {
-        let mut arc = chain.method_result();
-        if let Ok(property) = "remote-ip".parse() {
-            // RFC 8617 §6: "The address of the connection-initiating SMTP server, from which the message is being relayed."
-            arc.add_property(
-                Ptype::Smtp,
-                property,
-                &verdict.inbound.client_ip.to_string(),
-            );
-        }
-        results.push(arc);
-        seal = forwarding::seal(sealer, &chain, &results);
-    }
     let results = results.to_field();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
