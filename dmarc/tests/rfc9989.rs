@@ -692,3 +692,14 @@ fn section_11_5_every_kind_of_from_has_its_own_outcome() {
         assert_eq!(cause.to_string(), words);
     }
 }
+
+#[test]
+fn section_4_5_strings_of_a_record_are_joined() {
+    let strings = ["v=DMARC1; p=rej", "ect; sp", "=none"];
+    let record = mail_dns::Record::Txt(mail_dns::Txt::new(strings));
+    let zone = Zone::new().record("_dmarc.example.com", record);
+    let zone = zone.a("www.example.com", [192, 0, 2, 1]);
+    let policy = |from| evaluate(&zone, from, &[], &[]).0.policy;
+    assert_eq!(policy("example.com"), Some(Policy::Reject));
+    assert_eq!(policy("www.example.com"), Some(Policy::None));
+}
