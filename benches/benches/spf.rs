@@ -1,11 +1,12 @@
-//! SPF: a check over ten includes, against the answers of the zone alone.
+//! SPF: a check over ten includes, against the answers out of a map alone.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::collections::HashMap;
 use std::hint::black_box;
 
 use benches::group;
 use criterion::{Criterion, criterion_group, criterion_main};
-use mail_dns::{Question, RecordType, Zone, resolve_blocking};
+use mail_dns::{Answer, Question, RecordType, Zone, resolve_blocking};
 use spf::{CheckHost, Client, Config, SpfResult};
 
 fn spf(criterion: &mut Criterion) {
@@ -21,12 +22,6 @@ fn spf(criterion: &mut Criterion) {
     let client = Client::new([192, 0, 2, 1], "mail.example.com");
     let path = "<joe@example.com>".parse().unwrap();
     let config = Config::default();
-    let check = || {
-        let check = CheckHost::mail_from(black_box(&client), &path, &config);
-        resolve_blocking(check, |question| zone.answer(question))
-    };
-    assert_eq!(check().result, SpfResult::Pass);
-
     let mut questions = vec![Question::new(
         "example.com".parse().unwrap(),
         RecordType::Txt,
@@ -37,12 +32,21 @@ fn spf(criterion: &mut Criterion) {
             RecordType::Txt,
         )
     }));
+    let answers: HashMap<Question, Answer> = questions
+        .iter()
+        .map(|question| (question.clone(), zone.answer(question)))
+        .collect();
+    let check = || {
+        let check = CheckHost::mail_from(black_box(&client), &path, &config);
+        resolve_blocking(check, |question| answers[question].clone())
+    };
+    assert_eq!(check().result, SpfResult::Pass);
     let mut group = group(criterion, "spf/ten includes");
     group.bench_function("check_host", |bencher| bencher.iter(check));
-    group.bench_function("limit: the answers of the zone", |bencher| {
+    group.bench_function("limit: the answers out of the map", |bencher| {
         bencher.iter(|| {
             for question in black_box(&questions) {
-                black_box(zone.answer(question));
+                black_box(answers[question].clone());
             }
         });
     });

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mail_dns::{Answer, Evaluation, Name, Need, Question, Questions, Record, RecordType};
 use mail_syntax::ReversePath;
 
+pub(crate) use self::mechanisms::same_network;
 use self::mechanisms::{Target, Test};
 use crate::config::Config;
 use crate::macros::{DomainSpec, Letter};
@@ -100,6 +101,20 @@ impl Frame {
             next: 0,
             counted: false,
         }
+    }
+
+    /// Goes over terms with networks that the client is not in: they ask nothing and lead nowhere.
+    fn pass_over_networks(&mut self, ip: IpAddr) {
+        let terms = self
+            .record
+            .as_ref()
+            .map_or(&[][..], |record| record.terms());
+        let behind = terms.get(self.next..).unwrap_or_default();
+        let other = behind.iter().take_while(|term| match term {
+            Term::Directive(directive) => directive.mechanism.is_network_without(ip),
+            _ => false,
+        });
+        self.next += other.count();
     }
 
     fn current(&self) -> Option<&Term> {
@@ -198,11 +213,15 @@ impl CheckHost {
             self.conclude(SpfResult::Fail, cause, explanation);
             return Ok(());
         }
-        let Some(frame) = self.frames.last() else {
+        let Some(frame) = self.frames.last_mut() else {
             // Never: the last frame leaves the stack only in `end`, which concludes.
             self.conclude(SpfResult::None, Cause::NoDomain, None);
             return Ok(());
         };
+        // A trace tells of every term.
+        if !self.config.trace {
+            frame.pass_over_networks(self.session.ip);
+        }
         let domain = frame.domain.clone();
         let Some(record) = frame.record.clone() else {
             let record = Arc::new(self.record(&domain)?);

@@ -207,6 +207,17 @@ impl DomainSpec {
         Name::from_dotted(cut_to_fit(text))
     }
 
+    /// The name that a domain-spec without macros means.
+    pub(crate) fn literal(&self) -> Option<Result<Name, NameError>> {
+        let [Part::Literal(text)] = self.0.0.as_slice() else {
+            return None;
+        };
+        let text = text.as_bytes();
+        Some(Name::from_dotted(cut_to_fit(
+            text.strip_suffix(b".").unwrap_or(text),
+        )))
+    }
+
     pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
         self.0.uses(letters)
     }

@@ -4,6 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::check_host::same_network;
 use crate::macros::{DomainSpec, MacroError, MacroFault, MacroString};
 use crate::{Limits, SpfResult};
 
@@ -112,6 +113,15 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
+    /// Whether it is a network, and this address is not in it.
+    pub(crate) fn is_network_without(&self, ip: IpAddr) -> bool {
+        match self {
+            Self::Ip4 { network, prefix } => !same_network(ip, (*network).into(), *prefix, 0),
+            Self::Ip6 { network, prefix } => !same_network(ip, (*network).into(), 0, *prefix),
+            _ => false,
+        }
+    }
+
     /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
     pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
         let whole: u8 = if ip.to_canonical().is_ipv4() { 32 } else { 128 };
@@ -225,7 +235,8 @@ impl SpfRecord {
             at: error.valid_up_to(),
             fault: RecordFault::Character,
         })?;
-        let mut terms = Vec::new();
+        let spaces = text.bytes().filter(|octet| *octet == b' ').count();
+        let mut terms = Vec::with_capacity(spaces);
         let (mut redirect, mut explanation) = (false, false);
         let mut at = 0;
         for (number, word) in text.split(' ').enumerate() {
@@ -347,28 +358,38 @@ fn term(word: &str) -> Result<Term, Fault> {
         text: rest,
         at: end,
     };
-    let mechanism = match name.to_ascii_lowercase().as_str() {
-        "all" => {
+    // The longest name has seven letters: in lower case without a string for it.
+    let mut lower = [0; 7];
+    let lower = match lower.get_mut(..name.len()) {
+        Some(lower) => {
+            lower.copy_from_slice(name.as_bytes());
+            lower.make_ascii_lowercase();
+            &*lower
+        }
+        None => return Err((start, RecordFault::Mechanism)),
+    };
+    let mechanism = match lower {
+        b"all" => {
             argument.none()?;
             Mechanism::All
         }
-        "include" => Mechanism::Include(argument.domain()?),
-        "exists" => Mechanism::Exists(argument.domain()?),
-        "ptr" if rest.is_empty() => Mechanism::Ptr(None),
-        "ptr" => Mechanism::Ptr(Some(argument.domain()?)),
-        "a" => {
+        b"include" => Mechanism::Include(argument.domain()?),
+        b"exists" => Mechanism::Exists(argument.domain()?),
+        b"ptr" if rest.is_empty() => Mechanism::Ptr(None),
+        b"ptr" => Mechanism::Ptr(Some(argument.domain()?)),
+        b"a" => {
             let (domain, prefix) = argument.domain_and_prefix()?;
             Mechanism::A { domain, prefix }
         }
-        "mx" => {
+        b"mx" => {
             let (domain, prefix) = argument.domain_and_prefix()?;
             Mechanism::Mx { domain, prefix }
         }
-        "ip4" => {
+        b"ip4" => {
             let (network, prefix) = argument.network(32)?;
             Mechanism::Ip4 { network, prefix }
         }
-        "ip6" => {
+        b"ip6" => {
             let (network, prefix) = argument.network(128)?;
             Mechanism::Ip6 { network, prefix }
         }

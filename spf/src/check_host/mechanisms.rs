@@ -264,6 +264,9 @@ impl CheckHost {
         let Some(spec) = spec else {
             return Ok(Target::Name(domain.clone()));
         };
+        if let Some(name) = spec.literal() {
+            return Ok(name.map_or(Target::Malformed, Target::Name));
+        }
         if !self.session.local_part.is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart]) {
             return Ok(Target::NotAscii);
         }
@@ -342,7 +345,7 @@ const fn of(matches: bool) -> Test {
 
 /// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are
 /// compared for equality."
-pub(super) fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
+pub(crate) fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
     match (ip, network) {
         (IpAddr::V4(ip), IpAddr::V4(network)) => {
             let differ = ip.to_bits() ^ network.to_bits();
