@@ -299,10 +299,12 @@ fn the_zone_line_has_short_strings() {
     assert!(matches!(record.public_key, Some(PublicKey::Rsa(_))));
     let line = record.zone_line(&"2026a._domainkey.example.com".parse().unwrap());
     let text = line
-        .strip_prefix("2026a._domainkey.example.com. IN TXT \"")
+        .strip_prefix("2026a._domainkey.example.com. IN TXT (\n\t\"")
         .unwrap();
-    let strings: Vec<_> = text.strip_suffix('"').unwrap().split("\" \"").collect();
-    assert_eq!(strings.len(), 2);
+    let strings: Vec<_> = (text.strip_suffix("\" )").unwrap())
+        .split("\"\n\t\"")
+        .collect();
+    assert_eq!(strings.len(), 3);
     let unescaped: Vec<_> = strings
         .iter()
         .map(|string| string.replace('\\', ""))
