@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use dkim::key_check::{KeyCheck, Published};
-use dkim::{KeyRecord, PrivateKey};
-use examples::command_line::{Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json};
+use dkim::rotation::Rotation;
+use dkim::{Algorithm, KeyRecord, PrivateKey};
+use examples::command_line::{Clock, Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json};
 use examples::dkim_keys::{self, Kind};
 use mail_dns::Name;
 use mail_syntax::Domain;
@@ -15,19 +17,20 @@ use serde_json::json;
 /// Makes a key, writes it to a file that only its owner can read, and prints the entry for the zone.
 ///
 /// With --print it prints the entry of a key that is there; with --check it looks whether the DNS has it, and exits with 0 if it
-/// has, with 1 if it has not, with 75 if the DNS does not answer.
+/// has, with 1 if it has not, with 75 if the DNS does not answer; with --plan it prints when keys take turns.
 #[derive(Parser)]
 #[command(after_help = format!(
     "EXAMPLE: dkim-keygen --domain example.com --selector 2026a --out 2026a.pem >> example.com.zone\n         \
-     dkim-keygen --domain example.com --selector 2026a --check 2026a.pem\n\n{EXIT_CODES}"
+     dkim-keygen --domain example.com --selector 2026a --check 2026a.pem\n         \
+     dkim-keygen --domain example.com --plan 2026a,2026b,2026c --period 90\n\n{EXIT_CODES}"
 ))]
 struct Arguments {
     /// The domain that will sign.
     #[arg(long)]
     domain: Domain,
     /// The name of the key, which no other key of the domain has had: the record stands at SELECTOR._domainkey.DOMAIN.
-    #[arg(long)]
-    selector: Domain,
+    #[arg(long, required_unless_present = "plan")]
+    selector: Option<Domain>,
     /// The kind of key.
     #[arg(long, value_enum, default_value_t)]
     algorithm: Kind,
@@ -43,6 +46,12 @@ struct Arguments {
     /// Check that the DNS has the record of this private key, and make none.
     #[arg(long, value_name = "PEM", conflicts_with_all = ["out", "print"])]
     check: Option<PathBuf>,
+    /// Print when keys of these selectors are to be published, to sign, and to go, one after the other, and make none.
+    #[arg(long, value_name = "SELECTOR,…", value_delimiter = ',', conflicts_with_all = ["out", "print", "check"])]
+    plan: Vec<Domain>,
+    /// For how many days each key of a plan signs.
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    period: u32,
     /// With t=y: the domain only tests DKIM.
     #[arg(long)]
     testing: bool,
@@ -55,9 +64,12 @@ struct Arguments {
     /// With n=: a note for people.
     #[arg(long, value_name = "TEXT")]
     notes: Option<String>,
-    /// Print {name, record, strings, zone}, or with --check {name, published, advice, concerns, good}.
+    /// Print {name, record, strings, zone}, or with --check {name, published, advice, concerns, good}, or with --plan
+    /// [{at, action, selector, algorithm}].
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    clock: Clock,
     #[command(flatten)]
     dns: Dns,
 }
@@ -68,9 +80,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
-    let name = dkim_keys::name(&arguments.selector, &arguments.domain)?;
+    let Some(selector) = &arguments.selector else {
+        return plan(arguments);
+    };
+    let name = dkim_keys::name(selector, &arguments.domain)?;
     if let Some(path) = &arguments.check {
-        return check(arguments, &dkim_keys::read(path)?).await;
+        return check(arguments, selector, &dkim_keys::read(path)?).await;
     }
     if let Some(path) = &arguments.print {
         let record = dkim_keys::record(&dkim_keys::read(path)?)?;
@@ -81,6 +96,27 @@ async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let record = dkim_keys::make(arguments.algorithm, arguments.bits, &path)?;
     tell_where(&path);
     print_record(arguments, &name, record)
+}
+
+/// The plan of a rotation that starts now.
+fn plan(arguments: &Arguments) -> Result<Outcome, ToolError> {
+    let mut rotation = Rotation::starting_at(arguments.clock.now());
+    rotation.period = Duration::from_secs(u64::from(arguments.period) * 24 * 60 * 60);
+    let algorithm = match arguments.algorithm {
+        Kind::Rsa => Algorithm::RsaSha256,
+        Kind::Ed25519 => Algorithm::Ed25519Sha256,
+    };
+    for selector in &arguments.plan {
+        rotation.add_key(selector.clone(), algorithm);
+    }
+    let wrong = |error: &dyn std::fmt::Display| ToolError::usage("--plan", error);
+    let plan = rotation.plan().map_err(|error| wrong(&error))?;
+    if arguments.json {
+        print_json(&serde_json::to_value(&plan).map_err(|error| wrong(&error))?)?;
+    } else {
+        print(plan)?;
+    }
+    Ok(Outcome::Yes)
 }
 
 /// On standard error: standard output is for the zone.
@@ -121,10 +157,14 @@ fn print_record(
     Ok(Outcome::Yes)
 }
 
-async fn check(arguments: &Arguments, key: &PrivateKey) -> Result<Outcome, ToolError> {
+async fn check(
+    arguments: &Arguments,
+    selector: &Domain,
+    key: &PrivateKey,
+) -> Result<Outcome, ToolError> {
     let wanted = dkim_keys::record(key)?.public_key;
     let wanted = wanted.ok_or_else(|| ToolError::Usage("the key has no public half".into()))?;
-    let check = KeyCheck::new(&arguments.selector, &arguments.domain, wanted)
+    let check = KeyCheck::new(selector, &arguments.domain, wanted)
         .map_err(|error| ToolError::usage("--selector and --domain", error))?;
     let verdict = arguments.dns.resolve(check).await?;
     if arguments.json {

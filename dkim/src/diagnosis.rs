@@ -1,7 +1,7 @@
 //! What was changed: for a signature that fails, which part of the message it was, and which change when undone makes it verify.
 //!
 //! This is for people who look into one message, and for tools that help them; a server that receives mail needs
-//! [`Verifier`](crate::Verifier) alone. Other than that it holds the whole message, body included, and it works far longer: it guesses
+//! [`Verifier`] alone. Other than that it holds the whole message, body included, and it works far longer: it guesses
 //! what list servers, gateways and disks do to messages, takes it back, and looks whether the hash fits then. What it says was undone is
 //! therefore proven; what it says was seen, a difference to `z=`, is not.
 

@@ -1,5 +1,10 @@
 //! Messages changed as list servers, gateways and disks change them: the diagnosis says what it was.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use std::sync::{Arc, LazyLock};
 

@@ -303,6 +303,38 @@ fn the_dns_is_checked_against_the_private_key() {
 }
 
 #[test]
+fn keys_take_turns_by_a_plan() {
+    let plan = |selectors: &str, more: &[&str]| {
+        let arguments = [
+            "--domain",
+            "example.com",
+            "--now",
+            NOW,
+            "--period",
+            "30",
+            "--plan",
+            selectors,
+        ];
+        run("dkim-keygen", &[&arguments[..], more].concat(), b"")
+    };
+    let table = expect(&plan("a,b", &[]), 0);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 8, "{table}");
+    assert_eq!(
+        lines[1],
+        "2023-11-14 22:13  publish the record       a         ed25519-sha256"
+    );
+    let json = expect_json(&plan("a,b", &["--json", "--algorithm", "rsa"]), 0);
+    let first = json!({"at": 1_700_000_000, "action": "publish", "selector": "a", "algorithm": "rsa-sha256"});
+    assert_eq!(json[0], first);
+    assert_eq!(json.as_array().unwrap().len(), 7);
+    let said = expect_error(&plan("a,b,a", &[]), 2);
+    assert!(said.contains("the selector a has two keys"), "{said}");
+    let said = expect_error(&run("dkim-keygen", &["--domain", "example.com"], b""), 2);
+    assert!(said.contains("--selector"), "{said}");
+}
+
+#[test]
 fn several_keys_sign_in_one_pass() {
     let folder = Folder::new("several");
     let (one, entry) = folder.key("s1");
