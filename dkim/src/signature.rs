@@ -277,50 +277,61 @@ impl Signature {
                 offset: tag.offset(),
             })?;
         let b = required(list, "b")?;
-        let (header_canonicalization, body_canonicalization) = match kind {
-            // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
-            Kind::ArcSeal => (Canonicalization::Relaxed, Canonicalization::Relaxed),
-            _ => canonicalizations(list)?,
-        };
         let domain = name(list, "d", 2)?;
+        let signature = Self {
+            algorithm,
+            // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
+            header_canonicalization: Canonicalization::Relaxed,
+            body_canonicalization: Canonicalization::Relaxed,
+            selector: name(list, "s", 1)?,
+            domain,
+            identity: None,
+            signed_fields: Vec::new(),
+            body_length: None,
+            timestamp: time(list, "t")?,
+            expiration: None,
+            copied_fields: Vec::new(),
+            body_hash: Vec::new(),
+            octets: base64(list, "b", |octets| octets > 0)?,
+        };
+        // RFC 8617 §4.1.3: "the only supported tags are "i" (from Section 4.2.1 of this document), and "a", "b", "d", "s", and "t"
+        // from [RFC6376], Section 3.5." What else stands in a seal is ignored.
+        let signature = match kind {
+            Kind::ArcSeal => signature,
+            _ => signature.with_message_tags(list, kind)?,
+        };
+        Ok((signature, b.value_range()))
+    }
+
+    /// Reads the tags that say which message is signed, and for how long.
+    fn with_message_tags(self, list: &TagList<'_>, kind: Kind) -> Result<Self, SignatureError> {
+        let (header_canonicalization, body_canonicalization) = canonicalizations(list)?;
         // RFC 8617 §4.1.2: "the "i" (Agent or User Identifier (AUID)) tag is not imported from DKIM".
         let identity = match kind {
-            Kind::DkimSignature => identity(list, &domain)?,
+            Kind::DkimSignature => identity(list, &self.domain)?,
             Kind::ArcMessageSignature | Kind::ArcSeal => None,
         };
-        let (timestamp, expiration) = (time(list, "t")?, time(list, "x")?);
+        let expiration = time(list, "x")?;
         if let (Some(timestamp), Some(expiration), Some(tag)) =
-            (timestamp, expiration, list.tag("x"))
+            (self.timestamp, expiration, list.tag("x"))
             && expiration <= timestamp
         {
             let offset = tag.offset();
             return Err(SignatureError::ExpiresBeforeSigned { offset });
         }
         check_query_methods(list)?;
-        // RFC 8617 §4.1.3: "the signature of the AS header field does not cover the body of the message; therefore, there is no "bh"
-        // tag."
-        let (signed_fields, body_hash) = if kind == Kind::ArcSeal {
-            Default::default()
-        } else {
-            let fits = |octets| octets == algorithm.hash_octets();
-            (signed_fields(list, kind)?, base64(list, "bh", fits)?)
-        };
-        let signature = Self {
-            algorithm,
+        let hash_octets = self.algorithm.hash_octets();
+        Ok(Self {
             header_canonicalization,
             body_canonicalization,
-            selector: name(list, "s", 1)?,
-            domain,
             identity,
-            signed_fields,
+            signed_fields: signed_fields(list, kind)?,
             body_length: number(list, "l", 76)?,
-            timestamp,
             expiration,
             copied_fields: copied_fields(list)?,
-            body_hash,
-            octets: base64(list, "b", |octets| octets > 0)?,
-        };
-        Ok((signature, b.value_range()))
+            body_hash: base64(list, "bh", |octets| octets == hash_octets)?,
+            ..self
+        })
     }
 
     /// The algorithm, `a=`.

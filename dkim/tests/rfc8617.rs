@@ -205,6 +205,19 @@ fn a_seal_with_h_fails() {
     ));
 }
 
+/// RFC 8617 §4.1.3: "the only supported tags are …": what else stands in a seal is not read, though it is signed.
+#[test]
+fn other_tags_of_dkim_mean_nothing_in_a_seal() {
+    let message = chain(1).replacen("cv=none;", "cv=none; x=1; l=x; c=y; q=z; bh=*;", 1);
+    assert_eq!(
+        validate(&message).cause,
+        Cause::Seal {
+            instance: 1,
+            cause: dkim::Cause::Mismatch
+        }
+    );
+}
+
 #[test]
 fn a_version_in_a_message_signature_is_ignored() {
     let with_version = |version: &str| {
