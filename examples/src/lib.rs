@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod command_line;
 pub mod config;
 pub mod demo;
+pub mod dmarc_report;
 pub mod intake;
 pub mod outgoing;
 pub mod queue;
