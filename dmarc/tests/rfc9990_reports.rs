@@ -137,13 +137,13 @@ fn each_policy_domain_and_each_policy_has_a_report_of_its_own() {
         );
     }
     let reports = aggregate.take_reports(PERIOD, &reporter());
-    let found: Vec<(&str, Option<Policy>, Vec<(&str, u64)>)> = reports
+    let found: Vec<_> = reports
         .iter()
         .map(|report| {
             let rows = report.rows.iter();
             let rows = rows.map(|row| (row.identifiers.header_from.as_str(), row.count));
             let policy = &report.policy_published;
-            (policy.domain.as_str(), policy.p, rows.collect())
+            (policy.domain.as_str(), policy.p, rows.collect::<Vec<_>>())
         })
         .collect();
     assert_eq!(

@@ -12,7 +12,7 @@ const SCHEMA: &str = include_str!("../reports/rfc9990_appendix_a.xsd");
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) attributes: BTreeMap<String, String>,
-    pub(crate) children: Vec<Node>,
+    pub(crate) children: Vec<Self>,
     pub(crate) text: String,
 }
 

@@ -1,0 +1,149 @@
+//! `dmarc-report`, as a process: what it prints, what page it writes, what it exits with.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use examples::dmarc_report::{Summary, html};
+use serde_json::Value;
+
+fn xml(id: &str, domain: &str, rows: &str) -> String {
+    format!(
+        "<feedback><report_metadata><org_name>Receiver</org_name><email>a@b</email><report_id>{id}</report_id><date_range>\
+         <begin>1700006400</begin><end>1700092799</end></date_range></report_metadata><policy_published><domain>{domain}</domain>\
+         <p>none</p></policy_published>{rows}</feedback>"
+    )
+}
+
+fn row(ip: &str, count: u32, disposition: &str, dkim: &str, spf: &str, from: &str) -> String {
+    format!(
+        "<record><row><source_ip>{ip}</source_ip><count>{count}</count><policy_evaluated><disposition>{disposition}</disposition>\
+         <dkim>{dkim}</dkim><spf>{spf}</spf></policy_evaluated></row><identifiers><header_from>{from}</header_from></identifiers>\
+         <auth_results/></record>"
+    )
+}
+
+fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let tool = test
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples/dmarc-report");
+    let mut child = Command::new(tool)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{error}; cargo build -p examples --examples"));
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_report_on_standard_input_is_summed_up() {
+    let rows = row("192.0.2.1", 3, "none", "pass", "fail", "example.com")
+        + &row("192.0.2.2", 1, "reject", "fail", "fail", "Example.com");
+    let output = run(&["--json"], xml("1", "example.com", &rows).as_bytes());
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["total"]["messages"], 4);
+    assert_eq!(json["total"]["passed_by_dkim"], 3);
+    assert_eq!(json["sources"][0]["source"], "192.0.2.1");
+    assert_eq!(json["domains"][0]["messages"], 4);
+    assert_eq!(json["days"][0]["day"], "2023-11-15");
+    let text = run(&[], xml("1", "example.com", &rows).as_bytes());
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.starts_with("4 messages in 1 reports, 2023-11-15 to 2023-11-15: 75.0 % pass\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn folders_are_read_duplicates_are_not_counted_and_what_is_no_report_is_told() {
+    let folder = std::env::temp_dir().join(format!("yubin-dmarc-report-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("more")).unwrap();
+    let report = xml(
+        "1",
+        "example.com",
+        &row("192.0.2.1", 3, "none", "pass", "fail", "example.com"),
+    );
+    std::fs::write(folder.join("a.xml"), &report).unwrap();
+    std::fs::write(folder.join("more/b.xml"), &report).unwrap();
+    let page = folder.join(".page.html");
+    let (path, page_path) = (folder.to_str().unwrap(), page.to_str().unwrap());
+    let output = run(&["--json", "--html", page_path, path], b"");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let figures = (
+        &json["reports"],
+        &json["duplicates"],
+        &json["total"]["messages"],
+    );
+    assert_eq!(figures, (&1.into(), &1.into(), &3.into()));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(std::fs::read_to_string(&page).unwrap().contains("<svg"));
+    std::fs::write(folder.join("c.txt"), "hello").unwrap();
+    let output = run(&[path], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("NOT READ: 1")
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(run(&[path], b"").status.code(), Some(2));
+    assert_eq!(run(&[], b"hello").status.code(), Some(1));
+}
+
+#[test]
+fn a_hostile_report_stays_text_in_the_page_and_on_the_terminal() {
+    let evil = "&lt;script&gt;alert(1)&lt;/script&gt;\u{1b}[2J&quot; onload=&quot;x";
+    let report = xml(
+        "1",
+        evil,
+        &row("192.0.2.1", 1, "none", "pass", "pass", evil),
+    )
+    .replace("Receiver", evil);
+    let mut summary = Summary::default();
+    summary.add("<b>", report.as_bytes());
+    summary.add("<img src=x>", b"nothing");
+    let page = html(&summary, 20);
+    for part in [
+        "<script",
+        "<img",
+        "\u{1b}",
+        " onload=\"",
+        "http:",
+        "https:",
+        "url(",
+    ] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(page.contains("&lt;script&gt;") && page.contains("default-src 'none'"));
+    let output = run(&[], report.as_bytes());
+    assert!(!output.stdout.contains(&0x1b));
+}
+
+#[test]
+fn days_that_are_far_apart_make_no_large_page() {
+    let mut summary = Summary::default();
+    for (id, begin) in [
+        ("1", "1"),
+        ("2", "1700006400"),
+        ("3", "18446744073709551615"),
+    ] {
+        let report = xml(
+            id,
+            "a.example",
+            &row("192.0.2.1", u32::MAX, "none", "pass", "pass", "a.example"),
+        );
+        let report = report
+            .replace("1700006400", begin)
+            .replace("1700092799", begin);
+        summary.add(id, report.as_bytes());
+    }
+    assert_eq!(summary.days.len(), 3);
+    assert!(html(&summary, 20).len() < 40_000);
+}
