@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use mail_dns::{Answer, Evaluation, Need, Question, RecordType};
 use mail_syntax::Domain;
-use mail_syntax::header::Header;
+use mail_syntax::header::{Header, HeaderError};
 
 use crate::signature::Algorithm;
 use crate::verdict::{Cause, DkimResult, SignatureVerdict, Verdict};
@@ -99,6 +99,9 @@ pub struct Diagnoser<'m> {
 pub struct Diagnosis {
     /// One for each DKIM-Signature, from the top of the header.
     pub signatures: Vec<SignatureDiagnosis>,
+    /// The header goes past a limit, so no signature was looked at.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "optional_text"))]
+    pub header_error: Option<HeaderError>,
 }
 
 /// What was found out about one signature.
@@ -196,7 +199,10 @@ impl<'m> Diagnoser<'m> {
             }
             signatures.push(diagnosis);
         }
-        Diagnosis { signatures }
+        Diagnosis {
+            signatures,
+            header_error: verdict.header_error.clone(),
+        }
     }
 
     fn search(
@@ -374,9 +380,22 @@ impl fmt::Display for SignatureDiagnosis {
     }
 }
 
+impl Diagnosis {
+    /// One result for all signatures, as [`Verdict::result`] has it.
+    #[must_use]
+    pub fn result(&self) -> DkimResult {
+        let results = self.signatures.iter().map(|signature| signature.result);
+        let header = self.header_error.iter().map(|_| DkimResult::PermError);
+        DkimResult::best(results.chain(header))
+    }
+}
+
 /// One diagnosis behind the other.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.header_error {
+            return write!(f, "permerror: {error}");
+        }
         if self.signatures.is_empty() {
             return f.write_str("none: no signature");
         }

@@ -29,6 +29,22 @@ pub enum DkimResult {
     PermError,
 }
 
+impl DkimResult {
+    /// The one of several that says most.
+    pub(crate) fn best(results: impl Iterator<Item = Self>) -> Self {
+        let rank = |result: &Self| match result {
+            Self::Pass => 6,
+            Self::TempError => 5,
+            Self::Fail => 4,
+            Self::Policy => 3,
+            Self::Neutral => 2,
+            Self::PermError => 1,
+            Self::None => 0,
+        };
+        results.max_by_key(rank).unwrap_or(Self::None)
+    }
+}
+
 impl fmt::Display for DkimResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -223,15 +239,6 @@ impl Verdict {
     pub fn result(&self) -> DkimResult {
         let results = self.signatures.iter().map(|signature| signature.result);
         let header = self.header_error.iter().map(|_| DkimResult::PermError);
-        let rank = |result: &DkimResult| match result {
-            DkimResult::Pass => 6,
-            DkimResult::TempError => 5,
-            DkimResult::Fail => 4,
-            DkimResult::Policy => 3,
-            DkimResult::Neutral => 2,
-            DkimResult::PermError => 1,
-            DkimResult::None => 0,
-        };
-        (results.chain(header).max_by_key(rank)).unwrap_or(DkimResult::None)
+        DkimResult::best(results.chain(header))
     }
 }

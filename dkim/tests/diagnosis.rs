@@ -270,6 +270,10 @@ fn line_ends_were_damaged() {
             signed.replace("\r\n", "\n"),
             &[Change::HeaderLineEnds, ends(LineEnds::Stripped)],
         );
+        explained(
+            signed.replace("\r\n", "\r\r\n"),
+            &[Change::HeaderLineEnds, ends(LineEnds::Doubled)],
+        );
         // A signer on a disk with LF, and a server that sends CRLF.
         let local = sign(
             kinds,
@@ -329,6 +333,14 @@ fn fields_were_folded_anew_or_spelled_otherwise() {
     explained(all, &[refolded(None)]);
     explained(
         signed.replace("\r\nMIME-Version", "\r\nMime-Version"),
+        &[Change::FieldNamesRespelled],
+    );
+    let hash = hash_of(Relaxed, BODY);
+    let tags = format!(
+        "v=1; a=ed25519-sha256; c=simple/relaxed; d=example.com; s=s; h=from:subject; bh={hash}; b="
+    );
+    explained(
+        sign_with(&tags, &message()).replace("Subject: ", "SUBJECT: "),
         &[Change::FieldNamesRespelled],
     );
 }
@@ -496,6 +508,53 @@ fn limits() {
     let diagnosis = resolve_blocking(diagnoser, |question| zone.answer(question));
     assert_eq!(diagnosis.signatures[0].body, Integrity::Changed);
     assert_eq!(diagnosis.signatures[0].header, Integrity::Changed);
+}
+
+/// The messages of the suites: the result is the verifier's, and what is said of a part fits it.
+#[test]
+fn the_suites() {
+    for file in ["cases.json", "generated.json"] {
+        let Some(suite) = testkit::conformance::load_json(&format!("dkim/{file}")) else {
+            return;
+        };
+        let root = testkit::conformance::root().unwrap().join("dkim");
+        let (mut failed, mut explained) = (0, 0);
+        for case in suite["cases"].as_array().unwrap() {
+            let id = case["id"].as_str().unwrap();
+            let message = std::fs::read(root.join(case["message"].as_str().unwrap())).unwrap();
+            let zone = testkit::conformance::zone(&case["zone"]).unwrap();
+            let now = case["now"].as_u64().unwrap_or(0);
+            let mut verifier = dkim::Verifier::new(now, Options::default());
+            verifier.write(&message);
+            verifier.finish();
+            let verdict = resolve_blocking(verifier, |question| zone.answer(question));
+            let (options, limits) = (Options::default(), Limits::default());
+            let diagnoser = Diagnoser::new(&message, now, options, limits).unwrap();
+            let diagnosis = resolve_blocking(diagnoser, |question| zone.answer(question));
+            if diagnosis
+                .signatures
+                .iter()
+                .any(|it| it.changes.contains(&Change::HeaderLineEnds))
+            {
+                continue;
+            }
+            assert_eq!(diagnosis.result(), verdict.result(), "{id}");
+            for signature in &diagnosis.signatures {
+                let parts = [signature.body, signature.header];
+                let intact = parts == [Integrity::Intact; 2];
+                assert!(
+                    !intact || matches!(signature.result, DkimResult::Pass | DkimResult::Neutral),
+                    "{id}: {signature}"
+                );
+                if signature.result == DkimResult::Pass {
+                    assert!(intact, "{id}: {signature}");
+                }
+                failed += usize::from(signature.result == DkimResult::Fail);
+                explained += usize::from(signature.is_explained());
+            }
+        }
+        eprintln!("{file}: {explained} of {failed} failed signatures explained");
+    }
 }
 
 #[cfg(feature = "serde")]

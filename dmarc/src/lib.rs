@@ -46,6 +46,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 mod evaluation;
+pub mod lint;
 mod policy_override;
 pub mod record;
 pub mod report_destination;

@@ -4,6 +4,11 @@ use core::fmt;
 use core::str::FromStr;
 
 /// What overrode the policy, in the words of aggregate reports.
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PolicyOverride {
     /// The receiver's own rules exempted the message.
@@ -53,6 +58,7 @@ impl FromStr for PolicyOverride {
 }
 
 /// An override and what the receiver says of it.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OverrideReason {
     /// What overrode the policy.

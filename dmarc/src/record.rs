@@ -196,7 +196,8 @@ pub(crate) fn begins_with_version(text: &[u8]) -> bool {
 #[derive(Debug, Default)]
 struct KnownTags<'a>([(usize, &'a str); NAMES.len()]);
 
-const NAMES: [&str; 10] = [
+/// The tags of a record behind its version.
+pub(crate) const NAMES: [&str; 10] = [
     "p", "sp", "np", "adkim", "aspf", "psd", "t", "fo", "rua", "ruf",
 ];
 
@@ -286,7 +287,7 @@ impl Value<'_> {
 }
 
 /// What the word stands for; words of DMARC have no case.
-fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
+pub(crate) fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
     words
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(word))
@@ -294,7 +295,7 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
 }
 
 impl Policy {
-    fn read(value: &str) -> Option<Self> {
+    pub(crate) fn read(value: &str) -> Option<Self> {
         let policies = [Self::None, Self::Quarantine, Self::Reject];
         one_of(value, &policies.map(|policy| (policy.word(), policy)))
     }
@@ -320,13 +321,13 @@ impl Policy {
 }
 
 impl AlignmentMode {
-    fn read(value: &str) -> Option<Self> {
+    pub(crate) fn read(value: &str) -> Option<Self> {
         one_of(value, &[("r", Self::Relaxed), ("s", Self::Strict)])
     }
 }
 
 impl Psd {
-    fn read(value: &str) -> Option<Self> {
+    pub(crate) fn read(value: &str) -> Option<Self> {
         one_of(
             value,
             &[("y", Self::Yes), ("n", Self::No), ("u", Self::Unspecified)],
@@ -336,7 +337,7 @@ impl Psd {
 
 impl FailureOptions {
     /// Each value at most once, and `0` and `1` not together.
-    fn read(value: &str) -> Option<Self> {
+    pub(crate) fn read(value: &str) -> Option<Self> {
         let mut options = Self::default();
         for option in value.split(':') {
             match option.trim_ascii() {
@@ -352,14 +353,9 @@ impl FailureOptions {
 }
 
 impl ReportingUri {
-    fn read(value: &str) -> Option<Self> {
-        // RFC 9989 §4.8: "obs-dmarc-report-size = "!" 1*DIGIT [ "k" / "m" / "g" / "t" ]"
-        let (uri, size) = value.split_once('!').unwrap_or((value, "0"));
-        let digits = size.trim_end_matches(|unit: char| "kmgtKMGT".contains(unit));
-        let is_size = size.len() - digits.len() <= 1
-            && !digits.is_empty()
-            && digits.bytes().all(|digit| digit.is_ascii_digit());
-        (is_size && is_uri(uri)).then(|| Self(uri.into()))
+    pub(crate) fn read(value: &str) -> Option<Self> {
+        let (uri, _) = split_size(value)?;
+        is_uri(uri).then(|| Self(uri.into()))
     }
 
     /// The URI.
@@ -395,6 +391,21 @@ impl ReportingUri {
         };
         host.parse().ok()
     }
+}
+
+/// A reporting URI and the size that old records have behind it, with its exclamation mark; `None` if that is no size.
+pub(crate) fn split_size(value: &str) -> Option<(&str, Option<&str>)> {
+    let Some(at) = value.find('!') else {
+        return Some((value, None));
+    };
+    let (uri, size) = value.split_at(at);
+    // RFC 9989 §4.8: "obs-dmarc-report-size = "!" 1*DIGIT [ "k" / "m" / "g" / "t" ]"
+    let number = size.get(1..)?;
+    let digits = number.trim_end_matches(|unit: char| "kmgtKMGT".contains(unit));
+    let is_size = number.len() - digits.len() <= 1
+        && !digits.is_empty()
+        && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_size.then_some((uri, Some(size)))
 }
 
 /// RFC 3986 §3: a scheme, a colon, and something; only its characters, a `%` only before two hexadecimal digits.

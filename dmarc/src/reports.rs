@@ -13,10 +13,12 @@
 #[macro_use]
 mod results;
 pub mod aggregate;
+pub mod failure;
 mod mail;
 pub mod read;
 mod report;
 mod row;
+pub mod sending_policy;
 mod write;
 
 pub use aggregate::{Added, Aggregate, Reporter};

@@ -135,6 +135,15 @@ impl Message {
     ///
     /// A file that cannot be read, or of more than 64 MiB.
     pub fn read(&self) -> Result<Vec<u8>, ToolError> {
+        Ok(with_crlf(&self.read_exact()?))
+    }
+
+    /// The message as it is stored, whatever its lines end in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::read`].
+    pub fn read_exact(&self) -> Result<Vec<u8>, ToolError> {
         let name = self.message.display();
         let mut octets = Vec::new();
         let read = if self.message == Path::new("-") {
@@ -148,7 +157,7 @@ impl Message {
         if octets.len() as u64 > MAX_MESSAGE {
             return Err(ToolError::usage(name, "more than 64 MiB"));
         }
-        Ok(with_crlf(&octets))
+        Ok(octets)
     }
 }
 

@@ -6,6 +6,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod accounts;
+pub mod aggregate_reports;
 pub mod command_line;
 pub mod config;
 pub mod demo;

@@ -231,6 +231,7 @@ impl Server {
             tasks.spawn(accept(context, crowd, service, security, listener));
         }
         tasks.spawn(crate::queue::run(Arc::clone(&self.context)));
+        tasks.spawn(crate::aggregate_reports::run(Arc::clone(&self.context)));
         end.await;
         tracing::info!("stopping");
         // Nobody may be left to hear it.

@@ -219,7 +219,7 @@ impl Chain {
             told.message_signature = Some(cause.clone());
         }
         let mut oldest_pass = 0;
-        let ended = sets.iter().rev().zip(&causes).last();
+        let ended = sets.iter().rev().zip(&causes).next_back();
         if let Some((set, cause)) = ended.filter(|(_, cause)| **cause != SignatureCause::Verified) {
             // RFC 8617 §5.2: "Validate the AMS with the greatest instance value (most recent). If validation fails, then the Chain
             // Validation Status is "fail", and the algorithm stops here."

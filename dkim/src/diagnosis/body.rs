@@ -151,10 +151,10 @@ fn relined(body: &[u8]) -> impl Iterator<Item = Candidate<'_>> {
     type Undo = fn(&[u8], &mut Vec<u8>);
     let ends = |ends| Change::BodyLineEnds { ends };
     let ways: [(Change, Undo); 7] = [
-        (ends(LineEnds::Stripped), complete_line_ends),
         (ends(LineEnds::Doubled), |body, out| {
             replace(body, b"\r\r\n", b"\r\n", out);
         }),
+        (ends(LineEnds::Stripped), complete_line_ends),
         (ends(LineEnds::Completed), |body, out| {
             replace(body, b"\r\n", b"\n", out);
         }),
@@ -221,19 +221,21 @@ fn replace(body: &[u8], from: &[u8], to: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Makes CRLF of each LF without CR and each CR without LF.
+/// Makes CRLF of each LF without CR, of each CR without LF, and of several CR before an LF.
 pub(super) fn complete_line_ends(octets: &[u8], out: &mut Vec<u8>) {
-    let mut rest = octets.iter().copied().peekable();
-    while let Some(octet) = rest.next() {
-        match octet {
-            b'\r' => {
-                rest.next_if_eq(&b'\n');
-                out.extend_from_slice(b"\r\n");
-            }
-            b'\n' => out.extend_from_slice(b"\r\n"),
-            octet => out.push(octet),
-        }
+    let mut rest = octets;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        let (text, end) = rest.split_at(at);
+        out.extend_from_slice(text);
+        let returns = end.iter().take_while(|octet| **octet == b'\r').count();
+        let (lines, taken) = match end.get(returns) {
+            Some(b'\n') => (1, returns + 1),
+            _ => (returns, returns),
+        };
+        out.extend(b"\r\n".repeat(lines));
+        rest = end.get(taken..).unwrap_or_default();
     }
+    out.extend_from_slice(rest);
 }
 
 /// The body taken out of what was put around it, and in the encodings that it may have had.

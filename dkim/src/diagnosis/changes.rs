@@ -76,7 +76,7 @@ pub enum Change {
         /// The name of the field; `None` if it was all of them.
         name: Option<String>,
     },
-    /// The names of fields are spelled in other cases than in `h=`, which `simple` does not allow.
+    /// The names of fields are spelled in other cases than in `h=`, or than is usual, which `simple` does not allow.
     FieldNamesRespelled,
     /// A field was added whose name is in `h=`.
     FieldAdded {
@@ -179,7 +179,7 @@ impl fmt::Display for Change {
                 }
             }),
             Self::HeaderLineEnds => f.write_str(
-                "lines of the header that end in LF or CR alone end in CRLF: line ends were damaged",
+                "lines of the header end in CRLF: line ends were damaged",
             ),
             Self::WhiteSpaceAdded => {
                 f.write_str("white space in the body is reduced: some was added, or the signer did not mean c=simple; sign the body relaxed")
@@ -218,7 +218,7 @@ impl fmt::Display for Change {
                 "each field stands in one line: they were folded anew; sign the header relaxed",
             ),
             Self::FieldNamesRespelled => f.write_str(
-                "the names of fields are spelled as in h=: they were changed; sign the header relaxed",
+                "the names of fields are spelled as in h=, or as is usual: they were changed; sign the header relaxed",
             ),
             Self::FieldAdded { name } => write!(f, "{name} is dropped: it was added"),
             Self::FieldRemoved { name, was } => {

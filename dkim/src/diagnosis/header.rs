@@ -324,22 +324,30 @@ impl<'a> Search<'a> {
                 adds: None,
             });
         }
-        let mut respelled = Vec::new();
+        let as_signed = |field: &Field<'_>| {
+            let mut signed = self.signature.signed_fields();
+            signed.find(|name| field.is(name)).map(str::to_owned)
+        };
+        let as_usual = |field: &Field<'_>| Some(usual_spelling(field.name()));
+        guesses.extend(self.respelled(as_signed));
+        guesses.extend(self.respelled(as_usual));
+        guesses
+    }
+
+    /// All names of fields spelled otherwise.
+    fn respelled(&self, spelling: impl Fn(&Field<'_>) -> Option<String>) -> Option<Guess> {
+        let mut puts = Vec::new();
         for (number, field) in self.fields.iter().enumerate() {
-            let signed = self.signature.signed_fields().find(|name| field.is(name));
-            if let Some(name) = signed.filter(|name| *name != field.name()) {
+            if let Some(name) = spelling(field).filter(|name| name != field.name()) {
                 let rest = field.raw().get(field.name().len()..).unwrap_or_default();
-                respelled.push((number, Some([name.as_bytes(), rest].concat())));
+                puts.push((number, Some([name.as_bytes(), rest].concat())));
             }
         }
-        if !respelled.is_empty() {
-            guesses.push(Guess {
-                change: Change::FieldNamesRespelled,
-                puts: respelled,
-                adds: None,
-            });
-        }
-        guesses
+        (!puts.is_empty()).then_some(Guess {
+            change: Change::FieldNamesRespelled,
+            puts,
+            adds: None,
+        })
     }
 
     /// The author's address where a list put its own into From.
@@ -506,6 +514,22 @@ fn removed(name: &str, value: &[u8]) -> Guess {
         puts: Vec::new(),
         adds: Some([name.as_bytes(), b": ", value.trim_ascii(), b"\r\n"].concat()),
     }
+}
+
+/// `Message-ID` for `message-id`: each word with a capital, and some all in capitals.
+fn usual_spelling(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let capitals = word.to_ascii_uppercase();
+        match capitals.as_str() {
+            "ID" | "MIME" | "DKIM" | "ARC" | "SPF" => capitals,
+            _ => {
+                let mut letters = capitals.chars();
+                let first: String = letters.next().into_iter().collect();
+                first + &letters.as_str().to_ascii_lowercase()
+            }
+        }
+    });
+    words.collect::<Vec<_>>().join("-")
 }
 
 /// The length of `Re: ` or its like.

@@ -163,11 +163,11 @@ impl Aggregate {
             }
             None => {
                 // RFC 9990 §3.1: "the reporting entity SHOULD note only the final configuration observed during the period"
-                let last = of_domain.last_mut();
-                last.map(|last| {
+                let mut last = of_domain.last_mut();
+                if let Some(last) = &mut last {
                     last.policy = policy.clone();
-                    last
-                })
+                }
+                last
             }
         };
         let Some(counted) = counted else {

@@ -134,7 +134,7 @@ impl Report {
         // Writing to a String cannot fail.
         debug_assert!(written.is_ok());
         let mut mail = mail.into_bytes();
-        base64_lines(&self.to_gzip(), &mut mail);
+        mail.extend_from_slice(base64_text(&self.to_gzip()).as_bytes());
         mail.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
         Ok(mail)
     }
@@ -172,15 +172,14 @@ pub(super) fn date(unix_seconds: u64) -> Result<DateTime, MailError> {
     DateTime::from_unix(seconds, Zone::Offset(0)).map_err(|_| MailError::Time)
 }
 
-/// Base64 in lines of 76 (RFC 2045 §6.8).
-pub(super) fn base64_lines(octets: &[u8], mail: &mut Vec<u8>) {
-    let mut line = String::new();
+/// Base64 in lines of 76 (RFC 2045 §6.8), each with its end.
+pub(super) fn base64_text(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len() / 57 * 78 + 80);
     for piece in octets.chunks(57) {
-        line.clear();
-        STANDARD.encode_string(piece, &mut line);
-        line.push_str("\r\n");
-        mail.extend_from_slice(line.as_bytes());
+        STANDARD.encode_string(piece, &mut text);
+        text.push_str("\r\n");
     }
+    text
 }
 
 /// A number made of a text, which need not be hard to guess: a boundary only has to differ from the lines around it.

@@ -3,7 +3,7 @@
 use mail_syntax::Domain;
 
 use super::Row;
-use crate::record::{AlignmentMode, FailureScope, Policy, Record};
+use crate::record::{AlignmentMode, Policy, Record};
 
 /// An aggregate report: the feedback for one domain, one policy and one period.
 ///
@@ -108,18 +108,9 @@ impl PolicyPublished {
     /// The failure reporting options are left out where no failure reports are asked for.
     #[must_use]
     pub fn of_record(domain: &Domain, record: &Record) -> Self {
-        let fo = (!record.ruf.is_empty()).then(|| {
-            let alignment = record.fo.alignment.map(|scope| match scope {
-                FailureScope::All => "0",
-                FailureScope::Any => "1",
-            });
-            let words = [
-                alignment,
-                record.fo.dkim.then_some("d"),
-                record.fo.spf.then_some("s"),
-            ];
-            let words: Vec<&str> = words.into_iter().flatten().collect();
-            words.join(":")
+        let fo = (!record.ruf.is_empty()).then(|| match record.fo.to_string() {
+            default if default.is_empty() => "0".to_owned(),
+            options => options,
         });
         Self {
             domain: domain.to_string(),

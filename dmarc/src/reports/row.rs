@@ -39,6 +39,7 @@ use crate::OverrideReason;
 /// # assert_eq!(row.count, 1);
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Row {
     /// The client's address.
@@ -54,6 +55,7 @@ pub struct Row {
 }
 
 /// What DMARC and the receiver made of the messages (RFC 9990 §3.1.1.9).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyEvaluated {
     /// What was done.
@@ -67,6 +69,7 @@ pub struct PolicyEvaluated {
 }
 
 /// The domains of the messages (RFC 9990 §3.1.1.10).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identifiers {
     /// That of the From field: the Author Domain.
@@ -78,6 +81,7 @@ pub struct Identifiers {
 }
 
 /// The results of the mechanisms (RFC 9990 §3.1.1.11).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AuthResults {
     /// Each DKIM signature.
@@ -87,6 +91,7 @@ pub struct AuthResults {
 }
 
 /// The result of one signature (RFC 9990 §3.1.1.12).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DkimAuthResult {
     /// The domain of `d=`.
@@ -100,6 +105,7 @@ pub struct DkimAuthResult {
 }
 
 /// The result of an SPF check (RFC 9990 §3.1.1.13).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpfAuthResult {
     /// The domain that was checked.

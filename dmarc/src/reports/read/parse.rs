@@ -314,11 +314,7 @@ impl Parser {
                 self.seen.forget(&OPTIONAL_IN_RECORD);
                 self.empty_row();
             }
-            Element::Row | Element::Identifiers | Element::AuthResults => {
-                if !self.seen.note(element) {
-                    self.note(Defect::Repeated, element);
-                }
-            }
+            Element::Row | Element::Identifiers | Element::AuthResults => self.saw(element),
             Element::Reason => self.reason = no_reason(),
             Element::Dkim => {
                 self.seen.forget(&OF_DKIM);
@@ -393,9 +389,8 @@ impl Parser {
         match open.element {
             Element::Other => self.names.truncate(open.name),
             Element::Record => {
-                if self.end_record() {
-                    return Ok(Step::Row);
-                }
+                let is_usable = self.end_record();
+                return Ok(if is_usable { Step::Row } else { Step::Next });
             }
             Element::Feedback => {
                 self.end_report();

@@ -99,11 +99,8 @@ impl Parser {
     #[cold]
     fn around_rows(&mut self, element: Element) {
         match element {
-            Element::Version => {
-                if !matches!(self.text.trimmed(), b"1.0" | b"1") {
-                    self.note(Defect::OtherVersion, element);
-                }
-            }
+            Element::Version if matches!(self.text.trimmed(), b"1.0" | b"1") => {}
+            Element::Version => self.note(Defect::OtherVersion, element),
             Element::OrgName => self.metadata.org_name = self.string(element).unwrap_or_default(),
             Element::Email => self.metadata.email = self.string(element).unwrap_or_default(),
             Element::ExtraContactInfo => self.metadata.extra_contact_info = self.string(element),
@@ -183,7 +180,7 @@ impl Parser {
     }
 
     #[inline]
-    fn saw(&mut self, element: Element) {
+    pub(super) fn saw(&mut self, element: Element) {
         if !self.seen.note(element) && is_single(element) {
             self.note(Defect::Repeated, element);
         }

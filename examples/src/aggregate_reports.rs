@@ -1,0 +1,273 @@
+//! Aggregate reports (RFC 9990): each message is counted when it was judged, and the next day the domain that asks for it gets a mail.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dmarc::Record;
+use dmarc::record::ReportingUri;
+use dmarc::report_destination::{Destination, ReportDestination};
+use dmarc::reports::{Aggregate, DateRange, Envelope, PolicyPublished, Report, Reporter, Row};
+use mail_dns::resolve;
+use mail_syntax::{Domain, Mailbox};
+
+use crate::routing::{Route, routes};
+use crate::server::{Context, now};
+use crate::store::{Delivery, Outgoing, ReportRow, StoreError};
+
+/// Seconds of a day; reports are about days of UTC.
+const DAY: u64 = 86_400;
+/// Rows of one day's report to one domain; who forges a domain from many addresses makes no larger mail.
+const MOST_ROWS: u32 = 10_000;
+/// Whether a report is wanted must be known within this time.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Days for which a report is tried when the DNS does not say whether it is wanted.
+const KEPT: u64 = 3;
+
+/// Counts a message for the report to the domain whose record judged it, if it wants reports.
+pub async fn count(context: &Context, record_domain: &Domain, record: &Record, row: &Row) {
+    if !context.config.reports.aggregate || record.rua.is_empty() {
+        return;
+    }
+    let (domain, record) = (record_domain.to_string(), record.to_string());
+    let counted = match serde_json::to_string(row) {
+        Ok(row) => {
+            context
+                .store(move |store| {
+                    store.count_report_row(now() / DAY, &domain, &record, &row, MOST_ROWS)
+                })
+                .await
+        }
+        // A row is made of texts and numbers, which JSON can always hold.
+        Err(_) => Ok(()),
+    };
+    // A report is worth less than the message: that goes its way.
+    if let Err(error) = counted {
+        tracing::error!(%error, "a message could not be counted for its report");
+    }
+}
+
+/// Sends the reports of days that are over, until the server stops.
+pub async fn run(context: Arc<Context>) {
+    let mut stopping = context.stopping.clone();
+    loop {
+        let today = now() / DAY;
+        match context
+            .store(move |store| store.reports_before(today))
+            .await
+        {
+            Ok(due) => {
+                for (day, domain) in due {
+                    if let Err(error) = settle(&context, day, &domain).await {
+                        tracing::error!(%error, domain, day, "a report could not be sent");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "the reports cannot be read"),
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+            () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+        }
+    }
+}
+
+/// Sends the reports of one day to one domain, and forgets them.
+///
+/// They are forgotten after they were queued: who crashes in between sends them again, under the same Report-ID.
+///
+/// # Errors
+///
+/// A failure of the store.
+pub async fn settle(context: &Context, day: u64, domain: &str) -> Result<(), StoreError> {
+    let about = domain.to_owned();
+    let rows = context
+        .store(move |store| store.report_rows(day, &about))
+        .await?;
+    for (record, report) in reports(context, day, domain, rows) {
+        let (mut addresses, mut later) = (BTreeSet::new(), false);
+        for uri in &record.rua {
+            match destinations(context, domain, uri).await {
+                Some(confirmed) => addresses.extend(confirmed),
+                None => later = true,
+            }
+        }
+        // Nobody gets it before it is known who does, so nobody gets it twice.
+        if later && now() / DAY <= day + KEPT {
+            return Ok(());
+        }
+        for address in addresses {
+            queue(context, &report, &address).await?;
+        }
+    }
+    let about = domain.to_owned();
+    context
+        .store(move |store| store.forget_report(day, &about))
+        .await
+}
+
+/// A report for each record that the domain had on that day.
+fn reports(
+    context: &Context,
+    day: u64,
+    domain: &str,
+    rows: Vec<ReportRow>,
+) -> Vec<(Record, Report)> {
+    let (Ok(about), Some(reporter)) = (domain.parse::<Domain>(), reporter(context)) else {
+        return Vec::new();
+    };
+    let mut records: Vec<(Record, Aggregate)> = Vec::new();
+    for counted in rows {
+        // Both were written by `count`.
+        let (Ok(record), Ok(row)) = (
+            counted.record.parse::<Record>(),
+            serde_json::from_str::<Row>(&counted.row),
+        ) else {
+            continue;
+        };
+        let row = Row {
+            count: counted.count,
+            ..row
+        };
+        let policy = PolicyPublished::of_record(&about, &record);
+        let at = records.iter().position(|(known, _)| *known == record);
+        let at = at.unwrap_or_else(|| {
+            records.push((record, Aggregate::default()));
+            records.len() - 1
+        });
+        // The store kept no more rows than a report may have.
+        let _ = records[at].1.add(&policy, row);
+    }
+    let period = DateRange::day_of(day * DAY);
+    let made = |(record, mut aggregate): (Record, Aggregate)| {
+        let reports = aggregate.take_reports(period, &reporter);
+        reports
+            .into_iter()
+            .map(move |report| (record.clone(), report))
+    };
+    records.into_iter().flat_map(made).collect()
+}
+
+fn reporter(context: &Context) -> Option<Reporter> {
+    let config = &context.config;
+    Some(Reporter {
+        domain: config.hostname.parse().ok()?,
+        org_name: config
+            .reports
+            .organization
+            .clone()
+            .unwrap_or_else(|| config.hostname.clone()),
+        email: from(context),
+        extra_contact_info: None,
+        generator: Some(concat!("yubin ", env!("CARGO_PKG_VERSION")).to_owned()),
+    })
+}
+
+fn from(context: &Context) -> String {
+    let config = &context.config;
+    config.reports.from.clone().unwrap_or_else(|| {
+        let domain = config.domains.first().unwrap_or(&config.hostname);
+        format!("postmaster@{domain}")
+    })
+}
+
+/// The addresses to which reports for this URI may be sent; `None` if that cannot be told for now.
+async fn destinations(context: &Context, domain: &str, uri: &ReportingUri) -> Option<Vec<String>> {
+    let about: Domain = domain.parse().ok()?;
+    let ask = |question| async move { context.resolver.ask(&question).await };
+    let verify = ReportDestination::new(&about, uri);
+    match resolve(verify, ask, tokio::time::sleep(PATIENCE)).await {
+        Destination::Confirmed(uris) => {
+            let addresses = uris.iter().filter_map(ReportingUri::mailto);
+            let valid = addresses.filter(|address| Mailbox::parse_utf8(address).is_ok());
+            Some(valid.map(ToOwned::to_owned).collect())
+        }
+        Destination::Refused(refusal) => {
+            tracing::info!(domain, %uri, %refusal, "no report");
+            Some(Vec::new())
+        }
+        Destination::Unknown(question, failure) => {
+            tracing::info!(domain, %uri, %question, %failure, "no report for now");
+            None
+        }
+    }
+}
+
+/// Puts a report into the queue, signed, or into a mailbox here.
+async fn queue(context: &Context, report: &Report, address: &str) -> Result<(), StoreError> {
+    let (from, accepted) = (from(context), now());
+    let Ok(submitter) = context.config.hostname.parse() else {
+        return Ok(());
+    };
+    let envelope = Envelope {
+        from: &from,
+        to: address,
+        submitter: &submitter,
+        now: accepted,
+    };
+    let mail = match report.to_mail(&envelope) {
+        Ok(mail) => mail,
+        Err(error) => {
+            tracing::warn!(%error, address, "a report cannot be mailed");
+            return Ok(());
+        }
+    };
+    let signatures = match sign(context, &from, &mail, accepted) {
+        Ok(signatures) => signatures,
+        Err(error) => {
+            tracing::error!(%error, "a report could not be signed");
+            return Ok(());
+        }
+    };
+    let targets = routes(context, address).await?;
+    let mut spool = context.store(|store| store.spool()).await?;
+    spool.write(&mail)?;
+    tracing::info!(domain = report.policy_published.domain, address, "report");
+    context
+        .store(move |store| {
+            let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
+            for target in targets {
+                match target {
+                    Route::Local(account) => deliveries.push(Delivery {
+                        mailbox: store
+                            .mailbox(account, "INBOX")?
+                            .ok_or(StoreError::Missing("INBOX"))?
+                            .id,
+                        added: [b"Return-Path: <>\r\n", signatures.as_bytes()].concat(),
+                        flags: Vec::new(),
+                        internal_date: accepted,
+                    }),
+                    // A report that cannot be delivered comes back to nobody.
+                    Route::Remote(recipient) => outgoing.push(Outgoing {
+                        sender: String::new(),
+                        recipient,
+                        added: signatures.clone().into_bytes(),
+                        smtputf8: false,
+                        accepted,
+                    }),
+                }
+            }
+            store.commit(spool, &deliveries, &outgoing).map(drop)
+        })
+        .await
+}
+
+/// RFC 9990 §3.5.2: "Mail streams carrying DMARC feedback data MUST conform to the DMARC mechanism, thereby resulting in an aligned
+/// "pass"".
+fn sign(context: &Context, from: &str, mail: &[u8], now: u64) -> Result<String, dkim::SignError> {
+    let domain = from
+        .rsplit_once('@')
+        .and_then(|(_, domain)| domain.parse().ok());
+    let Some(domain) = domain else {
+        return Ok(String::new());
+    };
+    let keys: Vec<_> = crate::signing::for_author(&context.signing, &domain)
+        .cloned()
+        .collect();
+    if keys.is_empty() {
+        return Ok(String::new());
+    }
+    let mut signer = dkim::Signer::new(keys, now);
+    signer.write(mail);
+    Ok(signer.finish()?.concat())
+}
