@@ -4,16 +4,20 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dmarc::Disposition;
+use dkim::arc::Sealer;
+use dmarc::reports::ActionDisposition;
+use dmarc::{Disposition, OverrideReason, PolicyOverride};
 use mail_dns::resolve;
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
-use message_auth::MessageAuth;
+use message_auth::{MessageAuth, Verdict};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
+use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
+use crate::forwarding;
 use crate::intake::{Purpose, date};
 use crate::routing::Route;
 use crate::server::{Context, now};
@@ -92,13 +96,17 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
-    let (above, junk) = match purpose {
-        Purpose::Judge(judge) => match judged(context, *judge).await {
-            Ok((fields, junk)) => (format!("{fields}{received}"), junk),
+    let (seal, above, junk) = match purpose {
+        Purpose::Judge(judge, sealer) => match judged(context, *judge, sealer).await {
+            Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
             Err(refusal) => return refusal,
         },
         Purpose::Submit(submission) => match submission.sign() {
-            Ok((added, signatures)) => (format!("{}{received}{added}", signatures.concat()), false),
+            Ok((added, signatures)) => (
+                String::new(),
+                format!("{}{received}{added}", signatures.concat()),
+                false,
+            ),
             Err(error) => {
                 tracing::error!(%error, "a message could not be signed");
                 return reply(
@@ -108,6 +116,10 @@ pub(super) async fn deliver(
                 );
             }
         },
+    };
+    let above = Above {
+        leaving: format!("{seal}{above}"),
+        staying: format!("{}{above}", return_path(sender)),
     };
     match store(context, sender, smtputf8, routes, spool, above, junk).await {
         Ok(()) => {
@@ -148,11 +160,19 @@ fn received(
     received.to_field().ok()
 }
 
-/// The fields that say what was found, and whether it belongs into Junk; or the refusal.
-async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool), Reply> {
+/// The ARC set of a message that is to leave, the fields that say what was found, and whether it belongs into Junk; or the refusal.
+async fn judged(
+    context: &Context,
+    judge: MessageAuth,
+    sealer: Option<Box<Sealer>>,
+) -> Result<(String, String, bool), Reply> {
     let ask = |question| async move { context.resolver.ask(&question).await };
     let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
-    let results = verdict.authentication_results();
+    let results = verdict.results();
+    let seal = sealer.map_or_else(String::new, |sealer| {
+        forwarding::seal(*sealer, &verdict.arc, &results)
+    });
+    let results = results.to_field();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
         return Err(reply(
@@ -163,6 +183,7 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
+    count(context, &verdict, enforce).await;
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
         return Err(reply(
@@ -172,7 +193,34 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
         ));
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
-    Ok((format!("{results}{received_spf}"), junk))
+    Ok((seal, format!("{results}{received_spf}"), junk))
+}
+
+/// What is put on top of a message.
+struct Above {
+    /// Of what goes elsewhere: the ARC set first, if there is one.
+    leaving: String,
+    /// RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
+    /// beginning of the mail data."
+    staying: String,
+}
+
+/// Counts the message for the aggregate report of its domain.
+async fn count(context: &Context, verdict: &Verdict, enforce: bool) {
+    let dmarc = &verdict.dmarc;
+    let (Some(domain), Some(record), Some(mut row)) =
+        (&dmarc.record_domain, &dmarc.record, verdict.report_row())
+    else {
+        return;
+    };
+    if !enforce && verdict.disposition != Disposition::None {
+        row.policy_evaluated.disposition = ActionDisposition::None;
+        row.policy_evaluated.reasons.push(OverrideReason {
+            kind: PolicyOverride::LocalPolicy,
+            comment: None,
+        });
+    }
+    aggregate_reports::count(context, domain, record, &row).await;
 }
 
 async fn store(
@@ -181,16 +229,13 @@ async fn store(
     smtputf8: bool,
     routes: &BTreeSet<Route>,
     spool: Spool,
-    above: String,
+    above: Above,
     junk: bool,
 ) -> Result<(), StoreError> {
     let sender_text = match sender {
         ReversePath::Null => String::new(),
         ReversePath::Mailbox(mailbox) => mailbox.to_string(),
     };
-    // RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
-    // beginning of the mail data."
-    let at_home = format!("{}{above}", return_path(sender));
     let accepted = now();
     let routes = routes.clone();
     context
@@ -206,7 +251,7 @@ async fn store(
                         };
                         deliveries.push(Delivery {
                             mailbox: chosen.ok_or(StoreError::Missing("INBOX"))?.id,
-                            added: at_home.clone().into_bytes(),
+                            added: above.staying.clone().into_bytes(),
                             flags: Vec::new(),
                             internal_date: accepted,
                         });
@@ -214,7 +259,7 @@ async fn store(
                     Route::Remote(recipient) => outgoing.push(Outgoing {
                         sender: sender_text.clone(),
                         recipient,
-                        added: above.clone().into_bytes(),
+                        added: above.leaving.clone().into_bytes(),
                         smtputf8,
                         accepted,
                     }),
