@@ -1,4 +1,4 @@
-//! One inbound message, judged: SPF, DKIM, DMARC and iprev in one evaluation.
+//! One inbound message, judged: SPF, DKIM, ARC, DMARC and iprev in one evaluation.
 //!
 //! A receiving server wants one answer about a message: who sent it, can that be believed, and what does the domain it claims to be from
 //! ask to be done if not. [`MessageAuth`] takes what is known of the session and the octets of the message, asks the DNS each question

@@ -29,16 +29,19 @@ fn zone() -> Zone {
     ] {
         zone = zone.txt(domain, "v=spf1 ip4:192.0.2.66 -all");
     }
-    zone
+    // A service for mail, one of whose users is the attacker.
+    zone.txt("example.com", "v=spf1 ip4:192.0.2.25 -all")
+        .txt("_dmarc.example.com", "v=DMARC1; p=reject")
 }
 
 fn octets(case: &Value, key: &str) -> Vec<u8> {
     BASE64_STANDARD.decode(case[key].as_str().unwrap()).unwrap()
 }
 
-fn judge(case: &Value, mail_from: ReversePath) -> Verdict {
+/// `client` is the address it comes from.
+fn judge(case: &Value, client: [u8; 4], mail_from: ReversePath) -> Verdict {
     let inbound = Inbound {
-        client_ip: [192, 0, 2, 66].into(),
+        client_ip: client.into(),
         helo: case["helo"].as_str().unwrap().to_owned(),
         mail_from,
         authserv_id: "mx.victim.com".to_owned(),
@@ -80,7 +83,7 @@ fn no_pass_for_a_domain_that_the_reader_does_not_see() {
             continue;
         };
         judged += 1;
-        let verdict = judge(case, mail_from);
+        let verdict = judge(case, [192, 0, 2, 66], mail_from);
         // All of them show legitimate.com, or more than one author, or leave it to the reader.
         assert!(
             matches!(
@@ -109,6 +112,34 @@ fn no_pass_for_a_domain_that_the_reader_does_not_see() {
     }
     assert_eq!(refused, ["server_a2", "server_a5", "server_a6"]);
     assert_eq!(judged, 16);
+}
+
+/// Mail that a user of a service sends through it, in the name of another user: the service's own server is authenticated.
+#[test]
+fn no_pass_for_another_user_of_the_service() {
+    let Some(suite) = load_json("attacks/espoofer.json") else {
+        return;
+    };
+    let gaps: Vec<&str> = include_str!("espoofer.known-gaps")
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(id, _)| id)
+        .collect();
+    let mut judged = 0;
+    for case in suite["cases"].as_array().unwrap() {
+        if case["mode"] != "client" {
+            continue;
+        }
+        let id = case["id"].as_str().unwrap();
+        let envelope = String::from_utf8(octets(case, "mailfrom_b64")).unwrap();
+        let verdict = judge(case, [192, 0, 2, 25], envelope.parse().unwrap());
+        assert_eq!(verdict.spf_mail_from.result, spf::SpfResult::Pass);
+        let refused =
+            verdict.dmarc.result != DmarcResult::Pass && verdict.disposition == Disposition::Reject;
+        assert_eq!(refused, !gaps.contains(&id), "{id}: {:?}", verdict.dmarc);
+        judged += 1;
+    }
+    assert_eq!(judged, 3);
 }
 
 /// The field as the next server reads it: nothing that was injected has become a result.

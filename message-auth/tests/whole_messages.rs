@@ -189,6 +189,23 @@ fn every_word_of_the_field_is_registered() {
     assert_eq!(outcomes, ["fail", "none", "pass", "permerror", "temperror"]);
 }
 
+/// RFC 8601 §4: what other servers found stays in their fields, and is not taken into ours.
+#[test]
+fn the_field_is_one_of_its_own() {
+    let zone = zone();
+    let others =
+        "Authentication-Results: other.example; dmarc=pass header.from=evil.example; vbr=pass\r\n";
+    let message = [others.as_bytes(), &signed("example.com", MESSAGE)].concat();
+    let with = judge(good(), &message, |question| zone.answer(question));
+    let without = judge(good(), &signed("example.com", MESSAGE), |question| {
+        zone.answer(question)
+    });
+    let field = with.authentication_results().unwrap();
+    assert_eq!(field, without.authentication_results().unwrap());
+    assert_eq!(field.matches("Authentication-Results").count(), 1);
+    assert!(!field.contains("other.example") && !field.contains("evil.example"));
+}
+
 #[test]
 fn a_forged_message_is_refused() {
     let zone = zone();
