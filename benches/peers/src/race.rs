@@ -95,7 +95,8 @@ impl Turns {
 
     fn take(&mut self, contender: &mut Contender<'_>) {
         let spent = run(contender, self.runs);
-        self.seconds.push(spent.as_secs_f64() / f64::from(self.runs));
+        self.seconds
+            .push(spent.as_secs_f64() / f64::from(self.runs));
     }
 
     fn least(&self) -> f64 {
@@ -104,7 +105,10 @@ impl Turns {
 
     fn median(&mut self) -> f64 {
         self.seconds.sort_by(f64::total_cmp);
-        self.seconds.get(self.seconds.len() / 2).copied().unwrap_or(f64::NAN)
+        self.seconds
+            .get(self.seconds.len() / 2)
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 }
 
@@ -123,6 +127,10 @@ fn time(seconds: f64) -> String {
         1e-6..1e-3 => (seconds * 1e6, "µs"),
         _ => (seconds * 1e3, "ms"),
     };
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    let digits = if value < 10.0 {
+        2
+    } else {
+        usize::from(value < 100.0)
+    };
     format!("{value:.digits$} {unit}")
 }
