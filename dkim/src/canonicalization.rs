@@ -7,6 +7,8 @@ use core::str::FromStr;
 
 use mail_syntax::header::Field;
 
+use crate::compact;
+
 /// How much change on the way a signature tolerates (RFC 6376 §3.4); one word of the tag `c=`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Canonicalization {
@@ -135,17 +137,41 @@ impl BodyCanonicalizer {
         }
     }
 
-    fn relaxed(&mut self, mut rest: &[u8], out: &mut impl FnMut(&[u8])) {
-        if self.space {
-            rest = skip_white_space(rest);
+    fn relaxed(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
+        // White space and line ends at both ends of the piece hang together with what is around it; between them all is settled here.
+        let is_text = |octet: &u8| !is_white_space(*octet) && !matches!(octet, b'\r' | b'\n');
+        let text = (piece.iter().position(is_text))
+            .zip(piece.iter().rposition(is_text))
+            .and_then(|(first, last)| Some((piece.get(..first)?, piece.get(first..=last)?)));
+        let Some((head, text)) = text else {
+            return self.relaxed_around(piece, out);
+        };
+        self.relaxed_around(head, out);
+        if core::mem::take(&mut self.cr) {
+            self.text(b"\r", out);
         }
-        while !rest.is_empty() {
-            let (run, behind) = rest.split_at(reducible(rest));
-            self.verbatim(run, behind.is_empty(), out);
-            if !behind.is_empty() {
-                self.space = true;
+        self.release(out);
+        self.text = true;
+        compact::relaxed(text, out);
+        self.relaxed_around(
+            piece.get(head.len() + text.len()..).unwrap_or_default(),
+            out,
+        );
+    }
+
+    /// Takes white space and line ends, and CRs and LFs that are none.
+    fn relaxed_around(&mut self, mut rest: &[u8], out: &mut impl FnMut(&[u8])) {
+        loop {
+            // RFC 6376 §3.4.4: "Reduce all sequences of WSP within a line to a single SP character."
+            let behind = skip_white_space(rest);
+            self.space |= behind.len() < rest.len();
+            if behind.is_empty() {
+                return;
             }
-            rest = skip_white_space(behind);
+            let run = (behind.iter().position(|octet| is_white_space(*octet)))
+                .map_or(behind, |end| behind.get(..end).unwrap_or_default());
+            rest = behind.get(run.len()..).unwrap_or_default();
+            self.verbatim(run, rest.is_empty(), out);
         }
     }
 
@@ -181,6 +207,12 @@ impl BodyCanonicalizer {
 
     /// Hands on text, and before it what was held back.
     fn text(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
+        self.release(out);
+        self.text = true;
+        out(text);
+    }
+
+    fn release(&mut self, out: &mut impl FnMut(&[u8])) {
         while self.line_ends > 0 {
             let count = self.line_ends.min(LINE_ENDS.len() as u64 / 2);
             self.line_ends -= count;
@@ -189,8 +221,6 @@ impl BodyCanonicalizer {
         if core::mem::take(&mut self.space) {
             out(b" ");
         }
-        self.text = true;
-        out(text);
     }
 }
 
@@ -201,39 +231,8 @@ fn skip_white_space(octets: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-const fn is_white_space(octet: u8) -> bool {
+pub(crate) const fn is_white_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t')
-}
-
-/// Where the first white space stands that is not one space between other octets: it may have to be reduced or dropped.
-fn reducible(octets: &[u8]) -> usize {
-    const BLOCK: usize = 64;
-    let hit = |octet: u8, next: u8| {
-        (octet == b'\t') | ((octet == b' ') & ((next == b' ') | (next == b'\t') | (next == b'\r')))
-    };
-    let mut at = 0;
-    // Without branches, so that the compiler makes vectors of it.
-    while let (Some(block), Some(next)) = (
-        octets.get(at..at + BLOCK),
-        octets.get(at + 1..at + 1 + BLOCK),
-    ) {
-        let any = block
-            .iter()
-            .zip(next)
-            .fold(false, |any, (octet, next)| any | hit(*octet, *next));
-        if any {
-            break;
-        }
-        at += BLOCK;
-    }
-    let rest = octets.get(at..).unwrap_or_default();
-    // A space at the end of the piece may be the first of several.
-    let next = rest.iter().skip(1).chain([&b' ']);
-    let found = rest
-        .iter()
-        .zip(next)
-        .position(|(octet, next)| hit(*octet, *next));
-    found.map_or(octets.len(), |found| at + found)
 }
 
 /// Hands on the canonical form of a field, its final CRLF included, even if the message ended without one.

@@ -81,6 +81,7 @@
 
 pub mod arc;
 pub mod canonicalization;
+mod compact;
 pub mod crypto;
 #[cfg(feature = "diagnosis")]
 pub mod diagnosis;

@@ -38,12 +38,15 @@ fn sign(kinds: (Canonicalization, Canonicalization), message: &str) -> String {
 }
 
 fn diagnose(message: impl AsRef<[u8]>) -> SignatureDiagnosis {
+    diagnose_within(message, Limits::default())
+}
+
+fn diagnose_within(message: impl AsRef<[u8]>, limits: Limits) -> SignatureDiagnosis {
     let zone = Zone::new().txt(
         "s._domainkey.example.com",
         &KEY.key_record().unwrap().to_string(),
     );
-    let (options, limits) = (Options::default(), Limits::default());
-    let diagnoser = Diagnoser::new(message.as_ref(), NOW, options, limits).unwrap();
+    let diagnoser = Diagnoser::new(message.as_ref(), NOW, Options::default(), limits).unwrap();
     let diagnosis = resolve_blocking(diagnoser, |question| zone.answer(question));
     let [signature] = diagnosis.signatures.as_slice() else {
         panic!("{diagnosis}");
@@ -481,6 +484,31 @@ fn what_cannot_be_explained_is_not() {
     let diagnosis = resolve_blocking(diagnoser, |_| mail_dns::Answer::nx_domain());
     assert_eq!(diagnosis.signatures[0].header, Integrity::Unknown);
     assert_eq!(diagnosis.signatures[0].cause, dkim::Cause::NoKey);
+}
+
+/// As many fields, names and copies as the limits of a header let through; the guesses end all the same.
+#[test]
+fn a_header_made_to_cost() {
+    let fields: String = (0..1900)
+        .map(|number| format!("S{}:  {number}\r\n", number % 90))
+        .collect();
+    let names: String = (0..6000)
+        .map(|number| format!(":s{}", number % 2000))
+        .collect();
+    let copies: String = (0..6000)
+        .map(|number| format!("|S{}:{number}", number % 90))
+        .collect();
+    let hash = hash_of(Simple, BODY);
+    let tags = format!(
+        "v=1; a=ed25519-sha256; c=simple/simple; d=example.com; s=s; bh={hash}; h=from{names}; z=From:x{copies}; b="
+    );
+    let message = format!("{fields}From: joe@example.com\r\n\r\n{BODY}");
+    let changed = sign_with(&tags, &message).replace("From: joe", "From: eve");
+    let mut limits = Limits::default();
+    limits.octets /= 8;
+    let diagnosis = diagnose_within(changed, limits);
+    assert_eq!(diagnosis.header, Integrity::Changed, "{}", diagnosis.cause);
+    assert_eq!(diagnosis.body, Integrity::Intact);
 }
 
 #[test]

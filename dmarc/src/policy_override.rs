@@ -3,6 +3,10 @@
 use core::fmt;
 use core::str::FromStr;
 
+use mail_syntax::Domain;
+
+use crate::verdict::{Disposition, DmarcResult, Verdict};
+
 /// What overrode the policy, in the words of aggregate reports.
 #[cfg_attr(
     feature = "serde",
@@ -67,6 +71,148 @@ pub struct OverrideReason {
     pub comment: Option<String>,
 }
 
+impl OverrideReason {
+    fn new(kind: PolicyOverride, comment: Option<String>) -> Self {
+        Self { kind, comment }
+    }
+}
+
+/// Something that a receiver knows of a message and that makes it weaken the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// What it is, for the report.
+    pub reason: OverrideReason,
+    /// The most that is still done with the message. What is stronger than the policy changes nothing.
+    pub at_most: Disposition,
+}
+
+impl Override {
+    /// An override that lets the message in as any other.
+    #[must_use]
+    pub fn of(kind: PolicyOverride, comment: Option<String>) -> Self {
+        let reason = OverrideReason::new(kind, comment);
+        Self {
+            reason,
+            at_most: Disposition::None,
+        }
+    }
+
+    /// For a receiver that knows nothing of a message but that DMARC fails: `reject` becomes `quarantine`.
+    ///
+    /// RFC 9989 §7.4: "In the absence of other knowledge and analysis, Mail Receivers MUST treat such failing mail as if the policy were
+    /// "p=quarantine" rather than "p=reject"."
+    #[must_use]
+    pub fn no_other_grounds() -> Self {
+        let comment = "p=reject alone is no ground for a refusal (RFC 9989 7.4)".to_owned();
+        Self {
+            reason: OverrideReason::new(PolicyOverride::LocalPolicy, Some(comment)),
+            at_most: Disposition::Quarantine,
+        }
+    }
+}
+
+/// What a verifier of ARC (RFC 8617) says of a message. ARC is not checked here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArcResult {
+    /// Whether the chain is valid: its result is `pass`.
+    pub pass: bool,
+    /// Whether the oldest set's ARC-Authentication-Results says `dmarc=pass`: that the message was the author's when the first sealer had
+    /// it. Without that, a forgery sent through a forwarder would pass for one that the forwarder broke.
+    pub author_passed: bool,
+    /// The `d=` of every ARC-Seal.
+    pub sealers: Vec<Domain>,
+}
+
+impl ArcResult {
+    /// Whether the chain is a reason to weaken the policy: it is valid, began with the author, and every sealer is trusted. Each of them
+    /// could have written the message anew, so one that is not spoils the chain.
+    #[must_use]
+    pub fn is_trusted(&self, trusted_sealers: &[Domain]) -> bool {
+        self.pass
+            && self.author_passed
+            && !self.sealers.is_empty()
+            && self
+                .sealers
+                .iter()
+                .all(|sealer| trusted_sealers.contains(sealer))
+    }
+
+    /// The override of a trusted chain, [`PolicyOverride::TrustedForwarder`]; `None` if it is not trusted.
+    #[must_use]
+    pub fn to_override(&self, trusted_sealers: &[Domain]) -> Option<Override> {
+        self.is_trusted(trusted_sealers).then(|| {
+            let sealers: Vec<&str> = self.sealers.iter().map(Domain::as_str).collect();
+            let comment = format!("arc=pass, sealed by {}", sealers.join(", "));
+            Override::of(PolicyOverride::TrustedForwarder, Some(comment))
+        })
+    }
+}
+
+/// What is done with a message in the end, and why that is not what the policy asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overridden {
+    /// What is done: never more than [`Verdict::disposition`].
+    pub disposition: Disposition,
+    /// Why it is less than the published policy; for the aggregate report.
+    pub reasons: Vec<OverrideReason>,
+}
+
+impl Verdict {
+    /// What is done with the message, after what the receiver knows beside DMARC.
+    ///
+    /// An override only weakens, and only the policy of a message that fails: one without a usable author stays with
+    /// [`Config::unusable_author`](crate::Config::unusable_author), since neither a forwarder nor a chain says who the author is. Each that
+    /// allows less than the verdict asks gives its reason. `t=y` gives [`PolicyOverride::PolicyTestMode`] by itself where it lowered the
+    /// policy.
+    ///
+    /// ```
+    /// use dmarc::{ArcResult, AuthorDomains, Disposition, Dmarc, Override, PolicyOverride};
+    /// use mail_dns::{Zone, resolve_blocking};
+    ///
+    /// let zone = Zone::new().txt("_dmarc.example.com", "v=DMARC1; p=reject");
+    /// let mut dmarc = Dmarc::new(&AuthorDomains::of_from(b"joe@example.com"), &Default::default());
+    /// dmarc.no_more_identifiers();
+    /// let verdict = resolve_blocking(dmarc, |question| zone.answer(question));
+    /// assert_eq!(verdict.disposition, Disposition::Reject);
+    ///
+    /// let arc = ArcResult { pass: true, author_passed: true, sealers: vec!["lists.example.org".parse()?] };
+    /// let overrides: Vec<Override> = arc.to_override(&["lists.example.org".parse()?]).into_iter().collect();
+    /// let done = verdict.overridden(&overrides);
+    /// assert_eq!(done.disposition, Disposition::None);
+    /// assert_eq!(done.reasons[0].kind, PolicyOverride::TrustedForwarder);
+    /// # Ok::<(), mail_syntax::domain::DomainError>(())
+    /// ```
+    #[must_use]
+    pub fn overridden(&self, overrides: &[Override]) -> Overridden {
+        let mut done = Overridden {
+            disposition: self.disposition,
+            reasons: Vec::new(),
+        };
+        if self.result != DmarcResult::Fail {
+            return done;
+        }
+        let published = self.policy.map(|policy| policy.disposition(false));
+        if published.is_some_and(|published| self.disposition < published) {
+            let reason = if self.record.as_ref().is_some_and(|record| record.test_mode) {
+                OverrideReason::new(PolicyOverride::PolicyTestMode, None)
+            } else {
+                let comment = "the message is beyond the share of pct".to_owned();
+                OverrideReason::new(PolicyOverride::Other, Some(comment))
+            };
+            done.reasons.push(reason);
+        }
+        // RFC 9989 §5.4: "When Mail Receivers deviate from a published Domain Owner Assessment Policy during message processing, they
+        // SHOULD make available the fact of and reason for the deviation".
+        for one in overrides {
+            if one.at_most < self.disposition {
+                done.disposition = done.disposition.min(one.at_most);
+                done.reasons.push(one.reason.clone());
+            }
+        }
+        done
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +224,39 @@ mod tests {
             assert_eq!(word.parse(), Ok(reason));
         }
         assert_eq!("forwarded".parse::<PolicyOverride>(), Err(UnknownOverride));
+    }
+
+    #[test]
+    fn every_sealer_of_a_chain_must_be_trusted() {
+        let domain = |text: &str| -> Vec<Domain> {
+            text.split_whitespace()
+                .filter_map(|one| one.parse().ok())
+                .collect()
+        };
+        for (pass, author_passed, sealers, trusted, wanted) in [
+            (
+                true,
+                true,
+                "a.example b.example",
+                "B.EXAMPLE a.example",
+                true,
+            ),
+            (true, true, "a.example b.example", "b.example", false),
+            (true, true, "", "a.example", false),
+            (true, true, "sub.a.example", "a.example", false),
+            (false, true, "a.example", "a.example", false),
+            (true, false, "a.example", "a.example", false),
+        ] {
+            let arc = ArcResult {
+                pass,
+                author_passed,
+                sealers: domain(sealers),
+            };
+            assert_eq!(
+                arc.to_override(&domain(trusted)).is_some(),
+                wanted,
+                "{arc:?}"
+            );
+        }
     }
 }

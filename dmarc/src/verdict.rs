@@ -209,3 +209,24 @@ pub enum Alignment {
     /// It cannot be told, because this lookup failed.
     Unknown(Question, Failure),
 }
+
+/// In words: `DKIM example.com: pass, aligned`.
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authentication = match self.authentication {
+            Authentication::Fail => "fail",
+            Authentication::TempError => "temperror",
+            Authentication::Pass => "pass",
+        };
+        write!(f, "{} {}: {authentication}", self.mechanism, self.domain)?;
+        match &self.alignment {
+            None => Ok(()),
+            Some(Alignment::Aligned) => f.write_str(", aligned"),
+            Some(Alignment::NotAligned) => f.write_str(", not aligned"),
+            Some(Alignment::LeftOut) => f.write_str(", not looked into"),
+            Some(Alignment::Unknown(question, failure)) => {
+                write!(f, ", alignment unknown: {question}: {failure}")
+            }
+        }
+    }
+}

@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use dmarc::{
-    Alignment, Authentication, AuthorDomains, Cause, Config, Disposition, Dmarc, DmarcResult,
-    Policy, Verdict,
+    Alignment, Authentication, AuthorDomains, AuthorFault, Cause, Config, Disposition, Dmarc,
+    DmarcResult, Override, Policy, PolicyOverride, Verdict,
 };
 use mail_dns::{Answer, Evaluation, Failure, Need, Question, RecordType, Zone, resolve_blocking};
 use mail_syntax::Domain;
@@ -524,4 +524,182 @@ fn a_trace_holds_every_answer() {
         |question| zone.answer(question),
     );
     assert_eq!(verdict.trace.len(), 3);
+}
+
+#[test]
+fn section_5_4_an_override_only_weakens_and_tells_why() {
+    let verdict = |record: &str, dkim: &[&str]| {
+        let zone = Zone::new().txt("_dmarc.example.com", record);
+        evaluate(&zone, "example.com", &[], dkim).0
+    };
+    let local = |at_most| Override {
+        at_most,
+        ..Override::of(PolicyOverride::LocalPolicy, None)
+    };
+    let list = Override::of(PolicyOverride::MailingList, Some("dinner".to_owned()));
+    let done = |verdict: &Verdict, overrides: &[Override]| {
+        let done = verdict.overridden(overrides);
+        assert!(done.disposition <= verdict.disposition);
+        let reasons: Vec<PolicyOverride> = done.reasons.iter().map(|reason| reason.kind).collect();
+        (done.disposition, reasons)
+    };
+    let reject = verdict("v=DMARC1; p=reject", &[]);
+    for (overrides, disposition, reasons) in [
+        (vec![], Disposition::Reject, vec![]),
+        (
+            vec![local(Disposition::Reject)],
+            Disposition::Reject,
+            vec![],
+        ),
+        (
+            vec![local(Disposition::Quarantine)],
+            Disposition::Quarantine,
+            vec![PolicyOverride::LocalPolicy],
+        ),
+        (
+            vec![local(Disposition::Quarantine), list.clone()],
+            Disposition::None,
+            vec![PolicyOverride::LocalPolicy, PolicyOverride::MailingList],
+        ),
+    ] {
+        assert_eq!(done(&reject, &overrides), (disposition, reasons));
+    }
+    // t=y is a reason of its own, unless there was nothing to lower.
+    let testing = verdict("v=DMARC1; p=reject; t=y", &[]);
+    let test_mode = PolicyOverride::PolicyTestMode;
+    assert_eq!(
+        done(&testing, &[]),
+        (Disposition::Quarantine, vec![test_mode])
+    );
+    assert_eq!(
+        done(&testing, &[local(Disposition::Quarantine), list.clone()]),
+        (
+            Disposition::None,
+            vec![test_mode, PolicyOverride::MailingList]
+        )
+    );
+    let idle = verdict("v=DMARC1; p=none; t=y", &[]);
+    assert_eq!(done(&idle, &[list.clone()]), (Disposition::None, vec![]));
+    // What passes needs no override.
+    let pass = verdict("v=DMARC1; p=reject; t=y", &["example.com"]);
+    assert_eq!(done(&pass, &[list.clone()]), (Disposition::None, vec![]));
+    // No forwarder makes an author of two.
+    let two = AuthorDomains::of_from(b"a@example.com, b@example.net");
+    let Need::Done(two) = Dmarc::new(&two, &Config::default()).poll() else {
+        panic!("two authors are asked for");
+    };
+    assert_eq!(done(&two, &[list]), (Disposition::Reject, vec![]));
+}
+
+#[test]
+fn section_7_4_reject_alone_is_no_ground_for_a_refusal() {
+    let zone =
+        |policy: &str| Zone::new().txt("_dmarc.example.com", &format!("v=DMARC1; p={policy}"));
+    for (policy, disposition) in [
+        ("reject", Disposition::Quarantine),
+        ("quarantine", Disposition::Quarantine),
+        ("none", Disposition::None),
+    ] {
+        let verdict = evaluate(&zone(policy), "example.com", &[], &[]).0;
+        let done = verdict.overridden(&[Override::no_other_grounds()]);
+        assert_eq!(done.disposition, disposition, "{policy}");
+        assert_eq!(done.reasons.len(), usize::from(policy == "reject"));
+    }
+}
+
+#[test]
+fn section_11_5_every_kind_of_from_has_its_own_outcome() {
+    let outcome = |authors: &AuthorDomains| {
+        let mut dmarc = Dmarc::new(authors, &Config::default());
+        // Authenticated as it likes: that makes no author.
+        dmarc.dkim(&"example.com".parse().unwrap(), Authentication::Pass);
+        match dmarc.poll() {
+            Need::Done(verdict) => {
+                assert_eq!(verdict.disposition, Disposition::Reject);
+                assert_eq!(verdict.result, DmarcResult::PermError);
+                assert!(verdict.aligned_dkim.is_none() && verdict.record.is_none());
+                Some(verdict.cause)
+            }
+            Need::Lookup(_) => None,
+            Need::Wait => panic!("waits for nothing"),
+        }
+    };
+    let cause = |from: &str| outcome(&AuthorDomains::of_from(from.as_bytes()));
+    for (from, fault) in [
+        ("undisclosed:;", AuthorFault::None),
+        ("(nobody) friends: (really nobody);", AuthorFault::None),
+        (
+            "a@example.com, b@example.net",
+            AuthorFault::Several(vec![
+                "example.com".parse().unwrap(),
+                "example.net".parse().unwrap(),
+            ]),
+        ),
+        (
+            "friends: a@example.com, b@sub.example.com;",
+            AuthorFault::Several(vec![
+                "example.com".parse().unwrap(),
+                "sub.example.com".parse().unwrap(),
+            ]),
+        ),
+    ] {
+        assert_eq!(cause(from), Some(Cause::Author(fault)), "{from}");
+    }
+    for from in [
+        "",
+        "joe",
+        "joe@[192.0.2.1]",
+        "<a@example.com> <b@example.net>",
+        "a@example.com, ",
+        "joe@example.com\0",
+    ] {
+        match cause(from) {
+            Some(Cause::Author(AuthorFault::Malformed(_))) => {}
+            // An empty element of a list is of the obsolete syntax that must be read (RFC 5322 §4.4): one author.
+            None => assert_eq!(from, "a@example.com, "),
+            other => panic!("{from:?}: {other:?}"),
+        }
+    }
+    // A label that is none in the DNS.
+    let odd = AuthorDomains::One(Domain::parse_utf8("xn--a\u{345}.example").unwrap());
+    assert!(matches!(
+        outcome(&odd),
+        Some(Cause::Author(AuthorFault::NotInternational(_)))
+    ));
+    // One domain, however often and in whatever group.
+    for from in [
+        "a@example.com",
+        "a@example.com, b@EXAMPLE.com",
+        "g: a@example.com;, b@example.com",
+    ] {
+        assert_eq!(cause(from), None, "{from}");
+    }
+    // What a header can do besides.
+    for (header, words) in [
+        ("Subject: x\r\n\r\n", "no From field"),
+        (
+            "From: a@example.com\r\nFrom: a@example.com\r\n\r\n",
+            "2 From fields, where RFC 5322 allows one",
+        ),
+        (
+            "From: a@example.com\r\nno field\r\n\r\n",
+            "the header is malformed",
+        ),
+    ] {
+        let (header, _) =
+            mail_syntax::header::Header::split(header.as_bytes(), &Default::default()).unwrap();
+        let cause = outcome(&AuthorDomains::of(&header)).unwrap();
+        assert_eq!(cause.to_string(), words);
+    }
+}
+
+#[test]
+fn section_4_5_strings_of_a_record_are_joined() {
+    let strings = ["v=DMARC1; p=rej", "ect; sp", "=none"];
+    let record = mail_dns::Record::Txt(mail_dns::Txt::new(strings));
+    let zone = Zone::new().record("_dmarc.example.com", record);
+    let zone = zone.a("www.example.com", [192, 0, 2, 1]);
+    let policy = |from| evaluate(&zone, from, &[], &[]).0.policy;
+    assert_eq!(policy("example.com"), Some(Policy::Reject));
+    assert_eq!(policy("www.example.com"), Some(Policy::None));
 }

@@ -1,5 +1,6 @@
 //! A message on its way in: written to the spool piece by piece, judged or signed while it comes, never held whole.
 
+use dkim::arc::Sealer;
 use mail_syntax::address_list::AuthorDomains;
 use mail_syntax::authentication_results::strip;
 use mail_syntax::date::{DateTime, Zone};
@@ -13,7 +14,7 @@ use crate::store::{Spool, StoreError};
 #[derive(Debug)]
 pub enum Purpose {
     /// From outside: it is judged, and fields that claim to be ours are removed.
-    Judge(Box<MessageAuth>),
+    Judge(Box<MessageAuth>, Option<Box<Sealer>>),
     /// From one of our users: it is completed and signed.
     Submit(Box<Submission>),
 }
@@ -110,7 +111,7 @@ impl Intake {
     }
 
     fn take(&mut self, context: &Context, octets: &[u8]) -> Result<(), Refused> {
-        if let Purpose::Judge(judge) = &mut self.purpose {
+        if let Purpose::Judge(judge, _) = &mut self.purpose {
             judge.write(octets);
         }
         let Some(splitter) = &mut self.splitter else {
@@ -129,10 +130,14 @@ impl Intake {
     }
 
     fn body(&mut self, octets: &[u8]) -> Result<(), Refused> {
-        if let Purpose::Submit(submission) = &mut self.purpose
-            && let Some(signer) = &mut submission.signer
-        {
-            signer.write(octets);
+        match &mut self.purpose {
+            Purpose::Submit(submission) => {
+                if let Some(signer) = &mut submission.signer {
+                    signer.write(octets);
+                }
+            }
+            Purpose::Judge(_, Some(sealer)) => sealer.write(octets),
+            Purpose::Judge(_, None) => {}
         }
         Ok(self.spool.write(octets)?)
     }
@@ -154,12 +159,14 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_) => {
-                self.spool
-                    .write(&strip(&header, &context.config.hostname))?;
+            Purpose::Judge(_, sealer) => {
+                let mut kept = strip(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
-                self.spool
-                    .write(octets.get(header.octets().len()..).unwrap_or_default())?;
+                kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());
+                if let Some(sealer) = sealer {
+                    sealer.write(&kept);
+                }
+                self.spool.write(&kept)?;
             }
             Purpose::Submit(submission) => {
                 submission.complete(&header);
@@ -193,7 +200,7 @@ impl Intake {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
-        if let Purpose::Judge(judge) = &mut self.purpose {
+        if let Purpose::Judge(judge, _) = &mut self.purpose {
             judge.finish();
         }
         Ok((self.spool, self.purpose))

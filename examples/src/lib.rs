@@ -11,6 +11,7 @@ pub mod command_line;
 pub mod config;
 pub mod demo;
 pub mod dkim_keys;
+pub mod forwarding;
 pub mod intake;
 pub mod outgoing;
 pub mod queue;

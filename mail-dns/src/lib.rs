@@ -49,6 +49,7 @@ mod lookups;
 mod master_file;
 mod name;
 mod question;
+mod questions;
 mod record;
 mod reverse;
 #[cfg(feature = "serde")]
@@ -61,5 +62,6 @@ pub use lookups::{Limits, Lookups, Progress, resolve};
 pub use master_file::{ZoneError, ZoneFault};
 pub use name::{Ancestors, Labels, Name, NameError};
 pub use question::{Answer, Data, Dnssec, Failure, Question};
+pub use questions::Questions;
 pub use record::{Record, RecordType, Tlsa, Txt, UnknownRecordType};
 pub use zone::Zone;

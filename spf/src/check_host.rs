@@ -2,11 +2,10 @@
 
 mod mechanisms;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail_dns::{Answer, Evaluation, Name, Need, Question, Record, RecordType};
+use mail_dns::{Answer, Evaluation, Name, Need, Question, Questions, Record, RecordType};
 use mail_syntax::ReversePath;
 
 use self::mechanisms::{Target, Test};
@@ -50,10 +49,7 @@ pub struct CheckHost {
     stage: Stage,
     /// The record that is evaluated on top, below it those whose `include` led there.
     frames: Vec<Frame>,
-    /// What was asked, and the answers so far.
-    answers: BTreeMap<Question, Option<Answer>>,
-    /// Of these the ones that nobody has carried away yet.
-    unasked: VecDeque<Question>,
+    questions: Questions,
     /// Whether an answer came since the last step.
     fresh: bool,
     terms: usize,
@@ -170,8 +166,7 @@ impl CheckHost {
             config: config.clone(),
             stage: Stage::Evaluating,
             frames: Vec::new(),
-            answers: BTreeMap::new(),
-            unasked: VecDeque::new(),
+            questions: Questions::default(),
             fresh: true,
             terms: 0,
             void_lookups: 0,
@@ -335,18 +330,12 @@ impl CheckHost {
     }
 
     fn next_term(&mut self, void: usize) {
-        self.forget_unasked();
+        // What a term that is settled did not need to ask.
+        self.questions.forget_unasked();
         self.void_lookups += void;
         if let Some(frame) = self.frames.last_mut() {
             frame.next += 1;
             frame.counted = false;
-        }
-    }
-
-    /// What a term that is settled did not need to ask.
-    fn forget_unasked(&mut self) {
-        for question in self.unasked.drain(..) {
-            self.answers.remove(&question);
         }
     }
 
@@ -356,7 +345,7 @@ impl CheckHost {
     /// topmost check_host() returns "temperror"."
     fn lookup(&mut self, name: &Name, kind: RecordType) -> Step<Answer> {
         let question = Question::new(name.clone(), kind);
-        let answer = self.ask(question.clone())?;
+        let answer = self.ask(&question)?;
         if let Err(failure) = answer.outcome() {
             return Err(Stop::End(
                 SpfResult::TempError,
@@ -366,21 +355,13 @@ impl CheckHost {
         Ok(answer)
     }
 
-    fn ask(&mut self, question: Question) -> Step<Answer> {
-        match self.answers.get(&question) {
-            Some(Some(answer)) => Ok(answer.clone()),
-            Some(None) => Err(Stop::Wait),
-            None => {
-                self.unasked.push_back(question.clone());
-                self.answers.insert(question, None);
-                Err(Stop::Wait)
-            }
-        }
+    fn ask(&mut self, question: &Question) -> Step<Answer> {
+        self.questions.ask(question).cloned().ok_or(Stop::Wait)
     }
 
     /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
     fn end(&mut self, mut result: SpfResult, mut cause: Cause) {
-        self.forget_unasked();
+        self.questions.forget_unasked();
         let mut ended = self.frames.pop();
         while let Some(parent) = self.frames.last() {
             let (depth, domain) = (self.frames.len(), parent.domain.clone());
@@ -460,17 +441,11 @@ impl Evaluation for CheckHost {
         if let Stage::Done(verdict) = &self.stage {
             return Need::Done(verdict.clone());
         }
-        self.unasked.pop_front().map_or(Need::Wait, Need::Lookup)
+        self.questions.next().map_or(Need::Wait, Need::Lookup)
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
-        if self.unasked.contains(question) {
-            return;
-        }
-        if let Some(open @ None) = self.answers.get_mut(question) {
-            *open = Some(answer.clone());
-            self.fresh = true;
-        }
+        self.fresh |= self.questions.answer(question, answer);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Undoing changes of a header until the signature verifies.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mail_syntax::header::{Field, Header, Limits};
 use mail_syntax::mime::{self, MimeTree};
@@ -17,6 +17,12 @@ const AT_ONCE: usize = 3;
 
 /// Guesses that are taken into account; two of them at once are then at most 1275 tries, three 20,825.
 const MOST_GUESSES: usize = 50;
+
+/// Names of `h=`, and of `z=`, that are taken into account.
+const MOST_NAMES: usize = 100;
+
+/// Fields that one guess changes at most.
+const MOST_FIELDS: usize = 100;
 
 /// What was found out about a header.
 pub(super) struct Found {
@@ -42,6 +48,8 @@ pub(super) struct Search<'a> {
     /// The number of the signature among them.
     own: usize,
     signature: &'a Signature,
+    /// The names in `h=`, each once.
+    signed: Vec<&'a str>,
     verifies: &'a dyn Fn(&[u8]) -> bool,
     budget: &'a mut Budget,
 }
@@ -63,6 +71,7 @@ impl<'a> Search<'a> {
             own: own.unwrap_or(fields.len()),
             fields,
             signature,
+            signed: distinct(signature.signed_fields()),
             verifies,
             budget,
         }
@@ -130,16 +139,18 @@ impl<'a> Search<'a> {
         if !self.budget.spend_try(length) {
             return false;
         }
+        let puts: BTreeMap<usize, &Option<Vec<u8>>> = (guesses.iter())
+            .flat_map(|guess| guess.puts.iter().map(|(number, put)| (*number, put)))
+            .collect();
         let mut octets = Vec::new();
         let mut own = 0;
         for (number, field) in self.fields.iter().enumerate() {
             if number == self.own {
                 own = octets.len();
             }
-            let mut puts = guesses.iter().flat_map(|guess| &guess.puts);
-            match puts.find(|(put, _)| *put == number) {
-                Some((_, Some(other))) => octets.extend_from_slice(other),
-                Some((_, None)) => {}
+            match puts.get(&number) {
+                Some(Some(other)) => octets.extend_from_slice(other),
+                Some(None) => {}
                 None => octets.extend_from_slice(field.raw()),
             }
             // The last field may have no line end.
@@ -164,18 +175,15 @@ impl<'a> Search<'a> {
 
     /// What `z=` says that the header does not.
     fn copied(&self) -> Vec<Guess> {
-        let mut names = BTreeSet::new();
         let mut guesses = Vec::new();
-        for (name, _) in self.signature.copied_fields() {
-            if !names.insert(name.to_ascii_lowercase()) {
-                continue;
-            }
+        for name in distinct(self.signature.copied_fields().map(|(name, _)| name)) {
             let mut copies: Vec<&[u8]> = (self.signature.copied_fields())
                 .filter(|(other, _)| other.eq_ignore_ascii_case(name))
                 .map(|(_, value)| value)
+                .take(MOST_FIELDS)
                 .collect();
             // From the bottom, as they are signed; first those that are the same.
-            let mut there: Vec<usize> = self.named(name).rev().collect();
+            let mut there: Vec<usize> = self.named(name).rev().take(MOST_FIELDS).collect();
             copies.retain(|value| {
                 let same = there
                     .iter()
@@ -217,7 +225,7 @@ impl<'a> Search<'a> {
             let name = name.to_ascii_lowercase();
             !(name.starts_with("list-") || ["reply-to", "sender", "cc"].contains(&&*name))
         };
-        let mut names: Vec<&str> = self.signed_names().collect();
+        let mut names = self.signed.clone();
         names.sort_by_key(|name| lists(name));
         for name in &names {
             if !name.eq_ignore_ascii_case("From") {
@@ -241,11 +249,7 @@ impl<'a> Search<'a> {
             ("Reply-To", &from),
         ] {
             let absent = self.named(name).next().is_none();
-            if absent
-                && self
-                    .signed_names()
-                    .any(|signed| signed.eq_ignore_ascii_case(name))
-            {
+            if absent && self.is_signed(name) {
                 guesses.push(removed(name, value));
             }
         }
@@ -292,8 +296,7 @@ impl<'a> Search<'a> {
         };
         let mut all = Vec::new();
         for (number, field) in self.fields.iter().enumerate() {
-            let signed = |name: &str| field.is(name);
-            if number != self.own && !self.signed_names().any(signed) {
+            if number != self.own && !self.is_signed(field.name()) {
                 continue;
             }
             let one_line = spaced(field);
@@ -317,7 +320,9 @@ impl<'a> Search<'a> {
         let sets = [all.len() > others.len(), true]
             .into_iter()
             .zip([all.clone(), others]);
-        for (_, puts) in sets.filter(|(differs, puts)| *differs && puts.len() > 1) {
+        for (_, puts) in
+            sets.filter(|(differs, puts)| *differs && (2..=MOST_FIELDS).contains(&puts.len()))
+        {
             guesses.push(Guess {
                 change: Change::FieldRefolded { name: None },
                 puts,
@@ -325,8 +330,8 @@ impl<'a> Search<'a> {
             });
         }
         let as_signed = |field: &Field<'_>| {
-            let mut signed = self.signature.signed_fields();
-            signed.find(|name| field.is(name)).map(str::to_owned)
+            let signed = self.signed.iter().find(|name| field.is(name));
+            signed.map(|name| (*name).to_owned())
         };
         let as_usual = |field: &Field<'_>| Some(usual_spelling(field.name()));
         guesses.extend(self.respelled(as_signed));
@@ -343,7 +348,7 @@ impl<'a> Search<'a> {
                 puts.push((number, Some([name.as_bytes(), rest].concat())));
             }
         }
-        (!puts.is_empty()).then_some(Guess {
+        (1..=MOST_FIELDS).contains(&puts.len()).then_some(Guess {
             change: Change::FieldNamesRespelled,
             puts,
             adds: None,
@@ -413,6 +418,9 @@ impl<'a> Search<'a> {
                 puts.push((number, None));
             }
         }
+        if puts.len() > MOST_FIELDS {
+            return None;
+        }
         let mut adds = Vec::new();
         for field in &was {
             adds.extend_from_slice(field.raw());
@@ -437,10 +445,9 @@ impl<'a> Search<'a> {
         named.map(|(number, _)| number)
     }
 
-    /// The names in `h=`, each once.
-    fn signed_names(&self) -> impl Iterator<Item = &str> {
-        let mut names = BTreeSet::new();
-        (self.signature.signed_fields()).filter(move |name| names.insert(name.to_ascii_lowercase()))
+    /// Whether `h=` has the name.
+    fn is_signed(&self, name: &str) -> bool {
+        (self.signed.iter()).any(|signed| signed.eq_ignore_ascii_case(name))
     }
 
     fn added(&self, number: usize) -> Guess {
@@ -503,6 +510,13 @@ impl Guess {
         other.puts.iter().any(|(number, _)| touched(number))
             || (self.adds.is_some() && self.adds == other.adds)
     }
+}
+
+/// The first names, each once in whatever case.
+fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut seen = BTreeSet::new();
+    let names = names.filter(|name| seen.insert(name.to_ascii_lowercase()));
+    names.take(MOST_NAMES).collect()
 }
 
 fn removed(name: &str, value: &[u8]) -> Guess {

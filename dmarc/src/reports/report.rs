@@ -127,3 +127,19 @@ impl PolicyPublished {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_options_count_only_beside_ruf() {
+        let fo = |text: &str| {
+            let record: Record = text.parse().unwrap();
+            PolicyPublished::of_record(&"example.com".parse().unwrap(), &record).fo
+        };
+        assert_eq!(fo("v=DMARC1; p=none; fo=1:d"), None);
+        let with_ruf = "v=DMARC1; p=none; fo=1:d; ruf=mailto:a@example.com";
+        assert_eq!(fo(with_ruf).as_deref(), Some("1:d"));
+    }
+}

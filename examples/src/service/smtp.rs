@@ -16,6 +16,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, entropy};
+use crate::forwarding;
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::routing::{Route, routes};
 use crate::server::{Context, Security, Service, now};
@@ -349,7 +350,9 @@ impl Connection {
                 authserv_id: context.config.hostname.clone(),
                 now: now(),
             };
-            Purpose::Judge(Box::new(MessageAuth::new(inbound, &context.judging)))
+            let sealer = forwarding::sealer(&context, &mail.recipients, &mail.routes, inbound.now);
+            let judge = MessageAuth::new(inbound, &context.judging);
+            Purpose::Judge(Box::new(judge), sealer.map(Box::new))
         };
         mail.intake = Some(Intake::new(spool, purpose));
         Ok(())

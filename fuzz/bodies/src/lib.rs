@@ -9,6 +9,7 @@
 //! | [`imap_response_roundtrip`], [`spf_record_roundtrip`], [`dmarc_record_roundtrip`], [`authentication_results_roundtrip`] | what was parsed is printed as text that parses to the same |
 //! | [`sasl_server_exchange`] | nobody succeeds without the secret |
 //! | [`dkim_verify_split`] | one verdict however a message is cut; no signature passes but those that the key's owner made |
+//! | [`arc_chain`] | what is sealed validates, a chain that failed stays so; one verdict in any pieces and order of operations |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
 
@@ -21,6 +22,7 @@
     reason = "a law that is broken is told by panic"
 )]
 
+mod arc;
 mod authentication;
 mod imap;
 mod mime;
@@ -30,6 +32,7 @@ mod records;
 mod sasl;
 mod smtp;
 
+pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
@@ -43,7 +46,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -51,6 +54,7 @@ pub const TARGETS: [Target; 11] = [
     ("sasl_server_exchange", sasl_server_exchange),
     ("spf_record_roundtrip", spf_record_roundtrip),
     ("dkim_verify_split", dkim_verify_split),
+    ("arc_chain", arc_chain),
     ("dmarc_record_roundtrip", dmarc_record_roundtrip),
     (
         "authentication_results_roundtrip",

@@ -119,12 +119,9 @@ impl CheckHost {
         let questions = self.ask_together(&exchanges);
         // RFC 7208 §5.4: "If any address matches, the mechanism matches." Then no other answer counts, so their order does not either.
         let answers = || {
-            questions.iter().map(|question| {
-                (
-                    question,
-                    self.answers.get(question).and_then(Option::as_ref),
-                )
-            })
+            questions
+                .iter()
+                .map(|question| (question, self.questions.answered(question)))
         };
         if answers().any(|(_, answer)| answer.is_some_and(|answer| self.has_client(answer, prefix)))
         {
@@ -174,7 +171,7 @@ impl CheckHost {
     /// The names of the client's address, the first of them within the limit; none where the lookup failed.
     fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
         let question = Question::new(Name::reverse(self.session.ip), RecordType::Ptr);
-        let answer = self.ask(question)?;
+        let answer = self.ask(&question)?;
         let Ok(records) = answer.outcome() else {
             return Ok(None);
         };
@@ -199,7 +196,7 @@ impl CheckHost {
         let whole = DualPrefix { v4: 32, v6: 128 };
         let answers = questions
             .iter()
-            .map(|question| self.answers.get(question).and_then(Option::as_ref));
+            .map(|question| self.questions.answered(question));
         answers
             .map(|answer| answer.map(|answer| self.has_client(answer, whole)))
             .collect()
@@ -257,10 +254,7 @@ impl CheckHost {
             .map(|name| Question::new(name.clone(), kind))
             .collect();
         for question in &questions {
-            if !self.answers.contains_key(question) {
-                self.unasked.push_back(question.clone());
-                self.answers.insert(question.clone(), None);
-            }
+            let _ = self.questions.ask(question);
         }
         questions
     }
@@ -316,7 +310,7 @@ impl CheckHost {
         let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
             return Ok(None);
         };
-        let answer = self.ask(Question::new(target, RecordType::Txt))?;
+        let answer = self.ask(&Question::new(target, RecordType::Txt))?;
         let [Record::Txt(text)] = answer.records() else {
             return Ok(None);
         };

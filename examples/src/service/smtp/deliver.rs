@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, OverrideReason, PolicyOverride};
 use mail_dns::resolve;
@@ -16,6 +17,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
+use crate::forwarding;
 use crate::intake::{Purpose, date};
 use crate::routing::Route;
 use crate::server::{Context, now};
@@ -94,13 +96,17 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
-    let (above, junk) = match purpose {
-        Purpose::Judge(judge) => match judged(context, *judge).await {
-            Ok((fields, junk)) => (format!("{fields}{received}"), junk),
+    let (seal, above, junk) = match purpose {
+        Purpose::Judge(judge, sealer) => match judged(context, *judge, sealer).await {
+            Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
             Err(refusal) => return refusal,
         },
         Purpose::Submit(submission) => match submission.sign() {
-            Ok((added, signatures)) => (format!("{}{received}{added}", signatures.concat()), false),
+            Ok((added, signatures)) => (
+                String::new(),
+                format!("{}{received}{added}", signatures.concat()),
+                false,
+            ),
             Err(error) => {
                 tracing::error!(%error, "a message could not be signed");
                 return reply(
@@ -110,6 +116,10 @@ pub(super) async fn deliver(
                 );
             }
         },
+    };
+    let above = Above {
+        leaving: format!("{seal}{above}"),
+        staying: format!("{}{above}", return_path(sender)),
     };
     match store(context, sender, smtputf8, routes, spool, above, junk).await {
         Ok(()) => {
@@ -150,11 +160,19 @@ fn received(
     received.to_field().ok()
 }
 
-/// The fields that say what was found, and whether it belongs into Junk; or the refusal.
-async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool), Reply> {
+/// The ARC set of a message that is to leave, the fields that say what was found, and whether it belongs into Junk; or the refusal.
+async fn judged(
+    context: &Context,
+    judge: MessageAuth,
+    sealer: Option<Box<Sealer>>,
+) -> Result<(String, String, bool), Reply> {
     let ask = |question| async move { context.resolver.ask(&question).await };
     let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
-    let results = verdict.authentication_results();
+    let results = verdict.results();
+    let seal = sealer.map_or_else(String::new, |sealer| {
+        forwarding::seal(*sealer, &verdict.arc, &results)
+    });
+    let results = results.to_field();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
         return Err(reply(
@@ -175,7 +193,16 @@ async fn judged(context: &Context, judge: MessageAuth) -> Result<(String, bool),
         ));
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
-    Ok((format!("{results}{received_spf}"), junk))
+    Ok((seal, format!("{results}{received_spf}"), junk))
+}
+
+/// What is put on top of a message.
+struct Above {
+    /// Of what goes elsewhere: the ARC set first, if there is one.
+    leaving: String,
+    /// RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
+    /// beginning of the mail data."
+    staying: String,
 }
 
 /// Counts the message for the aggregate report of its domain.
@@ -202,16 +229,13 @@ async fn store(
     smtputf8: bool,
     routes: &BTreeSet<Route>,
     spool: Spool,
-    above: String,
+    above: Above,
     junk: bool,
 ) -> Result<(), StoreError> {
     let sender_text = match sender {
         ReversePath::Null => String::new(),
         ReversePath::Mailbox(mailbox) => mailbox.to_string(),
     };
-    // RFC 5321 §4.4: "When the delivery SMTP server makes the "final delivery" of a message, it inserts a return-path line at the
-    // beginning of the mail data."
-    let at_home = format!("{}{above}", return_path(sender));
     let accepted = now();
     let routes = routes.clone();
     context
@@ -227,7 +251,7 @@ async fn store(
                         };
                         deliveries.push(Delivery {
                             mailbox: chosen.ok_or(StoreError::Missing("INBOX"))?.id,
-                            added: at_home.clone().into_bytes(),
+                            added: above.staying.clone().into_bytes(),
                             flags: Vec::new(),
                             internal_date: accepted,
                         });
@@ -235,7 +259,7 @@ async fn store(
                     Route::Remote(recipient) => outgoing.push(Outgoing {
                         sender: sender_text.clone(),
                         recipient,
-                        added: above.clone().into_bytes(),
+                        added: above.leaving.clone().into_bytes(),
                         smtputf8,
                         accepted,
                     }),
