@@ -381,11 +381,9 @@ mod tests {
     #[test]
     fn long_runs_are_not_cut() {
         let body = b"Tm90aGluZyB0byByZWR1Y2U gaGVyZQ==\r\n".repeat(100);
-        for kind in [Canonicalization::Simple, Canonicalization::Relaxed] {
-            let mut runs = 0;
-            BodyCanonicalizer::new(kind).update(&body, &mut |_| runs += 1);
-            assert_eq!(runs, 1, "{kind}");
-        }
+        let mut runs = 0;
+        BodyCanonicalizer::new(Canonicalization::Simple).update(&body, &mut |_| runs += 1);
+        assert_eq!(runs, 1);
     }
 
     #[test]

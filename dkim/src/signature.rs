@@ -483,6 +483,14 @@ pub(crate) fn finish_field(mut field: FieldWriter, octets: &[u8]) -> Result<Stri
     field.finish()
 }
 
+/// Where the value of `b=` stands in a field of ours, which has all tags and their values from their types; that the domain has two
+/// labels no type says.
+pub(crate) fn check_written(field: &Field<'_>) -> Result<Range<usize>, SignatureError> {
+    let list = TagList::parse(field.body())?;
+    name(&list, "d", 2)?;
+    Ok(required(&list, "b")?.value_range())
+}
+
 /// Selector and domain make no name that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,7 +1,6 @@
 //! Signing (RFC 6376 §5): a message goes in, DKIM-Signature header fields come out.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mail_syntax::Domain;
@@ -119,9 +118,9 @@ impl SignedFields {
         let oversigned = [&from].into_iter().chain(&self.oversigned);
         let oversigned = oversigned.map(|name| (name, 1));
         let present = self.present.iter().map(|name| (name, 0));
-        let mut done = BTreeSet::new();
         for (name, more) in oversigned.chain(present) {
-            if done.insert(name.to_ascii_lowercase()) {
+            // A name that stands in the lists twice counts once.
+            if !names.iter().any(|done| done.eq_ignore_ascii_case(name)) {
                 let count = header.count(name) + more;
                 names.extend(core::iter::repeat_n(name, count).cloned());
             }
@@ -350,7 +349,7 @@ impl UnsignedField {
         let field = signature.unsigned_field()?;
         let text = signature::finish_field(field.clone(), &[0])?;
         let parsed = Field::parse(text.as_bytes()).ok_or(SignatureError::FieldName)?;
-        let (_, b) = Signature::parse_with_range(&parsed)?;
+        let b = signature::check_written(&parsed)?;
         let mut octets = fields.select(kind, &signature.signed_fields, None);
         push_signature_field(kind, &parsed, b, &mut octets);
         Ok(Self {

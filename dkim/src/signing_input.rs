@@ -1,6 +1,7 @@
 //! The two hashes of RFC 6376 §3.7: which octets of a message a signature is over.
 
-use std::collections::BTreeMap;
+use core::cmp::Ordering;
+use core::ops::Range;
 
 use mail_syntax::header::{Field, Header};
 
@@ -33,25 +34,30 @@ pub fn signing_input(
 
 /// The fields of a header, found by name: built once for all signatures, so that the cost of a long `h=` is not its square.
 pub(crate) struct FieldsByName<'a> {
-    /// By name in lower case: a number, and the fields from the top.
-    names: BTreeMap<String, (usize, Vec<Field<'a>>)>,
+    /// In the order of their names, without regard to case; those of one name from the top.
+    fields: Vec<Field<'a>>,
 }
 
 impl<'a> FieldsByName<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        let mut names: BTreeMap<String, (usize, Vec<Field<'a>>)> = BTreeMap::new();
-        for field in header.fields() {
-            let number = names.len();
-            let name = field.name().to_ascii_lowercase();
-            let (_, fields) = names.entry(name).or_insert_with(|| (number, Vec::new()));
-            fields.push(field);
-        }
-        Self { names }
+        let mut fields: Vec<_> = header.fields().collect();
+        fields.sort_by(|one, other| cmp_names(one.name(), other.name()));
+        Self { fields }
     }
 
     /// How many fields have this name.
     pub(crate) fn count(&self, name: &str) -> usize {
-        (self.names.get(&name.to_ascii_lowercase())).map_or(0, |(_, fields)| fields.len())
+        self.range(name).len()
+    }
+
+    /// Where the fields of this name stand.
+    fn range(&self, name: &str) -> Range<usize> {
+        // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
+        let before = |field: &Field<'_>| cmp_names(field.name(), name).is_lt();
+        let start = self.fields.partition_point(before);
+        let same = |field: &Field<'_>| field.is(name);
+        let behind = self.fields.get(start..).unwrap_or_default();
+        start..start + behind.partition_point(same)
     }
 
     /// The canonical form of the fields that `h=` names, never the field at `own_offset`.
@@ -64,13 +70,14 @@ impl<'a> FieldsByName<'a> {
         signed_fields: &[Box<str>],
         own_offset: Option<usize>,
     ) -> Vec<u8> {
-        let mut input = Vec::new();
-        let mut taken = vec![0; self.names.len()];
+        let mut input = Vec::with_capacity(2048);
+        // How many fields from the bottom were taken, at the place of the first field of the name.
+        let mut taken = vec![0; self.fields.len()];
         for name in signed_fields {
-            let Some((number, fields)) = self.names.get(&name.to_ascii_lowercase()) else {
-                continue;
-            };
-            let Some(taken) = taken.get_mut(*number) else {
+            let range = self.range(name);
+            let (Some(taken), Some(fields)) =
+                (taken.get_mut(range.start), self.fields.get(range.clone()))
+            else {
                 continue;
             };
             // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
@@ -86,6 +93,11 @@ impl<'a> FieldsByName<'a> {
     }
 }
 
+fn cmp_names(one: &str, other: &str) -> Ordering {
+    let lower = |octet: u8| octet.to_ascii_lowercase();
+    one.bytes().map(lower).cmp(other.bytes().map(lower))
+}
+
 /// Adds the signature itself.
 ///
 /// RFC 6376 §3.7: "with the value of the "b=" tag (including all surrounding whitespace) deleted (i.e., treated as the empty
@@ -93,7 +105,7 @@ impl<'a> FieldsByName<'a> {
 pub(crate) fn push_signature_field(
     kind: Canonicalization,
     field: &Field<'_>,
-    b: core::ops::Range<usize>,
+    b: Range<usize>,
     input: &mut Vec<u8>,
 ) {
     let body = field.body();
@@ -110,6 +122,7 @@ pub(crate) fn push_signature_field(
         }
         Canonicalization::Relaxed => {
             let body = [before, behind].concat();
+            input.reserve(body.len() + field.name().len() + 1);
             canonicalization::relaxed_field(field.name(), &body, &mut |run| {
                 input.extend_from_slice(run);
             });
