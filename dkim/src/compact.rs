@@ -134,7 +134,7 @@ fn stops(ahead: &[u8; 2 * BLOCK]) -> u64 {
     }
     let lanes = u128::from_le_bytes(lanes);
     // Bit b of octet j stands for octet 8b + j of the block.
-    let stops = lanes as u64 | (lanes >> 64) as u64 * 2;
+    let stops = lanes as u64 | ((lanes >> 64) as u64 * 2);
     if stops == 0 { 0 } else { transposed(stops) }
 }
 
