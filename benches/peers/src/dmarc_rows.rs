@@ -20,7 +20,7 @@ const RECORD: &str = "v=DMARC1; p=reject; sp=quarantine; adkim=r; aspf=r; fo=1; 
 
 pub(crate) fn run() {
     Race::new(
-        "DMARC record parsed, 139 octets",
+        format!("DMARC record parsed, {} octets", RECORD.len()),
         "cut at semicolons",
         || black_box(RECORD).split(';').map(str::len).sum::<usize>(),
     )

@@ -18,9 +18,11 @@ const RECORD: &str = "v=spf1 ip4:198.51.100.0/24 ip4:203.0.113.0/24 ip6:2001:db8
 
 pub(crate) fn run() {
     let limits = spf::Limits::default();
-    Race::new("SPF record parsed, 285 octets", "cut at blanks", || {
-        black_box(RECORD).split(' ').map(str::len).sum::<usize>()
-    })
+    Race::new(
+        format!("SPF record parsed, {} octets", RECORD.len()),
+        "cut at blanks",
+        || black_box(RECORD).split(' ').map(str::len).sum::<usize>(),
+    )
     .with("ours", || {
         SpfRecord::parse(black_box(RECORD.as_bytes()), &limits).expect("a record")
     })
