@@ -49,7 +49,6 @@ mod lookups;
 mod master_file;
 mod name;
 mod question;
-mod questions;
 mod record;
 mod reverse;
 #[cfg(feature = "serde")]
@@ -62,6 +61,5 @@ pub use lookups::{Limits, Lookups, Progress, resolve};
 pub use master_file::{ZoneError, ZoneFault};
 pub use name::{Ancestors, Labels, Name, NameError};
 pub use question::{Answer, Data, Dnssec, Failure, Question};
-pub use questions::Questions;
 pub use record::{Record, RecordType, Tlsa, Txt, UnknownRecordType};
 pub use zone::Zone;

@@ -1,16 +1,20 @@
 //! check_host() (RFC 7208 §4) as a machine: a stack of records, no recursion.
 
+mod identity;
+mod look_ahead;
+mod lookups;
 mod mechanisms;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail_dns::{Answer, Evaluation, Name, Need, Question, Questions, Record, RecordType};
+use mail_dns::{Answer, Evaluation, Name, Need, Question, Record, RecordType};
 use mail_syntax::ReversePath;
 
-pub(crate) use self::mechanisms::same_network;
+use self::identity::Session;
+use self::lookups::Lookups;
 use self::mechanisms::{Target, Test};
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::macros::{DomainSpec, Letter};
 use crate::record::{Directive, SpfRecord, Term, is_spf_record};
 use crate::verdict::{Cause, Explanation, Identity, SpfResult, TermOutcome, TraceStep, Verdict};
@@ -34,11 +38,6 @@ impl Client {
     }
 }
 
-/// Octets of a HELO parameter or sender domain (RFC 5321 §4.5.3.1.2).
-const MAX_DOMAIN: usize = 255;
-/// Octets of a local part, far above the 64 of RFC 5321 §4.5.3.1.1.
-const MAX_LOCAL_PART: usize = 256;
-
 /// The evaluation of one identity of one client.
 ///
 /// It asks one question at a time, except for the hosts of an `mx`, the names of a `ptr` and those of `%{p}`, which are asked together.
@@ -50,7 +49,7 @@ pub struct CheckHost {
     stage: Stage,
     /// The record that is evaluated on top, below it those whose `include` led there.
     frames: Vec<Frame>,
-    questions: Questions,
+    lookups: Lookups,
     /// Whether an answer came since the last step.
     fresh: bool,
     terms: usize,
@@ -66,17 +65,6 @@ enum Stage {
     /// The result is fail for this cause; the record that says so may explain itself.
     Explaining(Frame, Cause),
     Done(Verdict),
-}
-
-#[derive(Clone, Debug)]
-struct Session {
-    identity: Identity,
-    sender: String,
-    ip: IpAddr,
-    helo: Vec<u8>,
-    local_part: Vec<u8>,
-    /// The domain of the identity, if it has one.
-    domain: Option<Name>,
 }
 
 /// The evaluation of one domain's record.
@@ -103,20 +91,6 @@ impl Frame {
         }
     }
 
-    /// Goes over terms with networks that the client is not in: they ask nothing and lead nowhere.
-    fn pass_over_networks(&mut self, ip: IpAddr) {
-        let terms = self
-            .record
-            .as_ref()
-            .map_or(&[][..], |record| record.terms());
-        let behind = terms.get(self.next..).unwrap_or_default();
-        let other = behind.iter().take_while(|term| match term {
-            Term::Directive(directive) => directive.mechanism.is_network_without(ip),
-            _ => false,
-        });
-        self.next += other.count();
-    }
-
     fn current(&self) -> Option<&Term> {
         self.record.as_ref()?.terms().get(self.next)
     }
@@ -128,6 +102,14 @@ enum Stop {
     Wait,
     /// The check_host() on top of the stack has this result.
     End(SpfResult, Cause),
+}
+
+/// Where the evaluation of a record goes on.
+enum Flow {
+    /// At the next term.
+    On,
+    /// In the record of an `include`.
+    Into,
 }
 
 type Step<T> = Result<T, Stop>;
@@ -152,36 +134,14 @@ impl CheckHost {
     /// Checks any text as the sender: a mailbox, or a domain for which the local part is `postmaster` (RFC 7208 §4.3), or nothing for
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
-        let (local_part, domain) = match sender {
-            "" => ("", client.helo.as_str()),
-            sender => sender.rsplit_once('@').unwrap_or(("", sender)),
-        };
-        // RFC 7208 §4.3: "If the <sender> has no local-part, substitute the string "postmaster" for the local-part."
-        let local_part = if local_part.is_empty() {
-            "postmaster"
-        } else {
-            local_part
-        };
-        let helo = if client.helo.len() <= MAX_DOMAIN {
-            client.helo.as_str()
-        } else {
-            "unknown"
-        };
-        let sender = format!("{local_part}@{domain}");
-        let domain = domain_of(domain).filter(|_| local_part.len() <= MAX_LOCAL_PART);
+        let session = Session::new(client, identity, sender);
+        let domain = session.domain.clone();
         let mut check = Self {
-            session: Session {
-                identity,
-                sender,
-                ip: client.ip.to_canonical(),
-                helo: helo.into(),
-                local_part: local_part.into(),
-                domain: domain.clone(),
-            },
+            session,
             config: config.clone(),
             stage: Stage::Evaluating,
             frames: Vec::new(),
-            questions: Questions::default(),
+            lookups: Lookups::default(),
             fresh: true,
             terms: 0,
             void_lookups: 0,
@@ -213,69 +173,56 @@ impl CheckHost {
             self.conclude(SpfResult::Fail, cause, explanation);
             return Ok(());
         }
-        let Some(frame) = self.frames.last_mut() else {
+        let Some(frame) = self.frames.last() else {
             // Never: the last frame leaves the stack only in `end`, which concludes.
             self.conclude(SpfResult::None, Cause::NoDomain, None);
             return Ok(());
         };
-        // A trace tells of every term.
-        if !self.config.trace {
-            frame.pass_over_networks(self.session.ip);
-        }
         let domain = frame.domain.clone();
         let Some(record) = frame.record.clone() else {
-            let record = Arc::new(self.record(&domain)?);
+            let record = self.record(&domain)?;
             if let Some(frame) = self.frames.last_mut() {
                 frame.record = Some(record);
             }
             return Ok(());
         };
-        match record.terms().get(frame.next) {
-            Some(Term::Directive(directive)) => self.directive(&domain, directive),
-            Some(_) => {
-                self.next_term(0);
-                Ok(())
+        let next = frame.next;
+        for term in record.terms().get(next..).unwrap_or_default() {
+            match term {
+                Term::Directive(directive) => {
+                    if let Flow::Into = self.directive(&domain, directive)? {
+                        return Ok(());
+                    }
+                }
+                _ => self.next_term(0),
             }
-            None => self.after_terms(domain, &record),
         }
+        self.after_terms(domain, &record)
     }
 
     /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
-    fn record(&mut self, domain: &Name) -> Step<SpfRecord> {
+    fn record(&mut self, domain: &Name) -> Step<Arc<SpfRecord>> {
         let answer = self.lookup(domain, RecordType::Txt)?;
-        let texts = answer.records().iter().filter_map(|record| match record {
-            Record::Txt(text) => Some(text.joined()),
-            _ => None,
-        });
-        // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
-        let mut records = texts.filter(|text| is_spf_record(text));
-        let (record, second) = (records.next(), records.next());
-        let domain = domain.clone();
-        let Some(record) = record else {
-            if self.frames.last().is_some_and(|frame| frame.referred) {
-                let cause = Cause::TargetWithoutRecord { target: domain };
-                return Err(Stop::End(SpfResult::PermError, cause));
-            }
-            return Err(Stop::End(
-                SpfResult::None,
-                match answer.data {
-                    mail_dns::Data::NxDomain => Cause::NoSuchDomain { domain },
-                    _ => Cause::NoRecord { domain },
-                },
-            ));
-        };
-        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
-        if second.is_some() {
-            return Err(Stop::End(
-                SpfResult::PermError,
-                Cause::SeveralRecords { domain },
-            ));
+        let known = self.lookups.find(domain, RecordType::Txt);
+        if let Some(record) = known.and_then(|lookup| lookup.record.clone()) {
+            return Ok(record);
         }
-        SpfRecord::parse(&record, &self.config.limits)
-            .map_err(|error| Stop::End(SpfResult::PermError, Cause::Syntax { domain, error }))
+        let referred = self.frames.last().is_some_and(|frame| frame.referred);
+        read_record(&answer, domain, &self.config.limits)
+            .map(Arc::new)
+            .map_err(|cause| match cause {
+                Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if referred => {
+                    let cause = Cause::TargetWithoutRecord { target: domain };
+                    Stop::End(SpfResult::PermError, cause)
+                }
+                Cause::NoSuchDomain { .. } | Cause::NoRecord { .. } => {
+                    Stop::End(SpfResult::None, cause)
+                }
+                cause => Stop::End(SpfResult::PermError, cause),
+            })
     }
 
-    fn directive(&mut self, domain: &Name, directive: &Directive) -> Step<()> {
+    fn directive(&mut self, domain: &Name, directive: &Directive) -> Step<Flow> {
         match self.test(domain, &directive.mechanism)? {
             // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
             Test::Match => {
@@ -288,7 +235,7 @@ impl CheckHost {
             Test::NoMatch => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::NoMatch);
                 self.next_term(0);
-                Ok(())
+                Ok(Flow::On)
             }
             Test::Void => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::Void);
@@ -297,12 +244,13 @@ impl CheckHost {
                 if self.void_lookups > self.config.limits.void_lookups {
                     return Err(Stop::End(SpfResult::PermError, Cause::TooManyVoidLookups));
                 }
-                Ok(())
+                Ok(Flow::On)
             }
             Test::Include(target) => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::Followed);
+                self.lookups.forget_unasked();
                 self.frames.push(Frame::new(target, true));
-                Ok(())
+                Ok(Flow::Into)
             }
         }
     }
@@ -349,8 +297,7 @@ impl CheckHost {
     }
 
     fn next_term(&mut self, void: usize) {
-        // What a term that is settled did not need to ask.
-        self.questions.forget_unasked();
+        self.lookups.forget_unasked();
         self.void_lookups += void;
         if let Some(frame) = self.frames.last_mut() {
             frame.next += 1;
@@ -363,9 +310,9 @@ impl CheckHost {
     /// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
     /// topmost check_host() returns "temperror"."
     fn lookup(&mut self, name: &Name, kind: RecordType) -> Step<Answer> {
-        let question = Question::new(name.clone(), kind);
-        let answer = self.ask(&question)?;
+        let answer = self.ask(name, kind)?;
         if let Err(failure) = answer.outcome() {
+            let question = Question::new(name.clone(), kind);
             return Err(Stop::End(
                 SpfResult::TempError,
                 Cause::LookupFailed { question, failure },
@@ -374,13 +321,19 @@ impl CheckHost {
         Ok(answer)
     }
 
-    fn ask(&mut self, question: &Question) -> Step<Answer> {
-        self.questions.ask(question).cloned().ok_or(Stop::Wait)
+    fn ask(&mut self, name: &Name, kind: RecordType) -> Step<Answer> {
+        match self.lookups.find(name, kind) {
+            Some(lookup) => lookup.answer().cloned().ok_or(Stop::Wait),
+            None => {
+                self.lookups.add(name, kind, false);
+                Err(Stop::Wait)
+            }
+        }
     }
 
     /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
     fn end(&mut self, mut result: SpfResult, mut cause: Cause) {
-        self.questions.forget_unasked();
+        self.lookups.forget_unasked();
         let mut ended = self.frames.pop();
         while let Some(parent) = self.frames.last() {
             let (depth, domain) = (self.frames.len(), parent.domain.clone());
@@ -441,30 +394,48 @@ impl CheckHost {
     }
 }
 
-impl Session {
-    fn sender_domain(&self) -> Vec<u8> {
-        self.domain
-            .as_ref()
-            .map(Name::to_dotted)
-            .unwrap_or_default()
-    }
-}
-
 impl Evaluation for CheckHost {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
         if core::mem::take(&mut self.fresh) {
             self.run();
+            if self.config.look_ahead {
+                self.look_ahead();
+            }
         }
         if let Stage::Done(verdict) = &self.stage {
             return Need::Done(verdict.clone());
         }
-        self.questions.next().map_or(Need::Wait, Need::Lookup)
+        self.lookups.next_unasked().map_or(Need::Wait, Need::Lookup)
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
-        self.fresh |= self.questions.answer(question, answer);
+        self.fresh |= self.lookups.answer(question, answer);
+    }
+}
+
+/// RFC 7208 §4.5: the one SPF record in the answer for this domain.
+fn read_record(answer: &Answer, domain: &Name, limits: &Limits) -> Result<SpfRecord, Cause> {
+    let texts = answer.records().iter().filter_map(|record| match record {
+        Record::Txt(text) => Some(text.joined()),
+        _ => None,
+    });
+    // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
+    let mut records = texts.filter(|text| is_spf_record(text));
+    let (record, second) = (records.next(), records.next());
+    let domain = || domain.clone();
+    match (record, second) {
+        (Some(record), None) => SpfRecord::parse(&record, limits).map_err(|error| Cause::Syntax {
+            domain: domain(),
+            error,
+        }),
+        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
+        (Some(_), Some(_)) => Err(Cause::SeveralRecords { domain: domain() }),
+        (None, _) => Err(match answer.data {
+            mail_dns::Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
+            _ => Cause::NoRecord { domain: domain() },
+        }),
     }
 }
 
@@ -476,44 +447,12 @@ fn no_domain(domain: Name, target: &DomainSpec) -> Stop {
     )
 }
 
-/// RFC 7208 §4.3: a well-formed domain of more than one label; visible ASCII only, and no address literal.
-fn domain_of(text: &str) -> Option<Name> {
-    if text.len() > 4 * MAX_DOMAIN || text.starts_with('[') {
-        return None;
-    }
-    let text = a_labels(text)?;
-    let visible = |octet: u8| matches!(octet, b'!'..=b'~') && octet != b'@';
-    let visible = text.bytes().all(visible);
-    let name = Name::from_dotted(text.as_bytes())
-        .ok()
-        .filter(|_| visible)?;
-    (name.label_count() > 1).then_some(name)
-}
-
-/// RFC 8616 §4: "All U-labels MUST be converted to A-labels before being used for an SPF validation."
-#[cfg(feature = "idna")]
-fn a_labels(text: &str) -> Option<std::borrow::Cow<'_, str>> {
-    if text.is_ascii() {
-        return Some(text.into());
-    }
-    let domain = mail_syntax::Domain::parse_utf8(text)
-        .ok()?
-        .to_a_labels()
-        .ok()?;
-    Some(domain.as_str().to_owned().into())
-}
-
-#[cfg(not(feature = "idna"))]
-fn a_labels(text: &str) -> Option<&str> {
-    text.is_ascii().then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
     use mail_dns::{Failure, Zone, resolve_blocking};
 
     use super::*;
-    use crate::{Explain, Limits};
+    use crate::Explain;
 
     fn evaluate(zone: &Zone, sender: &str, config: &Config) -> (Verdict, Vec<Question>) {
         let client = Client::new([192, 0, 2, 1], "helo.example.org");

@@ -46,6 +46,10 @@ pub struct Config {
     /// Whether a `fail` fetches the explanation that its domain gives. Default: no. It costs a question, and puts words of a third party
     /// into the reply.
     pub explain: Option<Explain>,
+    /// Whether questions of later terms are asked while earlier ones are open: those of all terms that may still be reached, of the
+    /// records they lead to, and of the hosts of an `mx`. Default: no. Result, cause and limits are the same, but the owners of domains
+    /// that would not have been asked answer questions for nothing; at most [`Limits::terms`] terms are asked so.
+    pub look_ahead: bool,
     /// Whether the verdict tells every term that was evaluated. Default: no.
     pub trace: bool,
 }

@@ -45,6 +45,7 @@
 
 mod check_host;
 mod config;
+pub mod lint;
 pub mod macros;
 pub mod received_spf;
 pub mod record;
@@ -53,5 +54,5 @@ mod verdict;
 pub use check_host::{CheckHost, Client};
 pub use config::{Config, Explain, Limits};
 pub use received_spf::ReceivedSpf;
-pub use record::{Directive, Mechanism, Qualifier, SpfRecord};
+pub use record::{Directive, Mechanism, Qualifier, RecordError, SpfRecord};
 pub use verdict::{Cause, Explanation, Identity, SpfResult, TermOutcome, TraceStep, Verdict};

@@ -207,15 +207,13 @@ impl DomainSpec {
         Name::from_dotted(cut_to_fit(text))
     }
 
-    /// The name that a domain-spec without macros means.
+    /// The target-name of text without macros, which is nearly every domain-spec.
     pub(crate) fn literal(&self) -> Option<Result<Name, NameError>> {
         let [Part::Literal(text)] = self.0.0.as_slice() else {
             return None;
         };
-        let text = text.as_bytes();
-        Some(Name::from_dotted(cut_to_fit(
-            text.strip_suffix(b".").unwrap_or(text),
-        )))
+        let text = text.strip_suffix('.').unwrap_or(text);
+        Some(Name::from_dotted(cut_to_fit(text.as_bytes())))
     }
 
     pub(crate) fn uses(&self, letters: &[Letter]) -> bool {

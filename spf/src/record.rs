@@ -4,7 +4,6 @@ use core::fmt;
 use core::str::FromStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::check_host::same_network;
 use crate::macros::{DomainSpec, MacroError, MacroFault, MacroString};
 use crate::{Limits, SpfResult};
 
@@ -113,15 +112,6 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// Whether it is a network, and this address is not in it.
-    pub(crate) fn is_network_without(&self, ip: IpAddr) -> bool {
-        match self {
-            Self::Ip4 { network, prefix } => !same_network(ip, (*network).into(), *prefix, 0),
-            Self::Ip6 { network, prefix } => !same_network(ip, (*network).into(), 0, *prefix),
-            _ => false,
-        }
-    }
-
     /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
     pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
         let whole: u8 = if ip.to_canonical().is_ipv4() { 32 } else { 128 };

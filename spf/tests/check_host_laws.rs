@@ -285,13 +285,37 @@ fn zone(ptr: bool) -> impl Strategy<Value = Zone> {
 }
 
 fn check() -> CheckHost {
+    check_with(&Config::default())
+}
+
+fn check_with(config: &Config) -> CheckHost {
     let client = Client::new(IpAddr::V4(CLIENT), "helo.example");
-    CheckHost::new(
-        &client,
-        Identity::MailFrom,
-        "joe@d0.example",
-        &Config::default(),
-    )
+    CheckHost::new(&client, Identity::MailFrom, "joe@d0.example", config)
+}
+
+/// With look-ahead: asks all that can be asked, then answers one of the open questions, whichever the choices name. The verdict, and
+/// what was asked.
+fn evaluate_ahead(
+    zone: &Zone,
+    mut choices: impl Iterator<Item = usize>,
+) -> (Verdict, Vec<Question>) {
+    let mut config = Config::default();
+    config.look_ahead = true;
+    let (mut check, mut open, mut asked) =
+        (check_with(&config), Vec::<Question>::new(), Vec::new());
+    loop {
+        match check.poll() {
+            Need::Lookup(question) => {
+                asked.push(question.clone());
+                open.push(question);
+            }
+            Need::Wait => {
+                let question = open.swap_remove(choices.next().unwrap() % open.len());
+                check.answer(&question, &zone.answer(&question));
+            }
+            Need::Done(verdict) => return (verdict, asked),
+        }
+    }
 }
 
 /// The verdict and what was asked, in order.
@@ -333,6 +357,18 @@ proptest! {
         once.dedup();
         prop_assert_eq!(once.len(), asked.len());
         prop_assert_eq!(evaluate_in_reverse(&zone), verdict);
+    }
+
+    #[test]
+    fn look_ahead_changes_nothing_but_the_time(zone in zone(true), choices in prop::collection::vec(0..1000_usize, 1..20)) {
+        let (verdict, _) = evaluate(|question| zone.answer(question));
+        let (ahead, asked) = evaluate_ahead(&zone, choices.into_iter().cycle());
+        prop_assert_eq!(ahead, verdict);
+        prop_assert!(asked.len() <= 221, "{}", asked.len());
+        let mut once = asked.clone();
+        once.sort();
+        once.dedup();
+        prop_assert_eq!(once.len(), asked.len());
     }
 
     #[test]

@@ -116,12 +116,13 @@ impl CheckHost {
                 exchanges.push(exchange.clone());
             }
         }
-        let questions = self.ask_together(&exchanges);
+        let kind = self.address_type();
+        self.ask_together(&exchanges);
         // RFC 7208 §5.4: "If any address matches, the mechanism matches." Then no other answer counts, so their order does not either.
         let answers = || {
-            questions
+            exchanges
                 .iter()
-                .map(|question| (question, self.questions.answered(question)))
+                .map(|name| (name, self.lookups.answer_to(name, kind)))
         };
         if answers().any(|(_, answer)| answer.is_some_and(|answer| self.has_client(answer, prefix)))
         {
@@ -130,9 +131,9 @@ impl CheckHost {
         if answers().any(|(_, answer)| answer.is_none()) {
             return Err(Stop::Wait);
         }
-        for (question, answer) in answers() {
+        for (name, answer) in answers() {
             if let Some(Err(failure)) = answer.map(Answer::outcome) {
-                let question = question.clone();
+                let question = Question::new(name.clone(), kind);
                 return Err(Stop::End(
                     SpfResult::TempError,
                     Cause::LookupFailed { question, failure },
@@ -170,8 +171,7 @@ impl CheckHost {
 
     /// The names of the client's address, the first of them within the limit; none where the lookup failed.
     fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
-        let question = Question::new(Name::reverse(self.session.ip), RecordType::Ptr);
-        let answer = self.ask(&question)?;
+        let answer = self.ask(&Name::reverse(self.session.ip), RecordType::Ptr)?;
         let Ok(records) = answer.outcome() else {
             return Ok(None);
         };
@@ -192,14 +192,13 @@ impl CheckHost {
     ///
     /// RFC 7208 §5.5: "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search continues."
     fn validate(&mut self, names: &[Name]) -> Vec<Option<bool>> {
-        let questions = self.ask_together(names);
-        let whole = DualPrefix { v4: 32, v6: 128 };
-        let answers = questions
-            .iter()
-            .map(|question| self.questions.answered(question));
-        answers
-            .map(|answer| answer.map(|answer| self.has_client(answer, whole)))
-            .collect()
+        self.ask_together(names);
+        let (kind, whole) = (self.address_type(), DualPrefix { v4: 32, v6: 128 });
+        let valid = |name| {
+            let answer = self.lookups.answer_to(name, kind)?;
+            Some(self.has_client(answer, whole))
+        };
+        names.iter().map(valid).collect()
     }
 
     /// The value of `%{p}` (RFC 7208 §7.3).
@@ -228,7 +227,7 @@ impl CheckHost {
     }
 
     /// RFC 7208 §5: "when <ip> is an IPv4, "A" records are fetched; when <ip> is an IPv6 address, "AAAA" records are fetched."
-    const fn address_type(&self) -> RecordType {
+    pub(super) const fn address_type(&self) -> RecordType {
         match self.session.ip {
             IpAddr::V4(_) => RecordType::A,
             IpAddr::V6(_) => RecordType::Aaaa,
@@ -246,17 +245,12 @@ impl CheckHost {
         })
     }
 
-    /// The questions for the addresses of these names, all of them asked.
-    fn ask_together(&mut self, names: &[Name]) -> Vec<Question> {
+    /// Asks for the addresses of these names, all of them.
+    pub(super) fn ask_together(&mut self, names: &[Name]) {
         let kind = self.address_type();
-        let questions: Vec<Question> = names
-            .iter()
-            .map(|name| Question::new(name.clone(), kind))
-            .collect();
-        for question in &questions {
-            let _ = self.questions.ask(question);
+        for name in names {
+            self.lookups.add(name, kind, false);
         }
-        questions
     }
 
     /// The target-name of a term (RFC 7208 §4.8).
@@ -267,7 +261,8 @@ impl CheckHost {
         if let Some(name) = spec.literal() {
             return Ok(name.map_or(Target::Malformed, Target::Name));
         }
-        if !self.session.local_part.is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart]) {
+        if !self.session.local_part().is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart])
+        {
             return Ok(Target::NotAscii);
         }
         let validated = if spec.uses(&[Letter::Validated]) {
@@ -291,11 +286,11 @@ impl CheckHost {
         explain: Option<&'a Explain>,
     ) -> Context<'a> {
         Context {
-            local_part: &self.session.local_part,
+            local_part: self.session.local_part(),
             sender_domain,
             domain,
             ip: self.session.ip,
-            helo: &self.session.helo,
+            helo: self.session.helo.as_bytes(),
             validated,
             receiver: explain.map_or(b"unknown", |explain| explain.receiver.as_bytes()),
             now: explain.map_or(0, |explain| explain.now),
@@ -313,7 +308,7 @@ impl CheckHost {
         let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
             return Ok(None);
         };
-        let answer = self.ask(&Question::new(target, RecordType::Txt))?;
+        let answer = self.ask(&target, RecordType::Txt)?;
         let [Record::Txt(text)] = answer.records() else {
             return Ok(None);
         };
@@ -345,7 +340,7 @@ const fn of(matches: bool) -> Test {
 
 /// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are
 /// compared for equality."
-pub(crate) fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
+pub(super) fn same_network(ip: IpAddr, network: IpAddr, v4: u8, v6: u8) -> bool {
     match (ip, network) {
         (IpAddr::V4(ip), IpAddr::V4(network)) => {
             let differ = ip.to_bits() ^ network.to_bits();

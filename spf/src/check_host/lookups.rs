@@ -1,0 +1,109 @@
+//! What an evaluation has asked, and the answers so far.
+
+use std::sync::Arc;
+
+use mail_dns::{Answer, Name, Question, RecordType};
+
+use crate::record::SpfRecord;
+
+/// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
+/// always the last ones are looked for, so a list read from its end is quicker than a map.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lookups(Vec<Lookup>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Lookup {
+    pub(super) question: Question,
+    state: State,
+    /// Asked for a term before its turn.
+    ahead: bool,
+    /// The record that look-ahead read out of the answer.
+    pub(super) record: Option<Arc<SpfRecord>>,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Nobody has carried it away yet.
+    Unasked,
+    Open,
+    Answered(Answer),
+}
+
+impl Lookup {
+    pub(super) const fn answer(&self) -> Option<&Answer> {
+        match &self.state {
+            State::Answered(answer) => Some(answer),
+            State::Unasked | State::Open => None,
+        }
+    }
+}
+
+impl Lookups {
+    pub(super) fn find(&self, name: &Name, kind: RecordType) -> Option<&Lookup> {
+        self.0
+            .iter()
+            .rev()
+            .find(|of| of.question.kind == kind && of.question.name == *name)
+    }
+
+    pub(super) fn answer_to(&self, name: &Name, kind: RecordType) -> Option<&Answer> {
+        self.find(name, kind)?.answer()
+    }
+
+    pub(super) fn find_mut(&mut self, name: &Name, kind: RecordType) -> Option<&mut Lookup> {
+        self.0
+            .iter_mut()
+            .rev()
+            .find(|of| of.question.kind == kind && of.question.name == *name)
+    }
+
+    /// Adds a question unless it is there already; whether it was new.
+    pub(super) fn add(&mut self, name: &Name, kind: RecordType, ahead: bool) -> bool {
+        let new = self.find(name, kind).is_none();
+        if new {
+            self.0.push(Lookup {
+                question: Question::new(name.clone(), kind),
+                state: State::Unasked,
+                ahead,
+                record: None,
+            });
+        }
+        new
+    }
+
+    /// The next question that nobody has carried away.
+    pub(super) fn next_unasked(&mut self) -> Option<Question> {
+        let unasked = |of: &&mut Lookup| matches!(of.state, State::Unasked);
+        let lookup = self.0.iter_mut().find(unasked)?;
+        lookup.state = State::Open;
+        Some(lookup.question.clone())
+    }
+
+    /// Takes an answer to an open question; whether it was one.
+    pub(super) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
+        match self.find_mut(&question.name, question.kind) {
+            Some(lookup) if matches!(lookup.state, State::Open) => {
+                lookup.state = State::Answered(answer.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Drops what a term that is settled did not need to ask.
+    pub(super) fn forget_unasked(&mut self) {
+        // A question is carried away before a later one is added, so those that were not stand at the end.
+        while let Some(Lookup {
+            state: State::Unasked,
+            ..
+        }) = self.0.last()
+        {
+            self.0.pop();
+        }
+    }
+
+    /// Terms that were asked before their turn, their hosts apart.
+    pub(super) fn asked_ahead(&self) -> usize {
+        self.0.iter().filter(|of| of.ahead).count()
+    }
+}
