@@ -202,7 +202,7 @@ async fn published(arguments: &Arguments, domain: &Domain) -> Result<Vec<u8>, To
         let told = format!("{shown}: {many} DMARC records, which are all ignored; keep one");
         return Err(ToolError::Refused(told));
     }
-    let text = texts.iter().find(is_record).or(texts.first());
+    let text = texts.iter().find(is_record).or_else(|| texts.first());
     text.cloned()
         .ok_or_else(|| ToolError::Refused(format!("{shown}: no record")))
 }

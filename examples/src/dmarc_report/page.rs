@@ -10,8 +10,11 @@ use super::table::shortened;
 
 const STYLE: &str = include_str!("page.css");
 
+/// The class of a colour, what it stands for, and how many of the messages are that.
+type Part = (&'static str, &'static str, fn(&Counts) -> u64);
+
 /// The parts of a bar, in the order in which they are stacked: the class of its colour, its name, and what it counts.
-const PARTS: [(&str, &str, fn(&Counts) -> u64); 6] = [
+const PARTS: [Part; 6] = [
     ("both", "passed by DKIM and SPF", |counts| counts.both),
     ("dkim", "passed by DKIM alone", |counts| counts.dkim_only),
     ("spf", "passed by SPF alone", |counts| counts.spf_only),

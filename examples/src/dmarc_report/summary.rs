@@ -201,7 +201,7 @@ pub(super) fn largest<K: Clone + Ord>(counts: &BTreeMap<K, Counts>) -> Vec<(K, C
         .iter()
         .map(|(key, counts)| (key.clone(), *counts))
         .collect();
-    sorted.sort_by(|(_, a), (_, b)| b.messages.cmp(&a.messages));
+    sorted.sort_by_key(|(_, counts)| core::cmp::Reverse(counts.messages));
     sorted
 }
 
@@ -230,7 +230,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
