@@ -57,6 +57,8 @@ pub struct CheckHost {
     /// Of the last term that matched by itself; an `include` matches by one of those.
     authorized_bits: Option<u8>,
     trace: Vec<TraceStep>,
+    /// Of the term that is evaluated: the lookups whose answers it looked at, for the trace.
+    heard: Vec<Question>,
 }
 
 #[derive(Clone, Debug)]
@@ -147,6 +149,7 @@ impl CheckHost {
             void_lookups: 0,
             authorized_bits: None,
             trace: Vec::new(),
+            heard: Vec::new(),
         };
         match domain {
             Some(domain) => check.frames.push(Frame::new(domain, false)),
@@ -180,7 +183,15 @@ impl CheckHost {
         };
         let domain = frame.domain.clone();
         let Some(record) = frame.record.clone() else {
-            let record = self.record(&domain)?;
+            self.heard.clear();
+            let record = match self.record(&domain) {
+                Err(stop @ Stop::End(..)) => {
+                    self.note(self.frames.len(), &domain, "record", TermOutcome::Ended);
+                    return Err(stop);
+                }
+                record => record?,
+            };
+            self.note(self.frames.len(), &domain, "record", TermOutcome::Read);
             if let Some(frame) = self.frames.last_mut() {
                 frame.record = Some(record);
             }
@@ -223,7 +234,15 @@ impl CheckHost {
     }
 
     fn directive(&mut self, domain: &Name, directive: &Directive) -> Step<Flow> {
-        match self.test(domain, &directive.mechanism)? {
+        self.heard.clear();
+        let test = match self.test(domain, &directive.mechanism) {
+            Err(stop @ Stop::End(..)) => {
+                self.note(self.frames.len(), domain, directive, TermOutcome::Ended);
+                return Err(stop);
+            }
+            test => test?,
+        };
+        match test {
             // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
             Test::Match => {
                 self.note(self.frames.len(), domain, directive, TermOutcome::Match);
@@ -260,6 +279,7 @@ impl CheckHost {
         let Some(spec) = record.redirect() else {
             return Err(Stop::End(SpfResult::Neutral, Cause::NoMatch { domain }));
         };
+        self.heard.clear();
         self.count_term(Some(spec))?;
         // RFC 7208 §6.1: "if no SPF record is found, or if the <target-name> is malformed, the result is a "permerror" rather than
         // "none"."
@@ -322,6 +342,7 @@ impl CheckHost {
     }
 
     fn ask(&mut self, name: &Name, kind: RecordType) -> Step<Answer> {
+        self.hear(name, kind);
         match self.lookups.find(name, kind) {
             Some(lookup) => lookup.answer().cloned().ok_or(Stop::Wait),
             None => {
@@ -384,12 +405,30 @@ impl CheckHost {
     fn note(&mut self, depth: usize, domain: &Name, term: impl ToString, outcome: TermOutcome) {
         if self.config.trace {
             let (depth, domain, term) = (depth.saturating_sub(1), domain.clone(), term.to_string());
+            let answered = |question: Question| {
+                let answer = self.lookups.answer_to(&question.name, question.kind)?;
+                Some((question, answer.clone()))
+            };
+            let lookups = self.heard.drain(..).filter_map(answered).collect();
             self.trace.push(TraceStep {
                 depth,
                 domain,
                 term,
                 outcome,
+                lookups,
+                terms: self.terms,
+                void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
             });
+        }
+    }
+
+    /// Remembers for the trace what a term asks.
+    fn hear(&mut self, name: &Name, kind: RecordType) {
+        if self.config.trace {
+            let question = Question::new(name.clone(), kind);
+            if !self.heard.contains(&question) {
+                self.heard.push(question);
+            }
         }
     }
 }
@@ -723,18 +762,56 @@ mod tests {
                 ..Config::default()
             },
         );
-        let lines: Vec<String> = verdict.trace.iter().map(ToString::to_string).collect();
+        let text: Vec<String> = verdict.trace.iter().map(ToString::to_string).collect();
+        let text = text.join("\n");
+        let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,
             [
+                "example.com record: read",
+                "  example.com TXT: \"v=spf1 a include:i.example.com redirect=r.example.com\"",
                 "example.com a: no match, nothing found",
+                "  example.com A: no data",
                 "example.com include:i.example.com: followed",
+                "  i.example.com record: read",
+                "    i.example.com TXT: \"v=spf1 ip4:203.0.113.0/24 -all\"",
                 "  i.example.com ip4:203.0.113.0/24: no match",
                 "  i.example.com -all: match",
                 "example.com include:i.example.com: no match",
                 "example.com redirect=r.example.com: followed",
+                "r.example.com record: read",
+                "  r.example.com TXT: \"v=spf1 ~all\"",
                 "r.example.com ~all: match",
             ]
+        );
+        let counts: Vec<_> = verdict
+            .trace
+            .iter()
+            .map(|step| (step.terms, step.void_lookups))
+            .collect();
+        assert_eq!(counts[..3], [(0, 0), (1, 1), (2, 1)]);
+        // An error is the last step, with the lookup that it comes of.
+        let zone = zone.fail_type("example.com", RecordType::A, Failure::Timeout);
+        let config = Config {
+            trace: true,
+            ..Config::default()
+        };
+        let last = evaluate(&zone, "example.com", &config)
+            .0
+            .trace
+            .pop()
+            .unwrap();
+        assert_eq!(
+            (last.term.as_str(), last.outcome),
+            ("a", TermOutcome::Ended)
+        );
+        assert_eq!(last.lookups[0].1, Answer::failed(Failure::Timeout));
+        // Without it nothing is kept.
+        assert!(
+            evaluate(&zone, "example.com", &Config::default())
+                .0
+                .trace
+                .is_empty()
         );
         assert_eq!((verdict.terms, verdict.void_lookups), (3, 1));
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use mail_dns::{Failure, Name, Question};
+use mail_dns::{Answer, Failure, Name, Question};
 use mail_syntax::Domain;
 
 use crate::macros::DomainSpec;
@@ -256,10 +256,16 @@ pub struct TraceStep {
     pub depth: usize,
     /// Whose record it is.
     pub domain: Name,
-    /// The term as text.
+    /// The term as text, or `record` for the lookup of the record itself.
     pub term: String,
     /// What came of it.
     pub outcome: TermOutcome,
+    /// What it asked, and what was answered by the time it was settled; an answer that was at hand stands here too.
+    pub lookups: Vec<(Question, Answer)>,
+    /// Terms that counted against [`crate::Limits::terms`] so far, this one included.
+    pub terms: usize,
+    /// Terms that counted against [`crate::Limits::void_lookups`] so far, this one included.
+    pub void_lookups: usize,
 }
 
 /// What came of a term.
@@ -274,9 +280,13 @@ pub enum TermOutcome {
     Void,
     /// It led to another record, whose terms follow.
     Followed,
+    /// A record was found and parsed; its terms follow.
+    Read,
+    /// The evaluation of this record ended here without a match, for the [`Cause`] of the verdict.
+    Ended,
 }
 
-/// Domain, term and outcome in one line, indented by depth.
+/// Domain, term and outcome in one line, indented by depth, and below it a line for each lookup.
 impl fmt::Display for TraceStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
@@ -284,14 +294,14 @@ impl fmt::Display for TraceStep {
             TermOutcome::NoMatch => "no match",
             TermOutcome::Void => "no match, nothing found",
             TermOutcome::Followed => "followed",
+            TermOutcome::Read => "read",
+            TermOutcome::Ended => "ended",
         };
-        write!(
-            f,
-            "{:width$}{} {}: {outcome}",
-            "",
-            self.domain,
-            self.term,
-            width = 2 * self.depth
-        )
+        let (indent, domain, term) = (2 * self.depth, &self.domain, &self.term);
+        write!(f, "{:indent$}{domain} {term}: {outcome}", "")?;
+        for (question, answer) in &self.lookups {
+            write!(f, "\n{:indent$}  {question}: {answer}", "")?;
+        }
+        Ok(())
     }
 }

@@ -159,7 +159,10 @@ impl CheckHost {
         let exchanges: Vec<Name> = answer.records().iter().filter_map(exchange).collect();
         // With more of them the term is an error, and asks none.
         if exchanges.len() <= self.config.limits.mx_names {
-            self.ask_together(&exchanges);
+            let kind = self.address_type();
+            for exchange in &exchanges {
+                self.lookups.add(exchange, kind, false);
+            }
         }
     }
 }

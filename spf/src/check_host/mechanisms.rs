@@ -249,6 +249,7 @@ impl CheckHost {
     pub(super) fn ask_together(&mut self, names: &[Name]) {
         let kind = self.address_type();
         for name in names {
+            self.hear(name, kind);
             self.lookups.add(name, kind, false);
         }
     }
