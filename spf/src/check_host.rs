@@ -792,8 +792,10 @@ mod tests {
         assert_eq!(counts[..3], [(0, 0), (1, 1), (2, 1)]);
         // An error is the last step, with the lookup that it comes of.
         let zone = zone.fail_type("example.com", RecordType::A, Failure::Timeout);
-        let mut config = Config::default();
-        config.trace = true;
+        let config = Config {
+            trace: true,
+            ..Config::default()
+        };
         let last = evaluate(&zone, "example.com", &config)
             .0
             .trace
