@@ -247,10 +247,19 @@ fn first_label_error(text: &[u8]) -> Option<NameError> {
     None
 }
 
-/// A name that grows label by label, always within the limits.
-#[derive(Default)]
+/// A name that grows label by label, always within the limits; nothing is allocated before it is whole.
 struct Builder {
-    wire: Vec<u8>,
+    wire: [u8; MAX_WIRE],
+    length: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            wire: [0; MAX_WIRE],
+            length: 0,
+        }
+    }
 }
 
 impl Builder {
@@ -264,25 +273,25 @@ impl Builder {
         else {
             return Err(NameError::LabelTooLong { at });
         };
-        if self.wire.len() + 1 + label.len() > MAX_WIRE {
-            return Err(NameError::TooLong);
-        }
-        self.wire.push(length);
-        self.wire.extend_from_slice(label);
-        Ok(())
+        self.append(&[length])?;
+        self.append(label)
     }
 
     fn labels(&mut self, name: &Name) -> Result<(), NameError> {
-        if self.wire.len() + name.wire().len() > MAX_WIRE {
-            return Err(NameError::TooLong);
-        }
-        self.wire.extend_from_slice(name.wire());
+        self.append(name.wire())
+    }
+
+    fn append(&mut self, octets: &[u8]) -> Result<(), NameError> {
+        let end = self.length + octets.len();
+        let room = self.wire.get_mut(self.length..end);
+        room.ok_or(NameError::TooLong)?.copy_from_slice(octets);
+        self.length = end;
         Ok(())
     }
 
     fn name(self) -> Name {
         Name {
-            wire: self.wire.into(),
+            wire: self.wire.get(..self.length).unwrap_or_default().into(),
             start: 0,
         }
     }
