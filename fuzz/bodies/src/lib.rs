@@ -9,6 +9,8 @@
 //! | [`imap_response_roundtrip`], [`spf_record_roundtrip`], [`dmarc_record_roundtrip`], [`authentication_results_roundtrip`] | what was parsed is printed as text that parses to the same |
 //! | [`sasl_server_exchange`] | nobody succeeds without the secret |
 //! | [`dkim_verify_split`] | one verdict however a message is cut; no signature passes but those that the key's owner made |
+//! | [`dkim_sign_verify_ops`] | what is signed verifies, in any pieces and order of calls; a changed body does not |
+//! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
 
@@ -22,6 +24,7 @@
 )]
 
 mod authentication;
+mod dkim;
 mod imap;
 mod mime;
 mod pieces;
@@ -30,6 +33,7 @@ mod records;
 mod sasl;
 mod smtp;
 
+pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
 pub use authentication::{dkim_verify_split, message_auth_split};
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
@@ -43,7 +47,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -51,6 +55,8 @@ pub const TARGETS: [Target; 11] = [
     ("sasl_server_exchange", sasl_server_exchange),
     ("spf_record_roundtrip", spf_record_roundtrip),
     ("dkim_verify_split", dkim_verify_split),
+    ("dkim_sign_verify_ops", dkim_sign_verify_ops),
+    ("dkim_key_record", dkim_key_record),
     ("dmarc_record_roundtrip", dmarc_record_roundtrip),
     (
         "authentication_results_roundtrip",
