@@ -11,6 +11,12 @@ pub trait Crypto: fmt::Debug + Send + Sync {
     /// Begins to hash by SHA-256.
     fn sha256(&self) -> Box<dyn Sha256>;
 
+    /// Begins to hash by SHA-1, for signatures by rsa-sha1 where they are accepted at all.
+    fn sha1(&self) -> Box<dyn Sha1>;
+
+    /// Whether this is a signature by RSASSA-PKCS1-v1_5 with SHA-1 over `signed`, which is not hashed yet.
+    fn verify_rsa_sha1(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool;
+
     /// Whether this is a signature by RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2) over `signed`, which is not hashed yet.
     fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool;
 
@@ -24,6 +30,14 @@ pub trait Sha256: fmt::Debug + Send + Sync {
     fn update(&mut self, octets: &[u8]);
     /// The hash.
     fn finish(self: Box<Self>) -> [u8; 32];
+}
+
+/// A SHA-1 hash that is being computed.
+pub trait Sha1: fmt::Debug + Send + Sync {
+    /// Takes octets.
+    fn update(&mut self, octets: &[u8]);
+    /// The hash.
+    fn finish(self: Box<Self>) -> [u8; 20];
 }
 
 /// The SHA-256 hash of these octets.
@@ -42,9 +56,21 @@ pub static RING: Ring = Ring;
 
 impl Crypto for Ring {
     fn sha256(&self) -> Box<dyn Sha256> {
-        Box::new(RingSha256(ring::digest::Context::new(
-            &ring::digest::SHA256,
-        )))
+        Box::new(RingHash(ring::digest::Context::new(&ring::digest::SHA256)))
+    }
+
+    fn sha1(&self) -> Box<dyn Sha1> {
+        let sha1 = &ring::digest::SHA1_FOR_LEGACY_USE_ONLY;
+        Box::new(RingHash(ring::digest::Context::new(sha1)))
+    }
+
+    fn verify_rsa_sha1(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
+        let parts = ring::signature::RsaPublicKeyComponents {
+            n: key.modulus(),
+            e: key.exponent(),
+        };
+        let algorithm = &ring::signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY;
+        parts.verify(algorithm, signed, signature).is_ok()
     }
 
     fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
@@ -63,27 +89,41 @@ impl Crypto for Ring {
     }
 }
 
-struct RingSha256(ring::digest::Context);
+struct RingHash(ring::digest::Context);
 
-impl fmt::Debug for RingSha256 {
+impl fmt::Debug for RingHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RingSha256")
+        f.write_str("RingHash")
     }
 }
 
-impl Sha256 for RingSha256 {
+impl Sha256 for RingHash {
     fn update(&mut self, octets: &[u8]) {
         self.0.update(octets);
     }
 
     fn finish(self: Box<Self>) -> [u8; 32] {
-        let mut hash = [0; 32];
-        // SHA-256 has 32 octets; the zip cannot fall short.
-        for (to, from) in hash.iter_mut().zip(self.0.finish().as_ref()) {
-            *to = *from;
-        }
-        hash
+        array(self.0.finish().as_ref())
     }
+}
+
+impl Sha1 for RingHash {
+    fn update(&mut self, octets: &[u8]) {
+        self.0.update(octets);
+    }
+
+    fn finish(self: Box<Self>) -> [u8; 20] {
+        array(self.0.finish().as_ref())
+    }
+}
+
+/// A hash, whose length is that of its algorithm: the zip cannot fall short.
+fn array<const N: usize>(hash: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    for (to, from) in array.iter_mut().zip(hash) {
+        *to = *from;
+    }
+    array
 }
 
 /// Cryptography by the crate aws-lc-rs.
@@ -101,12 +141,26 @@ mod aws_lc {
 
     use aws_lc_rs::{digest, signature};
 
-    use super::{AwsLcRs, Crypto, Sha256};
+    use super::{AwsLcRs, Crypto, Sha1, Sha256, array};
     use crate::public_key::{Ed25519PublicKey, RsaPublicKey};
 
     impl Crypto for AwsLcRs {
         fn sha256(&self) -> Box<dyn Sha256> {
-            Box::new(AwsLcSha256(digest::Context::new(&digest::SHA256)))
+            Box::new(AwsLcHash(digest::Context::new(&digest::SHA256)))
+        }
+
+        fn sha1(&self) -> Box<dyn Sha1> {
+            let sha1 = &digest::SHA1_FOR_LEGACY_USE_ONLY;
+            Box::new(AwsLcHash(digest::Context::new(sha1)))
+        }
+
+        fn verify_rsa_sha1(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
+            let parts = signature::RsaPublicKeyComponents {
+                n: key.modulus(),
+                e: key.exponent(),
+            };
+            let algorithm = &signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY;
+            parts.verify(algorithm, signed, signature).is_ok()
         }
 
         fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
@@ -124,26 +178,31 @@ mod aws_lc {
         }
     }
 
-    struct AwsLcSha256(digest::Context);
+    struct AwsLcHash(digest::Context);
 
-    impl fmt::Debug for AwsLcSha256 {
+    impl fmt::Debug for AwsLcHash {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("AwsLcSha256")
+            f.write_str("AwsLcHash")
         }
     }
 
-    impl Sha256 for AwsLcSha256 {
+    impl Sha256 for AwsLcHash {
         fn update(&mut self, octets: &[u8]) {
             self.0.update(octets);
         }
 
         fn finish(self: Box<Self>) -> [u8; 32] {
-            let mut hash = [0; 32];
-            // SHA-256 has 32 octets; the zip cannot fall short.
-            for (to, from) in hash.iter_mut().zip(self.0.finish().as_ref()) {
-                *to = *from;
-            }
-            hash
+            array(self.0.finish().as_ref())
+        }
+    }
+
+    impl Sha1 for AwsLcHash {
+        fn update(&mut self, octets: &[u8]) {
+            self.0.update(octets);
+        }
+
+        fn finish(self: Box<Self>) -> [u8; 20] {
+            array(self.0.finish().as_ref())
         }
     }
 }

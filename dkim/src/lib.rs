@@ -6,8 +6,8 @@
 //! number.
 //!
 //! What it is not: no resolver, no opinion on what to do with a message whose signature fails (RFC 6376 §6.1: treat it as one
-//! with "no signature at all"), and no alignment with the From field, which is DMARC's. It never verifies SHA-1, RSA keys under 1024
-//! bits, or signatures that leave the From field out, and it never writes `l=`.
+//! with "no signature at all"), and no alignment with the From field, which is DMARC's. It never takes RSA keys under 1024 bits, nor SHA-1 unless
+//! it is told to, nor signatures that leave the From field out, and it never writes `l=`.
 //!
 //! # Verify
 //!
@@ -105,4 +105,4 @@ pub use signer::{SignError, SignedFields, Signer, Signing, UnsignedField};
 pub use signing_input::signing_input;
 pub use signing_key::{Pkcs8, PrivateKey, SigningKey, SigningKeyError};
 pub use verdict::{Cause, DkimResult, SignatureVerdict, Verdict};
-pub use verifier::{Limits, Options, UnsignedContent, Verifier};
+pub use verifier::{Limits, Options, RsaSha1, UnsignedContent, Verifier};

@@ -63,6 +63,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn encodes_what_must_be() {
+        for octet in 0..=u8::MAX {
+            let plain = matches!(octet, 0x21..=0x7e) && !b";=|".contains(&octet);
+            let expected = if plain {
+                char::from(octet).to_string()
+            } else {
+                format!("={octet:02X}")
+            };
+            assert_eq!(encode(&[octet]), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn decoding_undoes_encoding(octets in prop::collection::vec(any::<u8>(), 0..100)) {

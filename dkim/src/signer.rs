@@ -12,7 +12,7 @@ use mail_syntax::header::{
 use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
 use crate::signature::{self, Algorithm, FIELD_NAME, Identity, Signature, SignatureError};
-use crate::signing_input::{BodyHasher, FieldsByName, push_signature_field};
+use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_signature_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
 /// What one signature is to be.
@@ -306,7 +306,7 @@ impl UnsignedField {
         signing: &Signing,
         now: u64,
         fields: &FieldsByName<'_>,
-        body_hash: [u8; 32],
+        body_hash: Digest,
     ) -> Result<Self, SignError> {
         let algorithm = signing.key.algorithm();
         // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."

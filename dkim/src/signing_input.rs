@@ -6,8 +6,8 @@ use core::ops::Range;
 use mail_syntax::header::{Field, Header};
 
 use crate::canonicalization::{self, BodyCanonicalizer, Canonicalization};
-use crate::crypto::{Crypto, Sha256};
-use crate::signature::{Signature, SignatureError};
+use crate::crypto::{Crypto, Sha1, Sha256};
+use crate::signature::{Algorithm, Signature, SignatureError};
 
 /// The octets that `b=` of this signature signs: the fields named by `h=`, and the signature itself without the value of its `b=`,
 /// all canonical (RFC 6376 §3.7, hash step 2).
@@ -142,30 +142,81 @@ pub(crate) struct BodyHasher {
 struct Hash {
     kind: Canonicalization,
     length: Option<u64>,
-    state: Box<dyn Sha256>,
+    state: State,
     hashed: u64,
     unsigned: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Sha256(Box<dyn Sha256>),
+    Sha1(Box<dyn Sha1>),
 }
 
 /// What the body came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyHash {
-    pub(crate) hash: [u8; 32],
+    pub(crate) hash: Digest,
     /// Octets that were hashed.
     pub(crate) hashed: u64,
     /// Octets of the canonical body behind them.
     pub(crate) unsigned: u64,
 }
 
+/// A hash of 32 octets, or of 20.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Digest {
+    Sha256([u8; 32]),
+    Sha1([u8; 20]),
+}
+
+impl core::ops::Deref for Digest {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Sha256(octets) => octets,
+            Self::Sha1(octets) => octets,
+        }
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self::Sha256([0; 32])
+    }
+}
+
+impl PartialEq<Digest> for Vec<u8> {
+    fn eq(&self, other: &Digest) -> bool {
+        **self == **other
+    }
+}
+
 impl BodyHasher {
-    /// Adds a hash, and gives its number. Nothing of the body may have been hashed yet.
+    /// Adds a hash by SHA-256, and gives its number. Nothing of the body may have been hashed yet.
     pub(crate) fn add(
         &mut self,
         crypto: &dyn Crypto,
         kind: Canonicalization,
         length: Option<u64>,
     ) -> usize {
-        let same = |hash: &Hash| hash.kind == kind && hash.length == length;
+        self.add_by(Algorithm::RsaSha256, crypto, kind, length)
+    }
+
+    /// As [`BodyHasher::add`], by the hash of this algorithm.
+    pub(crate) fn add_by(
+        &mut self,
+        algorithm: Algorithm,
+        crypto: &dyn Crypto,
+        kind: Canonicalization,
+        length: Option<u64>,
+    ) -> usize {
+        let sha1 = algorithm == Algorithm::RsaSha1;
+        let same = |hash: &Hash| {
+            (hash.kind, hash.length) == (kind, length)
+                && matches!(hash.state, State::Sha1(_)) == sha1
+        };
         if let Some(number) = self.hashes.iter().position(same) {
             return number;
         }
@@ -177,7 +228,11 @@ impl BodyHasher {
         self.hashes.push(Hash {
             kind,
             length,
-            state: crypto.sha256(),
+            state: if sha1 {
+                State::Sha1(crypto.sha1())
+            } else {
+                State::Sha256(crypto.sha256())
+            },
             hashed: 0,
             unsigned: 0,
         });
@@ -200,7 +255,10 @@ impl BodyHasher {
             canonicalizer.finish(&mut |run| Hash::update(&mut hashes, kind, run));
         }
         let finish = |hash: Hash| BodyHash {
-            hash: hash.state.finish(),
+            hash: match hash.state {
+                State::Sha256(state) => Digest::Sha256(state.finish()),
+                State::Sha1(state) => Digest::Sha1(state.finish()),
+            },
             hashed: hash.hashed,
             unsigned: hash.unsigned,
         };
@@ -215,7 +273,10 @@ impl Hash {
             // What does not fit into usize is more than the run has.
             let room = usize::try_from(room).unwrap_or(usize::MAX);
             let (signed, unsigned) = run.split_at(room.min(run.len()));
-            hash.state.update(signed);
+            match &mut hash.state {
+                State::Sha256(state) => state.update(signed),
+                State::Sha1(state) => state.update(signed),
+            }
             hash.hashed += signed.len() as u64;
             hash.unsigned += unsigned.len() as u64;
         }

@@ -57,10 +57,23 @@ pub enum UnsignedContent {
     Accept,
 }
 
+/// What becomes of signatures by rsa-sha1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RsaSha1 {
+    /// They are permanent errors. RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
+    #[default]
+    Refuse,
+    /// They are verified, for archives of old mail. Whoever can make two texts of one SHA-1 hash can move a signature to another text.
+    Accept,
+}
+
 /// How to verify.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
+    /// What becomes of signatures by rsa-sha1. Default: refused (RFC 8301 §3.1).
+    pub rsa_sha1: RsaSha1,
     /// What becomes of signatures that leave octets unsigned. Default: neutral.
     pub unsigned_content: UnsignedContent,
     /// How long after `x=` a signature is still good. Default: 5 minutes, for clocks that differ (RFC 6376 §3.5).
@@ -76,6 +89,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            rsa_sha1: RsaSha1::Refuse,
             unsigned_content: UnsignedContent::Neutral,
             clock_skew: Duration::from_secs(5 * 60),
             leniency: Leniency::default(),
@@ -262,7 +276,7 @@ impl Verifier {
             return Some(Cause::MalformedHeader { defect });
         }
         // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
-        if signature.algorithm() == Algorithm::RsaSha1 {
+        if signature.algorithm() == Algorithm::RsaSha1 && self.options.rsa_sha1 == RsaSha1::Refuse {
             return Some(Cause::Sha1);
         }
         // RFC 6376 §6.1.1: "Verifiers MAY ignore the DKIM-Signature header field and return PERMFAIL (signature expired) if it
@@ -299,7 +313,8 @@ impl Verifier {
             }
         };
         let (kind, length) = (signature.body_canonicalization, signature.body_length);
-        let hash = self.body.add(self.options.crypto, kind, length);
+        let algorithm = signature.algorithm;
+        let hash = (self.body).add_by(algorithm, self.options.crypto, kind, length);
         let kind = signature.header_canonicalization;
         let mut input = fields.select(kind, &signature.signed_fields, Some(field.offset()));
         push_signature_field(kind, field, b, &mut input);
@@ -547,6 +562,10 @@ pub(crate) fn check(
     let matches = match (key, signature.algorithm()) {
         (PublicKey::Rsa(key), Algorithm::RsaSha256) => {
             crypto.verify_rsa_sha256(key, input, signature.octets())
+        }
+        // Who refuses rsa-sha1 does so before there is a key.
+        (PublicKey::Rsa(key), Algorithm::RsaSha1) => {
+            crypto.verify_rsa_sha1(key, input, signature.octets())
         }
         // RFC 8463 §3: "It signs the hash with the PureEdDSA variant Ed25519".
         (PublicKey::Ed25519(key), Algorithm::Ed25519Sha256) => {

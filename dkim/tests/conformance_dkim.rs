@@ -8,7 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use dkim::{DkimResult, KeyRecord, Options, Signature, UnsignedContent, Verdict, Verifier};
+use dkim::{
+    Cause, DkimResult, KeyRecord, Options, RsaSha1, Signature, UnsignedContent, Verdict, Verifier,
+};
 use mail_dns::{Zone, resolve_blocking};
 use mail_syntax::header::Field;
 use serde_json::Value;
@@ -89,6 +91,10 @@ fn meets(expect: &Value, weak: Option<&Value>, verdict: &Verdict) -> Result<(), 
     if met { Ok(()) } else { Err(told()) }
 }
 
+fn all_are(verdict: &Verdict, result: &str) -> bool {
+    (verdict.signatures.iter()).all(|signature| signature.result.to_string() == result)
+}
+
 fn run(file: &str) {
     let Some(suite) = conformance::load_json(&format!("dkim/{file}")) else {
         return;
@@ -133,10 +139,29 @@ fn run(file: &str) {
                 "{id}"
             );
         }
-        outcomes.push((
-            id,
-            meets(&case["expect"], case.get("rfc8301_expect"), &verdict),
-        ));
+        // A verifier of before RFC 8301 is what the expectation was made for, where there is another for those of today.
+        let outcome =
+            meets(&case["expect"], case.get("rfc8301_expect"), &verdict).or_else(|told| {
+                let mut old = options.clone();
+                old.rsa_sha1 = RsaSha1::Accept;
+                let by_sha1 =
+                    (verdict.signatures.iter()).any(|signature| signature.cause == Cause::Sha1);
+                let verdict = verify(&message, usize::MAX, now, old, &zone);
+                if by_sha1 {
+                    meets(&case["expect"], None, &verdict)
+                } else {
+                    Err(told)
+                }
+            });
+        // What the note of a case accepts is no gap.
+        let accepted = ["permerror", "neutral"]
+            .into_iter()
+            .find(|result| case["note"] == format!("{result} acceptable"));
+        let outcome = outcome.or_else(|told| match accepted {
+            Some(result) if all_are(&verdict, result) => Ok(()),
+            _ => Err(told),
+        });
+        outcomes.push((id, outcome));
     }
     judge(file, outcomes);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dkim::key_record::KeyRecordError;
 use dkim::signature::SignatureError;
 use dkim::{
-    Cause, DkimResult, KeyRecord, Options, PrivateKey, Signer, Signing, SigningKey,
+    Cause, DkimResult, KeyRecord, Options, PrivateKey, RsaSha1, Signer, Signing, SigningKey,
     UnsignedContent, Verdict, Verifier,
 };
 use mail_dns::{
@@ -126,6 +126,49 @@ fn key_records() {
     ] {
         let zone = Zone::new().txt(KEY_NAME, &record);
         assert_eq!(cause(&signed, &zone), expected, "{record}");
+    }
+}
+
+/// Signed by `openssl dgst -sha1 -sign` with the key in `keys/rsa2048.pkcs8.pem`.
+const BY_SHA1: &str = "DKIM-Signature: v=1; a=rsa-sha1; d=example.com; s=rsa; h=from; bh=uezy2uFmsfSqczcjcWFQ6ww1+0Q=; b=\
+    Sz1ilkwgqySeN/GcELxze+vwrmZJy7cxHvkYt3cab0Uz5ZaSzLkuusunL3D8nmVr\
+    2ic2g+cJDnEYupyjqRwbae4b1+yLy93E70/d9kB3dD0Wd+sggS1tXFUv02phQeMO\
+    kesAdmX6ai0OCnSM5imKZ6+5i0QbZlaioxzI0T9cxXUs86UFUUs8j9UMfo0V7G8B\
+    8DV4uEBLkxRcaEjjuo6fSKG54b4PlBvgv7aISdGfXkMZH0tWUI8NvRBO30kX6jxL\
+    D9wc1NoUDJILvZqubqtxylQ0DBh634FHqZt7L5h7L3lWZyQ9mQohhyrV4Wlvzaqe\
+    3oYGa6vhGI3Uq/gZBDCGpw==\r\n\
+    From: a@b\r\n\r\nIs it ready?\r\n";
+
+/// RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
+#[test]
+fn sha1_is_for_those_who_ask_for_it() {
+    let p = include_str!("keys/rsa2048.pub.base64");
+    let mut accepting = Options::default();
+    accepting.rsa_sha1 = RsaSha1::Accept;
+    for (message, record, accepted) in [
+        (BY_SHA1.to_owned(), format!("p={p}"), Cause::Verified),
+        (
+            BY_SHA1.replace("ready", "done"),
+            format!("p={p}"),
+            Cause::BodyHash,
+        ),
+        (
+            BY_SHA1.replace("a@b", "a@c"),
+            format!("p={p}"),
+            Cause::Mismatch,
+        ),
+        (
+            BY_SHA1.to_owned(),
+            format!("h=sha256; p={p}"),
+            Cause::HashNotAllowed,
+        ),
+        (BY_SHA1.to_owned(), record(), Cause::KeyAlgorithm),
+    ] {
+        let zone = Zone::new().txt("rsa._domainkey.example.com", &record);
+        assert_eq!(cause(&message, &zone), Cause::Sha1, "{record}");
+        assert_eq!(Cause::Sha1.result(), DkimResult::PermError);
+        let verdict = verify_with(&message, NOW, accepting.clone(), &zone);
+        assert_eq!(verdict.signatures[0].cause, accepted, "{record}");
     }
 }
 

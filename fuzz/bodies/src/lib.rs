@@ -10,6 +10,8 @@
 //! | [`sasl_server_exchange`] | nobody succeeds without the secret |
 //! | [`dkim_verify_split`] | one verdict however a message is cut; no signature passes but those that the key's owner made |
 //! | [`arc_chain`] | what is sealed validates, a chain that failed stays so; one verdict in any pieces and order of operations |
+//! | [`dkim_sign_verify_ops`] | what is signed verifies, in any pieces and order of calls; a changed body does not |
+//! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
@@ -25,6 +27,7 @@
 
 mod arc;
 mod authentication;
+mod dkim;
 mod imap;
 mod mime;
 mod pieces;
@@ -34,6 +37,7 @@ mod reports;
 mod sasl;
 mod smtp;
 
+pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
 pub use imap::{imap_response_roundtrip, imap_server_split};
@@ -49,7 +53,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 16] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -58,6 +62,8 @@ pub const TARGETS: [Target; 14] = [
     ("spf_record_roundtrip", spf_record_roundtrip),
     ("dkim_verify_split", dkim_verify_split),
     ("arc_chain", arc_chain),
+    ("dkim_sign_verify_ops", dkim_sign_verify_ops),
+    ("dkim_key_record", dkim_key_record),
     ("dmarc_record_roundtrip", dmarc_record_roundtrip),
     (
         "authentication_results_roundtrip",
