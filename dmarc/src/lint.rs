@@ -379,7 +379,10 @@ impl Linter<'_> {
     /// The tag of this name with its value, or the whole record.
     fn span_of(&self, name: &str) -> Range<usize> {
         let tag = self.tag_of(name);
-        tag.map_or(self.whole(), |tag| tag.offset()..self.value_span(tag).end)
+        tag.map_or_else(
+            || self.whole(),
+            |tag| tag.offset()..self.value_span(tag).end,
+        )
     }
 
     fn whole(&self) -> Range<usize> {
