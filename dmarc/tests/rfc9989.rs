@@ -579,10 +579,16 @@ fn section_5_4_an_override_only_weakens_and_tells_why() {
         )
     );
     let idle = verdict("v=DMARC1; p=none; t=y", &[]);
-    assert_eq!(done(&idle, &[list.clone()]), (Disposition::None, vec![]));
+    assert_eq!(
+        done(&idle, core::slice::from_ref(&list)),
+        (Disposition::None, vec![])
+    );
     // What passes needs no override.
     let pass = verdict("v=DMARC1; p=reject; t=y", &["example.com"]);
-    assert_eq!(done(&pass, &[list.clone()]), (Disposition::None, vec![]));
+    assert_eq!(
+        done(&pass, core::slice::from_ref(&list)),
+        (Disposition::None, vec![])
+    );
     // No forwarder makes an author of two.
     let two = AuthorDomains::of_from(b"a@example.com, b@example.net");
     let Need::Done(two) = Dmarc::new(&two, &Config::default()).poll() else {
