@@ -3,7 +3,7 @@
 
 use dmarc::{
     Alignment, Authentication, AuthorDomains, AuthorFault, Cause, Config, Disposition, Dmarc,
-    DmarcResult, Override, Policy, PolicyOverride, Verdict,
+    DmarcResult, Override, Policy, PolicyOverride, Record, Verdict,
 };
 use mail_dns::{Answer, Evaluation, Failure, Need, Question, RecordType, Zone, resolve_blocking};
 use mail_syntax::Domain;
@@ -580,13 +580,13 @@ fn section_5_4_an_override_only_weakens_and_tells_why() {
     );
     let idle = verdict("v=DMARC1; p=none; t=y", &[]);
     assert_eq!(
-        done(&idle, std::slice::from_ref(&list)),
+        done(&idle, core::slice::from_ref(&list)),
         (Disposition::None, vec![])
     );
     // What passes needs no override.
     let pass = verdict("v=DMARC1; p=reject; t=y", &["example.com"]);
     assert_eq!(
-        done(&pass, std::slice::from_ref(&list)),
+        done(&pass, core::slice::from_ref(&list)),
         (Disposition::None, vec![])
     );
     // No forwarder makes an author of two.
@@ -699,13 +699,245 @@ fn section_11_5_every_kind_of_from_has_its_own_outcome() {
     }
 }
 
+fn record(text: &str) -> Record {
+    text.parse().unwrap()
+}
+
 #[test]
-fn section_4_5_strings_of_a_record_are_joined() {
-    let strings = ["v=DMARC1; p=rej", "ect; sp", "=none"];
-    let record = mail_dns::Record::Txt(mail_dns::Txt::new(strings));
-    let zone = Zone::new().record("_dmarc.example.com", record);
-    let zone = zone.a("www.example.com", [192, 0, 2, 1]);
-    let policy = |from| evaluate(&zone, from, &[], &[]).0.policy;
-    assert_eq!(policy("example.com"), Some(Policy::Reject));
-    assert_eq!(policy("www.example.com"), Some(Policy::None));
+fn section_4_5_strings_are_joined() {
+    // Cut within a word: a space between the strings, or the strings one by one, would make another record.
+    let text = mail_dns::Txt::new(["v=DMA", "RC1; p=re", "ject"]);
+    let mut zone = Zone::new();
+    zone.insert(
+        "_dmarc.example.com".parse().unwrap(),
+        mail_dns::Record::Txt(text),
+    );
+    let verdict = evaluate(&zone, "example.com", &[], &[]).0;
+    assert_eq!(verdict.disposition, Disposition::Reject);
+}
+
+#[test]
+fn section_4_7_unknown_tags_are_ignored() {
+    let plain = record("v=DMARC1; p=reject; rua=mailto:a@example.com");
+    for tags in [
+        "x=1",
+        "pct=0",
+        "pct=none",
+        "ri=x",
+        "rf=iodef",
+        "pp=none",
+        "p_=none",
+        "policy=none; spf=none",
+    ] {
+        let text = format!("v=DMARC1; {tags}; p=reject; {tags}; rua=mailto:a@example.com");
+        assert_eq!(record(&text), plain, "{tags}");
+    }
+}
+
+#[test]
+fn section_4_7_fo_needs_ruf() {
+    let with = record("v=DMARC1; p=none; fo=1:d:s; ruf=mailto:a@example.com");
+    assert!(with.fo.dkim && with.fo.spf);
+    for text in [
+        "v=DMARC1; p=none; fo=1:d:s",
+        "v=DMARC1; p=none; fo=1:d:s; ruf=nonsense",
+    ] {
+        assert_eq!(record(text).fo, Default::default(), "{text}");
+    }
+}
+
+#[test]
+fn section_4_7_np_falls_back_to_sp_and_sp_to_p() {
+    for (tags, existing, absent) in [
+        ("p=reject", "reject", "reject"),
+        ("p=reject; sp=none", "none", "none"),
+        ("p=reject; np=none", "reject", "none"),
+        ("p=none; sp=quarantine; np=reject", "quarantine", "reject"),
+    ] {
+        let zone = Zone::new()
+            .txt("_dmarc.example.com", &format!("v=DMARC1; {tags}"))
+            .exists("here.example.com");
+        let policy = |from| {
+            evaluate(&zone, from, &[], &[])
+                .0
+                .policy
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(policy("here.example.com"), existing, "{tags}");
+        assert_eq!(policy("absent.example.com"), absent, "{tags}");
+        assert_eq!(
+            Some(policy("example.com")),
+            record(&format!("v=DMARC1; {tags}"))
+                .p
+                .map(|p| p.to_string())
+        );
+    }
+}
+
+#[test]
+fn section_4_7_mailto_is_understood() {
+    let record = record(
+        "v=DMARC1; p=none; rua=https://example.com/,mailto:a@example.com; ruf=MAILTO:b@example.net?subject=x",
+    );
+    let mailto = |uris: &[dmarc::record::ReportingUri]| -> Vec<String> {
+        uris.iter()
+            .filter_map(|uri| uri.mailto())
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(mailto(&record.rua), ["a@example.com"]);
+    assert_eq!(mailto(&record.ruf), ["b@example.net"]);
+}
+
+#[test]
+fn section_4_7_no_uri_no_report() {
+    // What is no URI, and what stands under the other tag, names nobody who could get a report.
+    let none = record("v=DMARC1; p=none; rua=a@example.com; ruf=");
+    assert!(none.rua.is_empty() && none.ruf.is_empty());
+    let rua = record("v=DMARC1; p=none; rua=mailto:a@example.com");
+    assert!(rua.rua.len() == 1 && rua.ruf.is_empty());
+    let ruf = record("v=DMARC1; p=none; ruf=mailto:a@example.com");
+    assert!(ruf.rua.is_empty() && ruf.ruf.len() == 1);
+}
+
+#[test]
+fn section_4_7_the_version_comes_first() {
+    for text in [
+        "p=reject; v=DMARC1",
+        "p=reject",
+        "v=DMARC2; p=reject",
+        "v=dmarc1; p=reject",
+        "v=DMARC1x; p=reject",
+        "; v=DMARC1; p=reject",
+        "v=DMARC1",
+    ] {
+        let zone = Zone::new().txt("_dmarc.example.com", text);
+        let verdict = evaluate(&zone, "example.com", &[], &[]).0;
+        assert_eq!(
+            (verdict.result, verdict.policy),
+            (DmarcResult::None, None),
+            "{text}"
+        );
+        // A record is ignored as if it were not there: it does not make two of one.
+        let zone = zone.txt("_dmarc.example.com", "v=DMARC1; p=reject");
+        let verdict = evaluate(&zone, "example.com", &[], &[]).0;
+        assert_eq!(verdict.policy.is_some(), text != "v=DMARC1", "{text}");
+    }
+}
+
+#[test]
+fn section_4_8_comma_and_exclamation_point_are_encoded() {
+    let uris = |text: &str| -> Vec<String> {
+        record(&format!("v=DMARC1; p=none; rua={text}"))
+            .rua
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert_eq!(
+        uris("mailto:a%2Cb%21c@example.com!10m"),
+        ["mailto:a%2Cb%21c@example.com"]
+    );
+    // Bare, a comma ends the URI, and an exclamation point begins a size or spoils it.
+    assert_eq!(uris("mailto:a,b@example.com"), ["mailto:a"]);
+    assert_eq!(uris("mailto:a!b@example.com"), [""; 0]);
+    assert_eq!(uris("mailto:a@example.com!10x"), [""; 0]);
+}
+
+#[test]
+fn section_4_10_1_without_a_policy_rua_decides() {
+    for (tags, result, policy) in [
+        (
+            "rua=mailto:a@example.com",
+            DmarcResult::Fail,
+            Some(Policy::None),
+        ),
+        (
+            "p=rejct; rua=mailto:a@example.com",
+            DmarcResult::Fail,
+            Some(Policy::None),
+        ),
+        (
+            "p=reject; sp=x; rua=mailto:a@example.com",
+            DmarcResult::Fail,
+            Some(Policy::None),
+        ),
+        (
+            "p=reject; np=x; rua=x,mailto:a@example.com",
+            DmarcResult::Fail,
+            Some(Policy::None),
+        ),
+        ("p=reject; rua=x", DmarcResult::Fail, Some(Policy::Reject)),
+        ("p=reject; sp=x", DmarcResult::None, None),
+        ("rua=x", DmarcResult::None, None),
+        ("ruf=mailto:a@example.com", DmarcResult::None, None),
+    ] {
+        let zone = Zone::new().txt("_dmarc.example.com", &format!("v=DMARC1; {tags}"));
+        let verdict = evaluate(&zone, "example.com", &[], &[]).0;
+        assert_eq!((verdict.result, verdict.policy), (result, policy), "{tags}");
+    }
+}
+
+#[test]
+fn section_4_10_1_no_record_no_dmarc() {
+    // Also where something passes, and something is published that is no record.
+    let zone = Zone::new()
+        .txt("_dmarc.example.com", "v=spf1 -all")
+        .txt("_dmarc.com", "v=DMARC1; p=reject")
+        .txt("_dmarc.com", "v=DMARC1; p=reject");
+    let verdict = evaluate(&zone, "example.com", &["example.com"], &[]).0;
+    assert_eq!(
+        (verdict.result, verdict.cause, verdict.disposition),
+        (DmarcResult::None, Cause::NoRecord, Disposition::None)
+    );
+}
+
+#[test]
+fn section_5_3_3_results_are_preserved() {
+    let zone = Zone::new().txt("_dmarc.example.com", "v=DMARC1; p=reject");
+    let verdict = evaluate(
+        &zone,
+        "example.com",
+        &["!bounces.example.com"],
+        &["x.example.com", "?example.net", "!example.com"],
+    )
+    .0;
+    let kept: Vec<String> = verdict
+        .identifiers
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            "SPF bounces.example.com: fail",
+            "DKIM x.example.com: pass, aligned",
+            "DKIM example.net: temperror, not aligned",
+            "DKIM example.com: fail",
+        ]
+    );
+    assert_eq!(verdict.record, Some(record("v=DMARC1; p=reject")));
+}
+
+#[test]
+fn section_5_4_none_changes_nothing() {
+    for text in [
+        "v=DMARC1; p=none",
+        "v=DMARC1; p=none; t=y",
+        "v=DMARC1; rua=mailto:a@example.com",
+    ] {
+        let zone = Zone::new().txt("_dmarc.example.com", text);
+        let verdict = evaluate(&zone, "example.com", &["!example.com"], &["example.net"]).0;
+        assert_eq!(
+            (verdict.result, verdict.disposition),
+            (DmarcResult::Fail, Disposition::None),
+            "{text}"
+        );
+        assert_eq!(
+            verdict.overridden(&[Override::no_other_grounds()]).reasons,
+            [],
+            "{text}"
+        );
+    }
 }
