@@ -18,7 +18,7 @@ use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
 use crate::signature::{self, Algorithm, Kind, Signature, SignatureError};
 use crate::signer::SignedFields;
-use crate::signing_input::{BodyHasher, FieldsByName, push_signature_field};
+use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_signature_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
 /// How a message is sealed.
@@ -380,7 +380,7 @@ impl UnsignedMessage {
         place: Place,
         results: String,
         fields: &FieldsByName<'_>,
-        body_hash: [u8; 32],
+        body_hash: Digest,
     ) -> Result<Self, SealError> {
         let signature = Signature {
             algorithm: sealing.key.algorithm(),
