@@ -8,7 +8,7 @@ use crate::canonicalization::is_white_space;
 const BLOCK: usize = 64;
 
 /// What is looked at, and gathered, at once.
-const CHUNK: usize = 8192;
+const CHUNK: usize = 4096;
 
 /// Hands on `text` with its white space reduced; it begins and ends with an octet that is neither white space nor CR nor LF.
 pub(crate) fn relaxed(text: &[u8], out: &mut impl FnMut(&[u8])) {
@@ -48,11 +48,10 @@ fn stays(text: &[u8]) -> bool {
 fn reduce(text: &[u8], room: &mut [u8]) -> (usize, usize) {
     let (mut taken, mut written) = (0, 0);
     // Each copy is of a whole block, whose length the compiler knows; what is too much of it is overwritten by the next.
+    let (mut rest, mut free) = (text, &mut *room);
     while let (Some(ahead), Some(to)) = (
-        text.get(taken..)
-            .and_then(<[u8]>::first_chunk::<{ 2 * BLOCK }>),
-        room.get_mut(written..)
-            .and_then(<[u8]>::first_chunk_mut::<{ 2 * BLOCK }>),
+        rest.first_chunk::<{ 2 * BLOCK }>(),
+        free.first_chunk_mut::<{ 2 * BLOCK }>(),
     ) {
         copy_block(ahead, to, 0, 0);
         let mut stops = stops(ahead);
@@ -70,8 +69,11 @@ fn reduce(text: &[u8], room: &mut [u8]) -> (usize, usize) {
             }
             copy_block(ahead, to, from, length);
         }
+        length += BLOCK - from;
         taken += BLOCK;
-        written += length + BLOCK - from;
+        written += length;
+        rest = rest.get(BLOCK..).unwrap_or_default();
+        free = free.get_mut(length..).unwrap_or_default();
     }
     if text.len() - taken >= 2 * BLOCK {
         return (taken, written);
