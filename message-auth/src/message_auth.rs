@@ -326,7 +326,9 @@ fn spf_bound(config: &spf::Config) -> usize {
     } else {
         0
     };
-    1 + limits.terms * (1 + hosts) + explanation
+    // Look-ahead asks at most as many again for terms whose turn does not come.
+    let terms = limits.terms * if config.look_ahead { 2 } else { 1 };
+    1 + terms * (1 + hosts) + explanation
 }
 
 impl Evaluation for MessageAuth {

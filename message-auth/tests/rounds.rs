@@ -152,3 +152,39 @@ fn early_questions_change_no_verdict() {
         }
     }
 }
+
+/// Ten includes on three levels of records: eleven rounds in order, three with look-ahead, and the same verdict.
+#[test]
+fn with_look_ahead_as_many_as_spf_has_levels() {
+    let includes = |numbers: core::ops::RangeInclusive<usize>| {
+        let terms = numbers.map(|number| format!(" include:i{number}.example.com"));
+        format!("v=spf1{} -all", terms.collect::<String>())
+    };
+    let mut zone = zone(1).txt("i1.example.com", &includes(4..=6));
+    zone = zone
+        .txt("i2.example.com", &includes(7..=8))
+        .txt("i3.example.com", &includes(9..=10));
+    for number in 4..=9 {
+        zone = zone.txt(
+            &format!("i{number}.example.com"),
+            "v=spf1 ip4:203.0.113.0/24 -all",
+        );
+    }
+    let zone = zone.txt("i10.example.com", "v=spf1 ip4:192.0.2.1 -all");
+    let judge = |look_ahead| {
+        let mut config = Config::default();
+        config.spf.look_ahead = look_ahead;
+        let mut inbound = inbound([192, 0, 2, 1]);
+        inbound.mail_from = "<bounce@deep.example.com>".parse().unwrap();
+        let mut auth = MessageAuth::new(inbound, &config);
+        auth.write(&message());
+        auth.finish();
+        let zone = zone.clone().txt("deep.example.com", &includes(1..=3));
+        rounds(auth, &zone)
+    };
+    let ((in_order, many), (ahead, few)) = (judge(false), judge(true));
+    assert_eq!((many.len(), few.len()), (11, 3), "{few:#?}");
+    assert_eq!(in_order.spf_mail_from.result, spf::SpfResult::Pass);
+    assert_eq!(in_order.spf_mail_from, ahead.spf_mail_from);
+    assert_eq!(in_order.dmarc.result, ahead.dmarc.result);
+}
