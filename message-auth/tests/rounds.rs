@@ -174,6 +174,7 @@ fn with_look_ahead_as_many_as_spf_has_levels() {
     let judge = |look_ahead| {
         let mut config = Config::default();
         config.spf.look_ahead = look_ahead;
+        config.limits.questions = 400;
         let mut inbound = inbound([192, 0, 2, 1]);
         inbound.mail_from = "<bounce@deep.example.com>".parse().unwrap();
         let mut auth = MessageAuth::new(inbound, &config);
