@@ -69,8 +69,8 @@ pub struct Config {
 #[non_exhaustive]
 pub struct Limits {
     /// Questions in all. Default: 160, enough for an SPF check at its limits (111), DKIM (10), DMARC (33) and what the HELO name and the
-    /// reverse name usually take; with SPF's look-ahead 270 are. Where they do not suffice, HELO and reverse name get none: their result is temperror. Each is a query
-    /// that whoever wrote the message may direct at others.
+    /// reverse name usually take; with SPF's look-ahead 270 are. Where they do not suffice, HELO and reverse name get none: their result
+    /// is temperror. Each is a query that whoever wrote the message may direct at others.
     pub questions: usize,
 }
 
