@@ -1,63 +1,97 @@
-//! Asks whether a client may send mail with an identity (SPF, RFC 7208), and tells why.
+//! Asks whether a client may send mail with an identity (SPF, RFC 7208), and tells why; or what is wrong with a record.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
 use examples::command_line::{
-    Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path, spf_json,
+    Clock, Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path, spf_json,
 };
+use mail_dns::{Answer, Evaluation, Name, Need, Question, Record, RecordType};
 use mail_syntax::ReversePath;
-use spf::{CheckHost, Client, Config, ReceivedSpf, SpfResult};
+use serde_json::{Value, json};
+use spf::lint::{Severity, lint};
+use spf::{CheckHost, Client, Config, Explain, ReceivedSpf, SpfResult, TraceStep, Verdict};
 
 /// Checks SPF: the identity of MAIL FROM, or without --mail-from that of HELO.
 ///
-/// Exits with 0 for pass, 75 for temperror, and 1 for every other result.
+/// With --lint it looks a record over instead: that of --record, or those that a domain publishes.
+///
+/// Exits with 0 for pass, 75 for temperror, and 1 for every other result; with --lint with 1 for a warning or an error.
 #[derive(Parser)]
-#[command(after_help = format!("EXAMPLE: spf-check --ip 192.0.2.1 --helo mail.example.com --mail-from joe@example.com\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("EXAMPLE: spf-check --ip 192.0.2.1 --helo mail.example.com --mail-from joe@example.com --trace\n         spf-check --lint --record 'v=spf1 a mx ptr +all'\n\n{EXIT_CODES}"))]
 struct Arguments {
     /// The address of the client.
-    #[arg(long)]
-    ip: IpAddr,
+    #[arg(long, required_unless_present = "lint")]
+    ip: Option<IpAddr>,
     /// What the client calls itself in HELO or EHLO.
     #[arg(
         long,
         default_value = "",
         hide_default_value = true,
-        required_unless_present = "mail_from"
+        required_unless_present_any = ["mail_from", "lint"]
     )]
     helo: String,
     /// The reverse-path of MAIL FROM; '<>' is the null one, which stands for postmaster@ and the HELO name.
     #[arg(long, value_parser = reverse_path)]
     mail_from: Option<ReversePath>,
-    /// Print {result, domain, identity, cause}.
+    /// Tell each term that was evaluated, and each lookup.
+    #[arg(long)]
+    trace: bool,
+    /// Ask the questions of later terms early: the same result in fewer rounds.
+    #[arg(long)]
+    look_ahead: bool,
+    /// Tell what is wrong with a record, or unwise, and what to write instead: that of this domain, or of --record.
+    #[arg(long, value_name = "DOMAIN", num_args = 0..=1, conflicts_with_all = ["ip", "mail_from", "trace"])]
+    lint: Option<Option<Name>>,
+    /// The record to look over.
+    #[arg(long, value_name = "TEXT", requires = "lint")]
+    record: Option<String>,
+    /// Print {result, domain, identity, cause, explanation}, with --trace also trace; of a record {record, findings}.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    clock: Clock,
     #[command(flatten)]
     dns: Dns,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    exit("spf-check", check(&Arguments::parse()).await)
+    let arguments = Arguments::parse();
+    let outcome = match (arguments.ip, &arguments.lint) {
+        (Some(ip), _) => check(&arguments, ip).await,
+        (None, Some(domain)) => look_over(&arguments, domain.as_ref()).await,
+        // clap asks for --ip where there is no --lint.
+        (None, None) => Err(ToolError::usage("--ip", "missing")),
+    };
+    exit("spf-check", outcome)
 }
 
-async fn check(arguments: &Arguments) -> Result<Outcome, ToolError> {
-    let client = Client::new(arguments.ip, arguments.helo.as_str());
+async fn check(arguments: &Arguments, ip: IpAddr) -> Result<Outcome, ToolError> {
+    let client = Client::new(ip, arguments.helo.as_str());
     let mut config = Config::default();
-    config.trace = true;
+    config.trace = arguments.trace;
+    config.look_ahead = arguments.look_ahead;
+    config.explain = Some(Explain {
+        receiver: "unknown".to_owned(),
+        now: arguments.clock.now(),
+    });
     let check = match &arguments.mail_from {
         Some(path) => CheckHost::mail_from(&client, path, &config),
         None => CheckHost::helo(&client, &config),
     };
     let verdict = arguments.dns.resolve(check).await?;
     if arguments.json {
-        print_json(&spf_json(&verdict))?;
+        print_json(&verdict_json(arguments, &verdict))?;
     } else {
         for step in &verdict.trace {
             print(format_args!("  {step}"))?;
         }
         print(format_args!("{}: {}", verdict.result, verdict.cause))?;
+        if let Some(explanation) = &verdict.explanation {
+            print(format_args!("the domain explains: {explanation}"))?;
+        }
         let field = ReceivedSpf::new(&verdict, &client, "localhost").to_field();
         print(field.map_err(|error| ToolError::usage("--helo", error))?)?;
     }
@@ -66,4 +100,128 @@ async fn check(arguments: &Arguments) -> Result<Outcome, ToolError> {
         SpfResult::TempError => Outcome::Later,
         _ => Outcome::No,
     })
+}
+
+fn verdict_json(arguments: &Arguments, verdict: &Verdict) -> Value {
+    let mut object = spf_json(verdict);
+    let explanation = verdict.explanation.as_ref().map(ToString::to_string);
+    object["explanation"] = json!(explanation);
+    if arguments.trace {
+        object["trace"] = verdict.trace.iter().map(step_json).collect();
+    }
+    object
+}
+
+fn step_json(step: &TraceStep) -> Value {
+    let lookup = |(question, answer): &(Question, Answer)| json!({"question": question.to_string(), "answer": told(answer)});
+    json!({
+        "depth": step.depth,
+        "domain": step.domain.to_string(),
+        "term": step.term,
+        "outcome": step.outcome.to_string(),
+        "lookups": step.lookups.iter().map(lookup).collect::<Vec<_>>(),
+        "terms": step.terms,
+        "void_lookups": step.void_lookups,
+    })
+}
+
+fn told(answer: &Answer) -> Value {
+    match answer.outcome() {
+        Ok(records) => records.iter().map(ToString::to_string).collect(),
+        Err(failure) => json!(failure.to_string()),
+    }
+}
+
+/// The TXT records of a domain.
+struct Published {
+    question: Option<Question>,
+    answer: Option<Answer>,
+}
+
+impl Evaluation for Published {
+    type Verdict = Answer;
+
+    fn poll(&mut self) -> Need<Answer> {
+        match (self.question.take(), self.answer.take()) {
+            (Some(question), _) => Need::Lookup(question),
+            (None, Some(answer)) => Need::Done(answer),
+            (None, None) => Need::Wait,
+        }
+    }
+
+    fn answer(&mut self, _: &Question, answer: &Answer) {
+        self.answer = Some(answer.clone());
+    }
+}
+
+async fn look_over(arguments: &Arguments, domain: Option<&Name>) -> Result<Outcome, ToolError> {
+    let texts = match (&arguments.record, domain) {
+        (Some(record), None) => vec![record.clone().into_bytes()],
+        (None, Some(domain)) => published(arguments, domain).await?,
+        _ => return Err(ToolError::usage("--lint", "give it a domain, or --record")),
+    };
+    let mut sound = true;
+    let mut records = Vec::new();
+    for text in &texts {
+        let findings = lint(text, &Config::default().limits);
+        sound &= findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Note);
+        if !arguments.json {
+            print(String::from_utf8_lossy(text))?;
+            for finding in &findings {
+                print(format_args!("  {finding}"))?;
+            }
+        }
+        let finding = |finding: &spf::lint::Finding| {
+            json!({
+                "severity": finding.severity.to_string(),
+                "start": finding.span.start,
+                "end": finding.span.end,
+                "what": finding.problem.to_string(),
+                "instead": finding.problem.instead(),
+            })
+        };
+        records.push(json!({
+            "record": String::from_utf8_lossy(text),
+            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        }));
+    }
+    if arguments.json {
+        print_json(&json!(records))?;
+    }
+    // RFC 7208 §3.2: "A domain name MUST NOT have multiple records that would cause an authorization check to select more than one
+    // record."
+    if texts.len() != 1 && !arguments.json {
+        print(format_args!(
+            "{} SPF records, and there must be one",
+            texts.len()
+        ))?;
+    }
+    Ok(match sound && texts.len() == 1 {
+        true => Outcome::Yes,
+        false => Outcome::No,
+    })
+}
+
+async fn published(arguments: &Arguments, domain: &Name) -> Result<Vec<Vec<u8>>, ToolError> {
+    let asked = Published {
+        question: Some(Question::new(domain.clone(), RecordType::Txt)),
+        answer: None,
+    };
+    let answer = arguments.dns.resolve(asked).await?;
+    let records = match answer.outcome() {
+        Ok(records) => records,
+        Err(failure) => return Err(ToolError::Later(format!("{domain} TXT: {failure}"))),
+    };
+    let texts = records.iter().filter_map(|record| match record {
+        Record::Txt(text) => Some(text.joined().to_vec()),
+        _ => None,
+    });
+    // What was meant to be one is looked over too.
+    let meant = |text: &Vec<u8>| {
+        text.get(..5)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf"))
+    };
+    Ok(texts.filter(meant).collect())
 }

@@ -147,7 +147,7 @@ fn spf_check_tells_result_and_cause_by_either_form_of_zone() {
         let verdict = expect_json(&check("192.0.2.1"), 0);
         let wanted = json!({
             "result": "pass", "domain": "example.com", "identity": "mailfrom",
-            "cause": "\"mx\" of example.com matches",
+            "cause": "\"mx\" of example.com matches", "explanation": null,
         });
         assert_eq!(verdict, wanted, "{zone}");
         assert_eq!(

@@ -14,7 +14,7 @@ use crate::{Limits, RecordError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Works, and could be better.
-    Advice,
+    Note,
     /// Works otherwise than its author is likely to think, or not everywhere.
     Warning,
     /// The record is `permerror`, or lets anybody pass.
@@ -24,7 +24,7 @@ pub enum Severity {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Advice => "advice",
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         })
@@ -154,7 +154,7 @@ impl Problem {
         match self {
             Self::Syntax(_) | Self::TooManyTerms { .. } | Self::AnyoneMayPass => Severity::Error,
             Self::SeveralStrings { .. } | Self::UpperCase | Self::Spaces | Self::HostBits => {
-                Severity::Advice
+                Severity::Note
             }
             _ => Severity::Warning,
         }
@@ -323,8 +323,8 @@ mod tests {
             ("v=spf1 +all", &["error 7..11"]),
             ("v=spf1 ip4:0.0.0.0/0 -all", &["error 7..20"]),
             ("v=spf1 ip6:2000::/3 -all", &["warning 7..19"]),
-            ("v=spf1 ip4:192.0.2.1/24 -all", &["advice 7..23"]),
-            ("v=spf1 ip6:2001:db8::1/64 -all", &["advice 7..25"]),
+            ("v=spf1 ip4:192.0.2.1/24 -all", &["note 7..23"]),
+            ("v=spf1 ip6:2001:db8::1/64 -all", &["note 7..25"]),
             ("v=spf1 mx ?all", &["warning 10..14"]),
             ("v=spf1 mx", &["warning 9..9"]),
             ("v=spf1 ptr -all", &["warning 7..10"]),
@@ -334,9 +334,9 @@ mod tests {
             ("v=spf1 mx a ?mx -all", &["warning 12..15"]),
             ("v=spf1 -include:x.org -all", &["warning 7..21"]),
             ("v=spf1 x=y -all", &["warning 7..10"]),
-            ("V=spf1 MX -all", &["advice 0..6", "advice 7..9"]),
-            ("v=spf1  mx -all", &["advice 6..8"]),
-            ("v=spf1 -all ", &["advice 11..12"]),
+            ("V=spf1 MX -all", &["note 0..6", "note 7..9"]),
+            ("v=spf1  mx -all", &["note 6..8"]),
+            ("v=spf1 -all ", &["note 11..12"]),
         ] {
             let said: Vec<String> = lint(record.as_bytes(), &Limits::default())
                 .iter()

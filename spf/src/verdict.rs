@@ -286,17 +286,23 @@ pub enum TermOutcome {
     Ended,
 }
 
+impl fmt::Display for TermOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Match => "match",
+            Self::NoMatch => "no match",
+            Self::Void => "no match, nothing found",
+            Self::Followed => "followed",
+            Self::Read => "read",
+            Self::Ended => "ended",
+        })
+    }
+}
+
 /// Domain, term and outcome in one line, indented by depth, and below it a line for each lookup.
 impl fmt::Display for TraceStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outcome = match self.outcome {
-            TermOutcome::Match => "match",
-            TermOutcome::NoMatch => "no match",
-            TermOutcome::Void => "no match, nothing found",
-            TermOutcome::Followed => "followed",
-            TermOutcome::Read => "read",
-            TermOutcome::Ended => "ended",
-        };
+        let outcome = self.outcome;
         let (indent, domain, term) = (2 * self.depth, &self.domain, &self.term);
         write!(f, "{:indent$}{domain} {term}: {outcome}", "")?;
         for (question, answer) in &self.lookups {

@@ -1,0 +1,105 @@
+//! `spf-check` as a process: its trace, explanations, look-ahead and the linter.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const ZONE: &str = "\
+$ORIGIN example.com.
+@ 60 IN TXT \"v=spf1 include:in.example.com mx exp=why.example.com -all\"
+@ 60 IN MX 10 mail
+in 60 IN TXT \"v=spf1 ip4:198.51.100.0/24 ~all\"
+mail 60 IN A 192.0.2.1
+why 60 IN TXT \"%{i} is none of ours\"
+weak 60 IN TXT \"v=spf1 ptr +all\"
+two 60 IN TXT \"v=spf1 -all\"
+two 60 IN TXT \"v=spf1 mx -all\"
+";
+
+fn run(arguments: &[&str]) -> Output {
+    let zone = std::env::temp_dir().join(format!("yubin-spf-check-{}.zone", std::process::id()));
+    std::fs::write(&zone, ZONE).unwrap();
+    // Tests lie beside the examples.
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    Command::new(path.join("examples/spf-check"))
+        .args(arguments)
+        .arg("--zone")
+        .arg(&zone)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+const FORGER: [&str; 6] = [
+    "--ip",
+    "203.0.113.9",
+    "--helo",
+    "x.example",
+    "--mail-from",
+    "joe@example.com",
+];
+
+#[test]
+fn the_explanation_and_the_trace() {
+    let output = run(&[&FORGER[..], &["--json", "--trace"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let verdict = json(&output);
+    assert_eq!(verdict["result"], "fail");
+    assert_eq!(verdict["explanation"], "203.0.113.9 is none of ours");
+    let trace = verdict["trace"].as_array().unwrap();
+    assert_eq!(trace.last().unwrap()["term"], "-all");
+    assert!(
+        trace
+            .iter()
+            .any(|step| step["depth"] == 1 && step["term"] == "~all")
+    );
+    assert!(
+        trace
+            .iter()
+            .any(|step| step["lookups"][0]["question"] == "in.example.com TXT")
+    );
+
+    let told = text(&run(&[&FORGER[..], &["--trace"]].concat()));
+    assert!(told.contains("example.com -all: match"), "{told}");
+    assert!(
+        told.contains("the domain explains: 203.0.113.9 is none of ours"),
+        "{told}"
+    );
+    let short = text(&run(&FORGER));
+    assert!(short.starts_with("fail: "), "{short}");
+}
+
+#[test]
+fn look_ahead_changes_no_result() {
+    let with = |more: &[&str]| json(&run(&[&FORGER[..], &["--json"], more].concat()));
+    assert_eq!(with(&[]), with(&["--look-ahead"]));
+}
+
+#[test]
+fn records_are_looked_over() {
+    let output = run(&["--lint", "weak.example.com"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output);
+    assert!(told.contains("v=spf1 ptr +all"), "{told}");
+    assert!(told.contains("error at octets 11 to 15"), "{told}");
+
+    let output = run(&["--lint", "--json", "--record", "v=spf1 mx -all"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(json(&output)[0]["findings"], serde_json::json!([]));
+
+    let output = run(&["--lint", "two.example.com"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("2 SPF records, and there must be one"));
+    assert_eq!(run(&["--lint"]).status.code(), Some(2));
+}
