@@ -8,7 +8,8 @@ pub struct Limits {
     /// octet is read once.
     pub record: usize,
     /// Terms that cause lookups: `include`, `a`, `mx`, `ptr`, `exists`, `redirect`, and one more for a term with `%{p}`. Default: 10
-    /// (RFC 7208 §4.6.4, a MUST). Each costs up to 11 questions.
+    /// (RFC 7208 §4.6.4, a MUST). Each costs up to 11 questions: with the record's own 111 in all, and 221 with
+    /// `look_ahead`.
     pub terms: usize,
     /// Terms whose own lookup finds nothing. Default: 2 (RFC 7208 §4.6.4). The addresses of the hosts of an `mx` or `ptr` do not count:
     /// the text limits terms, and an exchange without an AAAA record is no mistake. Each lets a hostile record ask one more name of a
