@@ -57,9 +57,7 @@ mod verdict;
 
 pub use evaluation::{Config, Dmarc, Limits};
 pub use mail_syntax::address_list::AuthorDomains;
-pub use policy_override::{
-    ArcResult, Overridden, Override, OverrideReason, PolicyOverride, UnknownOverride,
-};
+pub use policy_override::{Overridden, Override, OverrideReason, PolicyOverride, UnknownOverride};
 pub use record::{AlignmentMode, Policy, Record};
 pub use tree_walk::MAX_QUERIES;
 pub use verdict::{

@@ -3,8 +3,6 @@
 use core::fmt;
 use core::str::FromStr;
 
-use mail_syntax::Domain;
-
 use crate::verdict::{Disposition, DmarcResult, Verdict};
 
 /// What overrode the policy, in the words of aggregate reports.
@@ -111,43 +109,6 @@ impl Override {
     }
 }
 
-/// What a verifier of ARC (RFC 8617) says of a message. ARC is not checked here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ArcResult {
-    /// Whether the chain is valid: its result is `pass`.
-    pub pass: bool,
-    /// Whether the oldest set's ARC-Authentication-Results says `dmarc=pass`: that the message was the author's when the first sealer had
-    /// it. Without that, a forgery sent through a forwarder would pass for one that the forwarder broke.
-    pub author_passed: bool,
-    /// The `d=` of every ARC-Seal.
-    pub sealers: Vec<Domain>,
-}
-
-impl ArcResult {
-    /// Whether the chain is a reason to weaken the policy: it is valid, began with the author, and every sealer is trusted. Each of them
-    /// could have written the message anew, so one that is not spoils the chain.
-    #[must_use]
-    pub fn is_trusted(&self, trusted_sealers: &[Domain]) -> bool {
-        self.pass
-            && self.author_passed
-            && !self.sealers.is_empty()
-            && self
-                .sealers
-                .iter()
-                .all(|sealer| trusted_sealers.contains(sealer))
-    }
-
-    /// The override of a trusted chain, [`PolicyOverride::TrustedForwarder`]; `None` if it is not trusted.
-    #[must_use]
-    pub fn to_override(&self, trusted_sealers: &[Domain]) -> Option<Override> {
-        self.is_trusted(trusted_sealers).then(|| {
-            let sealers: Vec<&str> = self.sealers.iter().map(Domain::as_str).collect();
-            let comment = format!("arc=pass, sealed by {}", sealers.join(", "));
-            Override::of(PolicyOverride::TrustedForwarder, Some(comment))
-        })
-    }
-}
-
 /// What is done with a message in the end, and why that is not what the policy asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overridden {
@@ -166,7 +127,7 @@ impl Verdict {
     /// policy.
     ///
     /// ```
-    /// use dmarc::{ArcResult, AuthorDomains, Disposition, Dmarc, Override, PolicyOverride};
+    /// use dmarc::{AuthorDomains, Disposition, Dmarc, Override, PolicyOverride};
     /// use mail_dns::{Zone, resolve_blocking};
     ///
     /// let zone = Zone::new().txt("_dmarc.example.com", "v=DMARC1; p=reject");
@@ -175,12 +136,10 @@ impl Verdict {
     /// let verdict = resolve_blocking(dmarc, |question| zone.answer(question));
     /// assert_eq!(verdict.disposition, Disposition::Reject);
     ///
-    /// let arc = ArcResult { pass: true, author_passed: true, sealers: vec!["lists.example.org".parse()?] };
-    /// let overrides: Vec<Override> = arc.to_override(&["lists.example.org".parse()?]).into_iter().collect();
-    /// let done = verdict.overridden(&overrides);
+    /// let list = Override::of(PolicyOverride::MailingList, Some("announce.example.org".to_owned()));
+    /// let done = verdict.overridden(&[list]);
     /// assert_eq!(done.disposition, Disposition::None);
-    /// assert_eq!(done.reasons[0].kind, PolicyOverride::TrustedForwarder);
-    /// # Ok::<(), mail_syntax::domain::DomainError>(())
+    /// assert_eq!(done.reasons[0].kind, PolicyOverride::MailingList);
     /// ```
     #[must_use]
     pub fn overridden(&self, overrides: &[Override]) -> Overridden {
@@ -193,12 +152,7 @@ impl Verdict {
         }
         let published = self.policy.map(|policy| policy.disposition(false));
         if published.is_some_and(|published| self.disposition < published) {
-            let reason = if self.record.as_ref().is_some_and(|record| record.test_mode) {
-                OverrideReason::new(PolicyOverride::PolicyTestMode, None)
-            } else {
-                let comment = "the message is beyond the share of pct".to_owned();
-                OverrideReason::new(PolicyOverride::Other, Some(comment))
-            };
+            let reason = OverrideReason::new(PolicyOverride::PolicyTestMode, None);
             done.reasons.push(reason);
         }
         // RFC 9989 §5.4: "When Mail Receivers deviate from a published Domain Owner Assessment Policy during message processing, they
@@ -224,39 +178,5 @@ mod tests {
             assert_eq!(word.parse(), Ok(reason));
         }
         assert_eq!("forwarded".parse::<PolicyOverride>(), Err(UnknownOverride));
-    }
-
-    #[test]
-    fn every_sealer_of_a_chain_must_be_trusted() {
-        let domain = |text: &str| -> Vec<Domain> {
-            text.split_whitespace()
-                .filter_map(|one| one.parse().ok())
-                .collect()
-        };
-        for (pass, author_passed, sealers, trusted, wanted) in [
-            (
-                true,
-                true,
-                "a.example b.example",
-                "B.EXAMPLE a.example",
-                true,
-            ),
-            (true, true, "a.example b.example", "b.example", false),
-            (true, true, "", "a.example", false),
-            (true, true, "sub.a.example", "a.example", false),
-            (false, true, "a.example", "a.example", false),
-            (true, false, "a.example", "a.example", false),
-        ] {
-            let arc = ArcResult {
-                pass,
-                author_passed,
-                sealers: domain(sealers),
-            };
-            assert_eq!(
-                arc.to_override(&domain(trusted)).is_some(),
-                wanted,
-                "{arc:?}"
-            );
-        }
     }
 }

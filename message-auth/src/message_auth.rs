@@ -5,9 +5,7 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 
 use dkim::arc;
-use dmarc::{
-    Authentication, AuthorDomains, Disposition, Dmarc, DmarcResult, OverrideReason, PolicyOverride,
-};
+use dmarc::{Authentication, AuthorDomains, Dmarc, Override, PolicyOverride};
 use mail_dns::{Answer, Evaluation, Need, Question};
 use mail_syntax::address_list::AuthorError;
 use mail_syntax::authentication_results::{Method, MethodResult, Outcome, Ptype};
@@ -285,19 +283,8 @@ impl MessageAuth {
     }
 }
 
-/// Why the policy is not followed: a chain of trusted sealers vouches for the message.
-fn overrides(
-    dmarc: &dmarc::Verdict,
-    arc: &arc::Verdict,
-    trusted: &[Domain],
-) -> Vec<OverrideReason> {
-    if dmarc.result != DmarcResult::Fail || dmarc.disposition == Disposition::None {
-        return Vec::new();
-    }
-    let Some(author) = &dmarc.author_domain else {
-        return Vec::new();
-    };
-    let is_trusted = |sealer: &Domain| trusted.contains(sealer);
+/// The override of a chain whose sealers are all trusted, and of which the first found the author's domain to pass.
+fn vouched(author: &Domain, arc: &arc::Verdict, trusted: &[Domain]) -> Option<Override> {
     let vouches = |result: &MethodResult| {
         let from = result.property(&Ptype::Header, "from");
         let from = from.and_then(|from| Domain::parse_utf8(from).ok()?.to_a_labels().ok());
@@ -305,16 +292,13 @@ fn overrides(
             && *result.outcome() == Outcome::Pass
             && from.as_ref() == Some(author)
     };
-    let results = arc.trusted_results(is_trusted);
-    match results.is_some_and(|results| results.registered().any(vouches)) {
-        // RFC 8617 §7.2.2: "it MAY indicate the influence of ARC on their local policy decision(s) by adding a reason of "local_policy"
-        // with a comment string".
-        true => vec![OverrideReason {
-            kind: PolicyOverride::LocalPolicy,
-            comment: Some(arc.report_comment()),
-        }],
-        false => Vec::new(),
-    }
+    let results = arc.trusted_results(|sealer| trusted.contains(sealer))?;
+    // RFC 8617 §7.2.2: "it MAY indicate the influence of ARC on their local policy decision(s) by adding a reason of "local_policy"
+    // with a comment string".
+    results
+        .registered()
+        .any(vouches)
+        .then(|| Override::of(PolicyOverride::LocalPolicy, Some(arc.report_comment())))
 }
 
 /// The most questions of an SPF check: the record, and for each term that looks something up a name and its hosts (RFC 7208 §4.6.4).
@@ -371,14 +355,13 @@ impl Evaluation for MessageAuth {
             self.iprev.verdict(),
         ) {
             (Some(mail_from), Some(helo), Some(dkim), Some(arc), Some(dmarc), Some(iprev)) => {
-                let overrides = overrides(dmarc, arc, &self.trusted_sealers);
+                let author = dmarc.author_domain.as_ref();
+                let vouched = author.and_then(|author| vouched(author, arc, &self.trusted_sealers));
+                let done = dmarc.overridden(vouched.as_slice());
                 Need::Done(Verdict {
                     inbound: self.inbound.clone(),
-                    disposition: match overrides.is_empty() {
-                        true => dmarc.disposition,
-                        false => Disposition::None,
-                    },
-                    overrides,
+                    disposition: done.disposition,
+                    overrides: done.reasons,
                     spf_mail_from: mail_from.clone(),
                     spf_helo: helo.clone(),
                     dkim: dkim.clone(),

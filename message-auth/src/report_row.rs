@@ -4,7 +4,7 @@ use dmarc::reports::{
     ActionDisposition, AuthResults, DkimAuthResult, DmarcAlignment, Identifiers, PolicyEvaluated,
     Row, SpfAuthResult, SpfScope,
 };
-use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
+use dmarc::{Disposition, DmarcResult};
 
 use crate::verdict::Verdict;
 
@@ -38,7 +38,7 @@ impl Verdict {
                 disposition: self.action(),
                 dkim: alignment(dmarc.aligned_dkim.is_some()),
                 spf: alignment(dmarc.aligned_spf.is_some()),
-                reasons: self.reasons(),
+                reasons: self.overrides.clone(),
             },
             identifiers: Identifiers {
                 header_from: author.to_string(),
@@ -66,21 +66,6 @@ impl Verdict {
             DmarcResult::Pass if enforcing => ActionDisposition::Pass,
             _ => self.disposition.into(),
         }
-    }
-
-    fn reasons(&self) -> Vec<OverrideReason> {
-        let mut reasons = self.overrides.clone();
-        let asked = self.dmarc.policy.map(|policy| policy.disposition(false));
-        // RFC 9990 §3.1.6: "The message was exempted from application of policy by the testing mode ("t" tag) in the DMARC Policy Record."
-        if self.dmarc.result == DmarcResult::Fail
-            && asked.is_some_and(|asked| asked != self.dmarc.disposition)
-        {
-            reasons.push(OverrideReason {
-                kind: PolicyOverride::PolicyTestMode,
-                comment: None,
-            });
-        }
-        reasons
     }
 
     fn dkim_auth_results(&self) -> Vec<DkimAuthResult> {

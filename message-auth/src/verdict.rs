@@ -24,7 +24,8 @@ const MIN_B: usize = 8;
 pub struct Verdict {
     /// What was handed in.
     pub inbound: Inbound,
-    /// What is advised: what DMARC advises, or none if [`Verdict::overrides`] has a reason. Local policy decides. For a temporary error it is none: whether such mail is deferred is local policy too.
+    /// What is advised: what DMARC advises, or less for a reason in [`Verdict::overrides`]. Local policy decides. For a temporary error it
+    /// is none: whether such mail is deferred is local policy too.
     pub disposition: Disposition,
     /// SPF of the MAIL FROM identity, for a null reverse-path `postmaster@` and the HELO name: the one that DMARC takes.
     pub spf_mail_from: spf::Verdict,
@@ -36,7 +37,7 @@ pub struct Verdict {
     pub arc: dkim::arc::Verdict,
     /// DMARC.
     pub dmarc: dmarc::Verdict,
-    /// Why the DMARC policy is not followed; empty if it is.
+    /// Why less is advised than the record's policy: its own test mode (`t=y`), or a chain of trusted sealers. Empty if nothing is less.
     pub overrides: Vec<OverrideReason>,
     /// Whether the client's address has a name that leads back to it.
     pub iprev: iprev::Verdict,
@@ -120,7 +121,9 @@ impl Verdict {
         if !matches!(dmarc.result, DmarcResult::Pass | DmarcResult::Fail) {
             result = result.with_reason(&dmarc.cause.to_string());
         }
-        if let Some(reason) = self.overrides.first() {
+        // What the record itself lowers is in `policy.dmarc`.
+        let by_us = |reason: &&OverrideReason| reason.kind != dmarc::PolicyOverride::PolicyTestMode;
+        if let Some(reason) = self.overrides.iter().find(by_us) {
             result = result.with_comment(&format!("policy overridden: {}", reason.kind));
         }
         add(
