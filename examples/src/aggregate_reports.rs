@@ -11,9 +11,8 @@ use dmarc::reports::{Aggregate, DateRange, Envelope, PolicyPublished, Report, Re
 use mail_dns::resolve;
 use mail_syntax::{Domain, Mailbox};
 
-use crate::routing::{Route, routes};
 use crate::server::{Context, now};
-use crate::store::{Delivery, Outgoing, ReportRow, StoreError};
+use crate::store::{ReportRow, StoreError};
 
 /// Seconds of a day; reports are about days of UTC.
 const DAY: u64 = 86_400;
@@ -219,37 +218,8 @@ async fn queue(context: &Context, report: &Report, address: &str) -> Result<(), 
             return Ok(());
         }
     };
-    let targets = routes(context, address).await?;
-    let mut spool = context.store(|store| store.spool()).await?;
-    spool.write(&mail)?;
     tracing::info!(domain = report.policy_published.domain, address, "report");
-    context
-        .store(move |store| {
-            let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
-            for target in targets {
-                match target {
-                    Route::Local(account) => deliveries.push(Delivery {
-                        mailbox: store
-                            .mailbox(account, "INBOX")?
-                            .ok_or(StoreError::Missing("INBOX"))?
-                            .id,
-                        added: [b"Return-Path: <>\r\n", signatures.as_bytes()].concat(),
-                        flags: Vec::new(),
-                        internal_date: accepted,
-                    }),
-                    // A report that cannot be delivered comes back to nobody.
-                    Route::Remote(recipient) => outgoing.push(Outgoing {
-                        sender: String::new(),
-                        recipient,
-                        added: signatures.clone().into_bytes(),
-                        smtputf8: false,
-                        accepted,
-                    }),
-                }
-            }
-            store.commit(spool, &deliveries, &outgoing).map(drop)
-        })
-        .await
+    crate::queue::post(context, address, signatures, &mail, false).await
 }
 
 /// RFC 9990 §3.5.2: "Mail streams carrying DMARC feedback data MUST conform to the DMARC mechanism, thereby resulting in an aligned

@@ -11,8 +11,9 @@ use smtp_proto::client::TlsPolicy;
 use tokio::task::JoinSet;
 
 use crate::outgoing::{Connection, Content, SendError, send};
+use crate::routing::{Route, routes};
 use crate::server::{Context, now};
-use crate::store::{Leased, Settlement, StoreError};
+use crate::store::{Delivery, Leased, Outgoing, Settlement, StoreError};
 use crate::tls::Trust;
 
 /// Deliveries at once.
@@ -101,6 +102,52 @@ fn later(context: &Context, entry: &Leased, because: &str) -> Settlement {
         at: now() + wait,
         because: because.to_owned(),
     }
+}
+
+/// Sends a message that the server wrote itself: from the null reverse-path, so that nothing ever comes back for it.
+///
+/// `signatures` are put on top of it. To an address here it goes into the mailbox at once.
+///
+/// # Errors
+///
+/// Nothing was stored then.
+pub async fn post(
+    context: &Context,
+    to: &str,
+    signatures: String,
+    message: &[u8],
+    smtputf8: bool,
+) -> Result<(), StoreError> {
+    let targets = routes(context, to).await?;
+    let mut spool = context.store(|store| store.spool()).await?;
+    spool.write(message)?;
+    let accepted = now();
+    context
+        .store(move |store| {
+            let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
+            for target in targets {
+                match target {
+                    Route::Local(account) => deliveries.push(Delivery {
+                        mailbox: store
+                            .mailbox(account, "INBOX")?
+                            .ok_or(StoreError::Missing("INBOX"))?
+                            .id,
+                        added: format!("Return-Path: <>\r\n{signatures}").into_bytes(),
+                        flags: Vec::new(),
+                        internal_date: accepted,
+                    }),
+                    Route::Remote(recipient) => outgoing.push(Outgoing {
+                        sender: String::new(),
+                        recipient,
+                        added: signatures.clone().into_bytes(),
+                        smtputf8,
+                        accepted,
+                    }),
+                }
+            }
+            store.commit(spool, &deliveries, &outgoing).map(drop)
+        })
+        .await
 }
 
 /// Why a delivery failed.

@@ -6,9 +6,8 @@ use mail_syntax::folding::fold;
 
 use super::DeliveryError;
 use crate::intake::date;
-use crate::routing::{Route, routes};
 use crate::server::{Context, now};
-use crate::store::{Delivery, Leased, Outgoing, StoreError};
+use crate::store::{Leased, StoreError};
 
 /// The header of the message that was not delivered is given back up to this size; its body is not.
 const HEADER: usize = 16 * 1024;
@@ -31,37 +30,8 @@ pub(super) async fn bounce(
     let start = original.read(HEADER)?;
     let header = header_of(&start);
     let text = write(context, entry, error, header);
-    let sender = entry.outgoing.sender.clone();
-    let targets = routes(context, &sender).await?;
-    let mut spool = context.store(|store| store.spool()).await?;
-    spool.write(text.as_bytes())?;
-    let (smtputf8, accepted) = (entry.outgoing.smtputf8, now());
-    context
-        .store(move |store| {
-            let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
-            for target in targets {
-                match target {
-                    Route::Local(account) => deliveries.push(Delivery {
-                        mailbox: store
-                            .mailbox(account, "INBOX")?
-                            .ok_or(StoreError::Missing("INBOX"))?
-                            .id,
-                        added: b"Return-Path: <>\r\n".to_vec(),
-                        flags: Vec::new(),
-                        internal_date: accepted,
-                    }),
-                    Route::Remote(recipient) => outgoing.push(Outgoing {
-                        sender: String::new(),
-                        recipient,
-                        added: Vec::new(),
-                        smtputf8,
-                        accepted,
-                    }),
-                }
-            }
-            store.commit(spool, &deliveries, &outgoing).map(drop)
-        })
-        .await
+    let (sender, smtputf8) = (&entry.outgoing.sender, entry.outgoing.smtputf8);
+    super::post(context, sender, String::new(), text.as_bytes(), smtputf8).await
 }
 
 fn header_of(start: &[u8]) -> &[u8] {
