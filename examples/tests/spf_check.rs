@@ -2,7 +2,9 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -18,9 +20,14 @@ two 60 IN TXT \"v=spf1 -all\"
 two 60 IN TXT \"v=spf1 mx -all\"
 ";
 
-fn run(arguments: &[&str]) -> Output {
+/// Written once, before the first tool reads it: tests run side by side.
+static ZONE_FILE: LazyLock<PathBuf> = LazyLock::new(|| {
     let zone = std::env::temp_dir().join(format!("yubin-spf-check-{}.zone", std::process::id()));
     std::fs::write(&zone, ZONE).unwrap();
+    zone
+});
+
+fn run(arguments: &[&str]) -> Output {
     // Tests lie beside the examples.
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -28,7 +35,7 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(path.join("examples/spf-check"))
         .args(arguments)
         .arg("--zone")
-        .arg(&zone)
+        .arg(&*ZONE_FILE)
         .output()
         .unwrap()
 }
