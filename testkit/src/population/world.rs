@@ -67,18 +67,16 @@ impl World {
                 number,
                 &sender.domain,
             );
-            if let Some(name) = &name {
-                if let Ok(target) = name.parse::<Name>() {
-                    let reverse = Name::reverse((*address).into());
-                    self.zone.insert(reverse, Record::Ptr(target.clone()));
-                    let confirmed = chance(&mut sender.random, group.confirmed.value);
-                    let leads_to = match confirmed {
-                        true => *address,
-                        // TEST-NET-1 belongs to nobody.
-                        false => Ipv4Addr::new(192, 0, 2, 1),
-                    };
-                    self.zone.insert(target, Record::A(leads_to));
-                }
+            let target = name.as_ref().and_then(|name| name.parse::<Name>().ok());
+            if let Some(target) = target {
+                let reverse = Name::reverse((*address).into());
+                self.zone.insert(reverse, Record::Ptr(target.clone()));
+                let leads_to = match chance(&mut sender.random, group.confirmed.value) {
+                    true => *address,
+                    // TEST-NET-1 belongs to nobody.
+                    false => Ipv4Addr::new(192, 0, 2, 1),
+                };
+                self.zone.insert(target, Record::A(leads_to));
             }
             if sender.helo.is_empty() && number == 0 {
                 sender.helo = name.unwrap_or_else(|| format!("mail.{}", sender.domain));
