@@ -33,7 +33,7 @@
 //!
 //! // A suspicious name is no reason to refuse mail, only one to see whether the client comes back.
 //! let suspicion = S25r::default().check(client, &(&iprev).into());
-//! assert_eq!(suspicion.to_string(), "rule 1 on \"dsl-7-2-0-192\" (forward confirmed)");
+//! assert_eq!(suspicion.to_string(), "rule 1: two numbers in \"dsl-7-2-0-192\"");
 //! if suspicion.is_suspicious() {
 //!     let mut seen = MemoryStore::new(10_000);
 //!     let attempt = Attempt { client, sender: "joe@example.net", recipient: "ann@example.org" };
@@ -48,10 +48,13 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod dnsbl;
+pub mod early_talker;
 pub mod greylisting;
+pub mod helo;
 pub mod iprev;
 pub mod network;
 pub mod s25r;
+pub mod scorer;
 pub mod store;
 
 pub use network::{Network, reverse_name};

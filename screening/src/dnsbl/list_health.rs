@@ -259,7 +259,7 @@ impl ListHealth {
             {
                 match row.outcome {
                     Outcome::ListError(_) | Outcome::NotAList(_) | Outcome::Failed(_) => {
-                        wrong = true
+                        wrong = true;
                     }
                     Outcome::Listed { .. } | Outcome::OtherCodes(_) => listed = true,
                     Outcome::NotListed => not_listed = true,
