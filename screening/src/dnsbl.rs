@@ -490,8 +490,10 @@ mod tests {
     #[test]
     fn configuration_mistakes() {
         let many = |count: usize| (0..count).map(|number| list(&format!("l{number}.example"), 1));
-        let mut few = Limits::default();
-        few.lists = 8;
+        let few = Limits {
+            lists: 8,
+            ..Limits::default()
+        };
         let error = Lists::new(many(9), 1, &few).unwrap_err();
         assert_eq!(error, ListsError::TooMany { given: 9, limit: 8 });
         assert!(Lists::new(many(16), 1, &Limits::default()).is_ok());

@@ -98,15 +98,16 @@ impl Scorer {
         self.conduct(evidence, &mut reasons);
         self.sender(evidence, &mut reasons);
         let Reasons(reasons) = reasons;
-        let sum = |reasons: &mut dyn Iterator<Item = &Reason>| -> i64 {
-            reasons.map(|reason| i64::from(reason.points)).sum()
-        };
-        let score = sum(&mut reasons.iter());
-        let refusing = || reasons.iter().filter(|reason| reason.why.may_refuse());
-        let against = refusing().filter(|reason| reason.points > 0).count();
-        let refusable = against >= self.thresholds.refuse_findings;
+        let sum = |points: &dyn Fn(&Reason) -> i64| -> i64 { reasons.iter().map(points).sum() };
+        let score = sum(&|reason| i64::from(reason.points));
+        // What may not refuse counts for greylisting and the tarpit only.
+        let refusing = |reason: &Reason| reason.points <= 0 || reason.why.may_refuse();
+        let refusal = sum(&|reason| i64::from(reason.points) * i64::from(refusing(reason)));
+        let against = sum(&|reason| i64::from(reason.points > 0 && refusing(reason)));
         let reached = |score: i64, threshold: Option<i64>| threshold.is_some_and(|at| score >= at);
-        let decision = if refusable && reached(sum(&mut refusing()), self.thresholds.refuse) {
+        let decision = if reached(refusal, self.thresholds.refuse)
+            && against >= i64::from(self.thresholds.refuse_findings)
+        {
             Decision::Refuse
         } else if reached(score, self.thresholds.tarpit) {
             Decision::Tarpit(self.thresholds.tarpit_delay)

@@ -250,7 +250,8 @@ impl ListHealth {
 
     /// Takes what the lists said of a client: what looks wrong makes a test due earlier, at most one in [`HealthPolicy::first_retry`].
     pub fn observe(&mut self, verdict: &Verdict) {
-        for (id, state) in &mut self.lists {
+        let on = |(_, state): &(&ListId, &mut State)| state.status.standing == Standing::On;
+        for (id, state) in self.lists.iter_mut().filter(on) {
             let (mut wrong, mut listed, mut not_listed) = (false, false, false);
             for row in verdict
                 .lists

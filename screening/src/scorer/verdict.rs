@@ -15,7 +15,7 @@ use crate::helo::{Form, Resolution};
 use crate::iprev::IprevResult;
 use crate::s25r::{self, Rule};
 
-/// What to do about a client. Each contains what stands before it, but for [`Decision::Accept`].
+/// What to do about a client, from the mildest to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Take its mail.

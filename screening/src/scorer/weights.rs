@@ -132,7 +132,7 @@ pub struct Thresholds {
     /// Refusal. Default: 10.
     pub refuse: Option<i64>,
     /// Findings against the client that a refusal needs, whatever their points. Default: 2, so that none alone refuses anybody.
-    pub refuse_findings: usize,
+    pub refuse_findings: u32,
 }
 
 impl Default for Thresholds {
