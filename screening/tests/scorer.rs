@@ -174,7 +174,8 @@ fn decisions_in_words() {
 fn session_and_sender_in_words() {
     let zone = named("mail.example.net", true);
     let all: Conduct = Offence::ALL.into_iter().collect();
-    let rows: [(&dyn Fn(&mut Evidence<'_>), &str); 11] = [
+    type Row<'a> = (&'a dyn Fn(&mut Evidence<'_>), &'a str);
+    let rows: [Row<'_>; 11] = [
         (
             &|evidence| evidence.conduct.saw(Offence::BareNewline),
             "accept, score 2: +2 sent a bare newline",
