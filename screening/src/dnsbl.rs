@@ -27,7 +27,6 @@
 //! entry under the same codes counts once.
 
 use core::fmt;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use mail_dns::{Answer, Evaluation, Failure, Name, Need, Question, RecordType};
@@ -131,27 +130,28 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Dnsbl {
     lists: Lists,
-    /// The entry that each list is asked for.
-    entries: Vec<Result<Name, NotAsked>>,
-    /// What is known of each entry; lists of the same zone share one.
-    codes: BTreeMap<Name, Lookup<Entry>>,
-    reasons: BTreeMap<Name, Lookup<Option<String>>>,
+    /// The place of the entry that each list is asked for.
+    places: Vec<Result<usize, NotAsked>>,
+    /// Entries by their places; lists of the same zone share one.
+    lookups: Vec<Lookup>,
+    /// How many of them have been asked for.
+    asked: usize,
+}
+
+/// An entry, and what is known of it.
+#[derive(Clone, Debug)]
+struct Lookup {
+    name: Name,
+    entry: Option<Entry>,
+    reason: Reason,
 }
 
 #[derive(Clone, Debug)]
-enum Lookup<T> {
+enum Reason {
+    NotWanted,
     Unasked,
     Asked,
-    Answered(T),
-}
-
-impl<T> Lookup<T> {
-    const fn answer(&self) -> Option<&T> {
-        match self {
-            Self::Answered(answer) => Some(answer),
-            Self::Unasked | Self::Asked => None,
-        }
-    }
+    Answered(Option<String>),
 }
 
 impl Dnsbl {
@@ -171,53 +171,64 @@ impl Dnsbl {
         lists: &Lists,
         may_ask: impl Fn(&List) -> Result<(), NotAsked>,
     ) -> Self {
-        let entry = |list: &List| may_ask(list).and_then(|()| subjects.entry(list));
-        let entries: Vec<_> = lists.iter().map(entry).collect();
-        let names = entries.iter().filter_map(|entry| entry.as_ref().ok());
-        let codes = names.map(|name| (name.clone(), Lookup::Unasked)).collect();
+        let mut lookups: Vec<Lookup> = Vec::new();
+        let prefix = subjects.address_labels();
+        let mut place = |list: &List| {
+            may_ask(list)?;
+            let name = subjects.entry(list, prefix.as_ref())?;
+            let known = lookups.iter().position(|lookup| lookup.name == name);
+            Ok(known.unwrap_or_else(|| {
+                lookups.push(Lookup {
+                    name,
+                    entry: None,
+                    reason: Reason::NotWanted,
+                });
+                lookups.len() - 1
+            }))
+        };
         Self {
+            places: lists.iter().map(&mut place).collect(),
             lists: lists.clone(),
-            entries,
-            codes,
-            reasons: BTreeMap::new(),
+            lookups,
+            asked: 0,
         }
     }
 
-    fn outcome(&self, list: &List, entry: &Result<Name, NotAsked>) -> Outcome {
-        let name = match entry {
-            Ok(name) => name,
+    fn outcome(&self, list: &List, place: &Result<usize, NotAsked>) -> Outcome {
+        let lookup = match place {
+            Ok(place) => self.lookups.get(*place),
             Err(why) => return Outcome::NotAsked(why.clone()),
         };
-        match self.codes.get(name).and_then(Lookup::answer) {
+        match lookup.and_then(|lookup| lookup.entry.as_ref()) {
             None | Some(Entry::None) => Outcome::NotListed,
             Some(Entry::Error(code)) => Outcome::ListError(*code),
             Some(Entry::NotAList(address)) => Outcome::NotAList(*address),
             Some(Entry::Failed(failure)) => Outcome::Failed(*failure),
             Some(Entry::Codes(codes)) => {
-                let counting: Vec<_> = codes
-                    .iter()
-                    .copied()
-                    .filter(|code| list.codes.count(*code))
-                    .collect();
+                let counting = codes.iter().copied();
+                let counting: Vec<_> = counting.filter(|code| list.codes.count(*code)).collect();
                 if counting.is_empty() {
                     return Outcome::OtherCodes(codes.clone());
                 }
-                let reason = self.reasons.get(name).and_then(Lookup::answer);
+                let reason = match lookup.map(|lookup| &lookup.reason) {
+                    Some(Reason::Answered(reason)) if list.reason => reason.clone(),
+                    _ => None,
+                };
                 Outcome::Listed {
                     codes: counting,
-                    reason: reason.cloned().flatten().filter(|_| list.reason),
+                    reason,
                 }
             }
         }
     }
 
     fn verdict(&self) -> Verdict {
-        let pairs = || self.lists.iter().zip(&self.entries);
-        let mut lists = Vec::with_capacity(self.entries.len());
-        for (at, (list, entry)) in pairs().enumerate() {
-            let outcome = self.outcome(list, entry);
+        let pairs = || self.lists.iter().zip(&self.places);
+        let mut lists = Vec::with_capacity(self.places.len());
+        for (at, (list, place)) in pairs().enumerate() {
+            let outcome = self.outcome(list, place);
             // A name that is both the sender's domain and the HELO name is one entry, and one offence.
-            let same = |(other, its): (&List, _)| its == entry && other.codes == list.codes;
+            let same = |(other, its): (&List, _)| its == place && other.codes == list.codes;
             let counts = matches!(outcome, Outcome::Listed { .. }) && !pairs().take(at).any(same);
             lists.push(Row {
                 list: list.clone(),
@@ -232,62 +243,62 @@ impl Dnsbl {
             lists,
         }
     }
+
+    /// Whether a list that has this entry wants to know why.
+    fn wants_reason(&self, place: usize) -> bool {
+        let mut lists = self.lists.iter().zip(&self.places);
+        lists.any(|(list, its)| {
+            list.reason
+                && *its == Ok(place)
+                && matches!(self.outcome(list, its), Outcome::Listed { .. })
+        })
+    }
 }
 
 impl Evaluation for Dnsbl {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
-        if let Some(name) = next(&mut self.codes) {
-            return Need::Lookup(Question::new(name, RecordType::A));
+        if let Some(lookup) = self.lookups.get(self.asked) {
+            self.asked += 1;
+            return Need::Lookup(Question::new(lookup.name.clone(), RecordType::A));
         }
-        if let Some(name) = next(&mut self.reasons) {
-            return Need::Lookup(Question::new(name, RecordType::Txt));
+        let unasked = |lookup: &&mut Lookup| matches!(lookup.reason, Reason::Unasked);
+        if let Some(lookup) = self.lookups.iter_mut().find(unasked) {
+            lookup.reason = Reason::Asked;
+            return Need::Lookup(Question::new(lookup.name.clone(), RecordType::Txt));
         }
-        let answered = self.codes.values().all(|lookup| lookup.answer().is_some())
-            && self
-                .reasons
-                .values()
-                .all(|lookup| lookup.answer().is_some());
-        if answered {
-            Need::Done(self.verdict())
-        } else {
+        let open =
+            |lookup: &Lookup| lookup.entry.is_none() || matches!(lookup.reason, Reason::Asked);
+        if self.lookups.iter().any(open) {
             Need::Wait
+        } else {
+            Need::Done(self.verdict())
         }
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
+        let mut lookups = self.lookups.iter_mut().take(self.asked).enumerate();
+        let asked = lookups.find(|(_, lookup)| lookup.name == question.name);
+        let Some((place, lookup)) = asked else {
+            return;
+        };
         match question.kind {
-            RecordType::A => {
-                let Some(lookup @ Lookup::Asked) = self.codes.get_mut(&question.name) else {
-                    return;
-                };
-                *lookup = Lookup::Answered(Entry::read(answer, self.lists.limits.codes));
-                let wants_reason = self.lists.iter().zip(&self.entries).any(|(list, entry)| {
-                    list.reason
-                        && entry.as_ref() == Ok(&question.name)
-                        && matches!(self.outcome(list, entry), Outcome::Listed { .. })
-                });
-                if wants_reason {
-                    self.reasons.insert(question.name.clone(), Lookup::Unasked);
+            RecordType::A if lookup.entry.is_none() => {
+                lookup.entry = Some(Entry::read(answer, self.lists.limits.codes));
+                if self.wants_reason(place)
+                    && let Some(lookup) = self.lookups.get_mut(place)
+                {
+                    lookup.reason = Reason::Unasked;
                 }
             }
-            RecordType::Txt => {
-                if let Some(lookup @ Lookup::Asked) = self.reasons.get_mut(&question.name) {
-                    *lookup = Lookup::Answered(answer::reason(answer, self.lists.limits.reason));
-                }
+            RecordType::Txt if matches!(lookup.reason, Reason::Asked) => {
+                let reason = answer::reason(answer, self.lists.limits.reason);
+                lookup.reason = Reason::Answered(reason);
             }
             _ => {}
         }
     }
-}
-
-/// The next name to ask for, from now on asked.
-fn next<T>(lookups: &mut BTreeMap<Name, Lookup<T>>) -> Option<Name> {
-    let mut lookups = lookups.iter_mut();
-    let (name, lookup) = lookups.find(|(_, lookup)| matches!(lookup, Lookup::Unasked))?;
-    *lookup = Lookup::Asked;
-    Some(name.clone())
 }
 
 impl fmt::Display for Outcome {

@@ -95,18 +95,28 @@ impl From<IpAddr> for Subjects {
 }
 
 impl Subjects {
+    /// The labels of the address, to be put in front of each zone.
+    pub(super) fn address_labels(&self) -> Option<Name> {
+        // 32 labels of one octet always fit.
+        entry_name(self.address?.to_canonical(), &Name::root()).ok()
+    }
+
     /// The name to ask a list for.
-    pub(super) fn entry(&self, list: &List) -> Result<Name, NotAsked> {
-        let address = self.address.map(|address| address.to_canonical());
+    pub(super) fn entry(&self, list: &List, address: Option<&Name>) -> Result<Name, NotAsked> {
+        let is_ipv4 = || {
+            self.address
+                .is_some_and(|address| address.to_canonical().is_ipv4())
+        };
         let address = match list.subject {
             Subject::Address => address,
-            Subject::Ipv4 => address.filter(IpAddr::is_ipv4),
-            Subject::Ipv6 => address.filter(IpAddr::is_ipv6),
+            Subject::Ipv4 => address.filter(|_| is_ipv4()),
+            Subject::Ipv6 => address.filter(|_| !is_ipv4()),
             Subject::MailFrom => return name_entry(self.mail_from.as_ref(), &list.zone),
             Subject::Helo => return name_entry(self.helo.as_ref(), &list.zone),
             Subject::ReverseName => return name_entry(self.reverse_name.as_ref(), &list.zone),
         };
-        entry_name(address.ok_or(NotAsked::NotKnown)?, &list.zone).map_err(|_| NotAsked::TooLong)
+        let address = address.ok_or(NotAsked::NotKnown)?;
+        address.append(&list.zone).map_err(|_| NotAsked::TooLong)
     }
 }
 
