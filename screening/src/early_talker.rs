@@ -17,7 +17,7 @@ pub enum Offence {
     /// It sent something that belongs to another protocol; [`foreign_command`] knows such lines.
     ForeignCommand = 1,
     /// It ended a line by a bare LF or sent a bare CR (RFC 5321 §2.3.8: "SMTP client implementations MUST NOT transmit these characters
-    /// except when they are intended as line terminators and then MUST, as indicated above, transmit them only as a <CRLF> sequence.").
+    /// except when they are intended as line terminators and then MUST, as indicated above, transmit them only as a \<CRLF\> sequence.").
     BareNewline = 2,
     /// It sent a command before the reply to the last one, where PIPELINING was not offered or does not allow it (RFC 5321 §4.3.1:
     /// "Unless other arrangements are negotiated through service extensions, the sender MUST wait for this response before sending
