@@ -168,16 +168,20 @@ impl Scorer {
 
     fn lists(&self, lists: &dnsbl::Verdict, reasons: &mut Reasons) {
         let mut room = self.weights.block_lists_most.max(0);
-        for row in lists.listed() {
+        for row in &lists.lists {
+            let dnsbl::Outcome::Listed { codes, reason } = &row.outcome else {
+                continue;
+            };
             let points = row.points.min(room);
             room -= points.max(0);
             reasons.add(points, || Why::Listed {
                 zone: row.list.zone.clone(),
                 subject: row.list.subject,
-                reason: match &row.outcome {
-                    dnsbl::Outcome::Listed { reason, .. } => reason.clone(),
-                    _ => None,
+                codes: match row.list.codes {
+                    dnsbl::Codes::Any => Vec::new(),
+                    _ => codes.clone(),
                 },
+                reason: reason.clone(),
             });
         }
     }

@@ -166,6 +166,19 @@ fn a_clock_that_jumps() {
 }
 
 #[test]
+fn no_policy_tests_without_end() {
+    let mut policy = HealthPolicy::default();
+    policy.interval = Default::default();
+    policy.first_retry = Default::default();
+    policy.longest_retry = Default::default();
+    for found in [Health::Works, Health::NoTestEntry, TIMEOUT] {
+        let mut health = ListHealth::new(&lists(), policy.clone());
+        assert_eq!(step(&mut health, found, START).1, 1);
+        assert_eq!(step(&mut health, found, START + 1).1, 1);
+    }
+}
+
+#[test]
 fn one_test_for_all_lists_of_a_zone() {
     let untested = {
         let mut own = List::new(name("own.example.com"), 3);

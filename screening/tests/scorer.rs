@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::net::IpAddr;
 
 use mail_dns::{Name, Zone, resolve_blocking};
-use screening::dnsbl::{self, Dnsbl, List, Lists, Subject, Subjects};
+use screening::dnsbl::{self, Codes, Dnsbl, List, Lists, Subject, Subjects};
 use screening::early_talker::{Conduct, Offence};
 use screening::helo::{self, Helo, Ours};
 use screening::iprev::{self, Iprev};
@@ -361,12 +361,14 @@ fn one_finding_alone_never_refuses_whatever_it_weighs() {
             assert_eq!(verdict.reasons.len(), 1, "{verdict}");
             assert_ne!(verdict.decision, Decision::Refuse, "{verdict}");
         }
-        // The default only greylists, or less; a block list of weight 6 is a tarpit.
-        let decision = Scorer::default().score(&evidence).decision;
-        assert!(matches!(
-            decision,
-            Decision::Accept | Decision::Greylist | Decision::Tarpit(_)
-        ));
+        // The default only greylists, or less; a block list of weight 6 and a browser go to the tarpit.
+        let verdict = Scorer::default().score(&evidence);
+        let tarpit = known.lists.score > 0 || conduct.has(Offence::ForeignCommand);
+        assert_eq!(
+            matches!(verdict.decision, Decision::Tarpit(_)),
+            tarpit,
+            "{verdict}"
+        );
     }
 }
 
@@ -518,6 +520,58 @@ fn block_lists_together_add_no_more_than_they_may() {
         scorer.weights.block_lists_most = most;
         assert_eq!(scorer.score(&known.evidence()).score, score, "{most}");
     }
+}
+
+#[test]
+fn sublists_tell_their_codes() {
+    let code = |last| core::net::Ipv4Addr::new(127, 0, 0, last);
+    let zen = || List::new(name("zen.example"), 1);
+    let lists = Lists::new(
+        [
+            zen().with_codes(Codes::OneOf(vec![code(2)])),
+            zen().with_codes(Codes::Between(code(4), code(7))),
+            zen().with_codes(Codes::Between(code(0), code(255))),
+        ],
+        0,
+        &Default::default(),
+    )
+    .unwrap();
+    let zone = [2, 4, 7, 9, 10]
+        .into_iter()
+        .fold(named("mail.example.net", true), |zone, last| {
+            zone.a("7.2.0.192.zen.example", code(last))
+        });
+    let known = known(&zone, "mail.example.net", &lists);
+    assert_eq!(
+        Scorer::default().score(&known.evidence()).to_string(),
+        "greylist, score 3: +1 on zen.example for 127.0.0.2, +1 on zen.example for 127.0.0.4 127.0.0.7, \
+         +1 on zen.example for 127.0.0.2 127.0.0.4 127.0.0.7 127.0.0.9 ..."
+    );
+}
+
+#[test]
+fn the_longest_refusal_is_one_reply_line() {
+    let label = "\\".repeat(63);
+    let zone = format!("{0}.{0}.example", label.escape_default());
+    let client: IpAddr = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap();
+    let entry = screening::network::entry_name(client, &name(&zone)).unwrap();
+    let list = List::new(name(&zone), 100).with_reason();
+    let lists = Lists::new([list], 0, &Default::default()).unwrap();
+    let zone = Zone::new()
+        .a(&entry.to_string(), [127, 0, 0, 2])
+        .txt(&entry.to_string(), &"\"".repeat(255));
+    let listed = resolve_blocking(Dnsbl::new(client, &lists), |question| zone.answer(question));
+    let mut evidence = Evidence::default();
+    evidence.client = Some(client);
+    evidence.lists = Some(&listed);
+    evidence.conduct = Offence::ALL.into_iter().collect();
+    let reply = Scorer::default()
+        .score(&evidence)
+        .reply(Stage::Recipient)
+        .unwrap()
+        .to_string();
+    assert!(reply.len() > 450 && reply.len() <= 510, "{reply}");
+    assert!(reply.ends_with(" (and 5 more)"), "{reply}");
 }
 
 #[test]

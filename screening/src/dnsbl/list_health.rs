@@ -305,7 +305,7 @@ impl ListHealth {
     }
 }
 
-/// So many seconds later; the end of time stays where it is.
-const fn after(now: u64, seconds: u64) -> u64 {
-    now.saturating_add(seconds)
+/// So many seconds later and at least one, so that no policy tests without end; the end of time stays where it is.
+fn after(now: u64, seconds: u64) -> u64 {
+    now.saturating_add(seconds.max(1))
 }

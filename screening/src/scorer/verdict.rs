@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write as _};
 use core::time::Duration;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use mail_dns::Name;
 use mail_syntax::folding::{FoldError, fold};
@@ -77,6 +77,8 @@ pub enum Why {
         zone: Name,
         /// What was looked up.
         subject: Subject,
+        /// The codes that counted, if it is a sublist; empty where every code counts.
+        codes: Vec<Ipv4Addr>,
         /// The list's own reason.
         reason: Option<String>,
     },
@@ -116,9 +118,16 @@ impl fmt::Display for Why {
             Self::Listed {
                 zone,
                 subject,
+                codes,
                 reason,
             } => {
                 write!(f, "on {}", Harmless(&zone.to_string()))?;
+                for (number, code) in codes.iter().take(MAX_CODES).enumerate() {
+                    write!(f, "{}{code}", if number == 0 { " for " } else { " " })?;
+                }
+                if codes.len() > MAX_CODES {
+                    f.write_str(" ...")?;
+                }
                 f.write_str(match subject {
                     Subject::Address | Subject::Ipv4 | Subject::Ipv6 => "",
                     Subject::MailFrom => " by the sender's domain",
@@ -145,6 +154,9 @@ impl fmt::Display for Why {
     }
 }
 
+/// Codes of a list that are printed.
+const MAX_CODES: usize = 4;
+
 /// A text that somebody else chose, as the content of a quoted string: printable ASCII, quotes and backslashes behind a backslash.
 pub(crate) struct Harmless<'a>(pub(crate) &'a str);
 
@@ -164,6 +176,10 @@ impl fmt::Display for Harmless<'_> {
         Ok(())
     }
 }
+
+/// Octets of a refusal's text in front of the count of further reasons: RFC 5321 §4.5.3.1.5: "The maximum total length of a reply line
+/// including the reply code and the \<CRLF\> is 512 octets."
+const MAX_REASON: usize = 450;
 
 /// Where in a session a reply stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,6 +276,8 @@ impl Verdict {
         if let Some(reason) = refusing.rev().max_by_key(|reason| reason.points) {
             let _ = write!(text, ": {}", reason.why);
         }
+        // All of it is ASCII, so every place is the end of a character.
+        text.truncate(MAX_REASON);
         if others > 0 {
             let _ = write!(text, " (and {others} more)");
         }
