@@ -84,11 +84,8 @@ impl Screen {
         let verdict = resolve(Dnsbl::new(client, lists), ask, tokio::time::sleep(PATIENCE)).await;
         tracing::debug!(%client, score = verdict.score, "dnsbl");
         verdict.over_threshold.then(|| {
-            let listed = verdict
-                .lists
-                .iter()
-                .find(|(_, outcome)| matches!(outcome, screening::dnsbl::Outcome::Listed { .. }));
-            listed.map_or_else(String::new, |(list, _)| list.zone.to_string())
+            let listed = verdict.listed().next();
+            listed.map_or_else(String::new, |row| row.list.zone.to_string())
         })
     }
 

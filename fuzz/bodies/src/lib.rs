@@ -14,6 +14,8 @@
 //! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
+//! | [`screening_dnsbl_answers`] | whatever lists answer, in any order: one verdict; only codes count, and only a test turns a list on or off |
+//! | [`screening_score`] | points add up; log line, header field and replies are lines of printable ASCII |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
 
 #![forbid(unsafe_code)]
@@ -35,9 +37,11 @@ mod pop3;
 mod records;
 mod reports;
 mod sasl;
+mod screening;
 mod smtp;
 
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
+pub use self::screening::{screening_dnsbl_answers, screening_score};
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
 pub use imap::{imap_response_roundtrip, imap_server_split};
@@ -53,7 +57,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 18] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -73,4 +77,6 @@ pub const TARGETS: [Target; 16] = [
     ("mail_syntax_mime_tree", mail_syntax_mime_tree),
     ("dmarc_aggregate_report", dmarc_aggregate_report),
     ("dmarc_failure_report", dmarc_failure_report),
+    ("screening_dnsbl_answers", screening_dnsbl_answers),
+    ("screening_score", screening_score),
 ];
