@@ -13,9 +13,10 @@
 //! ```
 //! use mail_dns::{Zone, resolve_blocking};
 //! use screening::dnsbl::{Dnsbl, List, Lists};
-//! use screening::greylisting::{Attempt, Decision, Greylist, MemoryStore};
+//! use screening::greylisting::{Attempt, Decision, Greylist};
 //! use screening::iprev::{Iprev, IprevResult};
 //! use screening::s25r::S25r;
+//! use screening::store::{Keys, MemoryStore};
 //!
 //! let zone = Zone::new()
 //!     .ptr("7.2.0.192.in-addr.arpa", "dsl-7-2-0-192.pool.example.net")
@@ -36,8 +37,8 @@
 //! assert_eq!(suspicion.to_string(), "rule 1 on \"dsl-7-2-0-192\" (forward confirmed)");
 //! if suspicion.is_suspicious() {
 //!     let mut seen = MemoryStore::new(10_000);
-//!     let attempt = Attempt { client, sender: "joe@example.net", recipient: "ann@example.org" };
-//!     let greylist = Greylist::default();
+//!     let attempt = Attempt::new(client, "joe@example.net", "ann@example.org");
+//!     let greylist = Greylist::new(Keys::new([7; 16]));
 //!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_000)?, Decision::Delay { .. }));
 //!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_300)?, Decision::Pass(_)));
 //! }
