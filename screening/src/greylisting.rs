@@ -574,8 +574,10 @@ mod tests {
                 (62, bounce, Pass(Known::Retry)),
             ],
         );
-        let mut policy = Policy::default();
-        policy.null_sender_passes = true;
+        let policy = Policy {
+            null_sender_passes: true,
+            ..Policy::default()
+        };
         story(policy, &[(0, bounce, Pass(Known::NullSender))]);
     }
 

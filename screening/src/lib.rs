@@ -52,6 +52,7 @@ pub mod dnsbl;
 pub mod greylisting;
 pub mod iprev;
 pub mod network;
+pub mod reputation;
 pub mod s25r;
 pub mod store;
 
