@@ -24,10 +24,9 @@ use core::fmt;
 use core::time::Duration;
 use std::net::IpAddr;
 
-use mail_syntax::mailbox::MAX_PATH;
-
 use crate::Network;
 use crate::store::{Entry, Key, Keys, Kind, Store, Value};
+use crate::text::Lower;
 
 /// What to remember, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -367,44 +366,23 @@ impl Greylist {
     /// retry and disallow the delivery."
     pub fn keys(&self, attempt: &Attempt<'_>) -> AttemptKeys {
         let network = self.policy.network(attempt.client).octets();
-        let mut texts = [[0; MAX_PATH]; 3];
-        let [sender, recipient, domain] = &mut texts;
         let local_part = attempt.sender.rfind('@').unwrap_or(attempt.sender.len());
-        let sender = folded(attempt.sender, local_part, sender);
-        let recipient = folded(attempt.recipient, 0, recipient);
-        let domain = attempt.spf_pass.map(|name| {
-            let name = name.strip_suffix('.').unwrap_or(name);
-            folded(name, 0, domain)
-        });
+        let sender = Lower::with_numbers_alike(attempt.sender, local_part);
+        let recipient = Lower::new(attempt.recipient);
+        let domain = attempt.spf_pass.map(Lower::domain);
+        let domain = domain.as_ref().map(Lower::octets);
         let (what, client): (&[u8], &[u8]) = match domain {
             Some(domain) => (b"domain", domain),
             None => (b"network", &network),
         };
+        let message = [what, client, sender.octets(), recipient.octets()];
         let key = |kind, parts: &[&[u8]]| self.keys.key(kind, parts);
         AttemptKeys {
             network: key(Kind::GreylistClient, &[b"network", &network]),
             domain: domain.map(|domain| key(Kind::GreylistClient, &[b"domain", domain])),
-            message: key(Kind::GreylistMessage, &[what, client, sender, recipient]),
+            message: key(Kind::GreylistMessage, &message),
         }
     }
-}
-
-/// A text in lower case, each number in its first `numbers_alike` octets as one `#`, and cut where `into` is full.
-fn folded<'a>(text: &str, numbers_alike: usize, into: &'a mut [u8; MAX_PATH]) -> &'a [u8] {
-    let mut length = 0;
-    for (at, octet) in text.bytes().enumerate().take(MAX_PATH) {
-        let digit = at < numbers_alike && octet.is_ascii_digit();
-        if digit && into[..length].last() == Some(&b'#') {
-            continue;
-        }
-        into[length] = if digit {
-            b'#'
-        } else {
-            octet.to_ascii_lowercase()
-        };
-        length += 1;
-    }
-    &into[..length]
 }
 
 #[cfg(test)]

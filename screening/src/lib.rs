@@ -52,8 +52,10 @@ pub mod dnsbl;
 pub mod greylisting;
 pub mod iprev;
 pub mod network;
+pub mod rate_limit;
 pub mod reputation;
 pub mod s25r;
 pub mod store;
+mod text;
 
 pub use network::{Network, reverse_name};
