@@ -49,6 +49,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod dnsbl;
+pub mod failed_login;
 pub mod greylisting;
 pub mod iprev;
 pub mod network;
