@@ -661,14 +661,8 @@ mod tests {
 
     /// What happens at one address: somebody guesses, others fail and log in.
     fn events() -> impl Strategy<Value = Vec<(u64, u8, bool)>> {
-        prop::collection::vec(
-            (
-                prop_oneof![Just(0), 0_u64..600, 0_u64..20_000],
-                0_u8..6,
-                any::<bool>(),
-            ),
-            1..400,
-        )
+        let pause = prop_oneof![30 => Just(0), 1 => 0..2 * HOUR];
+        prop::collection::vec((pause, 0_u8..6, any::<bool>()), 1..400)
     }
 
     proptest! {

@@ -53,6 +53,7 @@ pub mod failed_login;
 pub mod greylisting;
 pub mod iprev;
 pub mod network;
+pub mod pop_before_smtp;
 pub mod rate_limit;
 pub mod reputation;
 pub mod s25r;
