@@ -22,9 +22,10 @@
 //! ```
 //! use mail_dns::{Zone, resolve_blocking};
 //! use screening::dnsbl::{Dnsbl, List, Lists};
-//! use screening::greylisting::{Attempt, Decision, Greylist, MemoryStore};
+//! use screening::greylisting::{Attempt, Decision, Greylist};
 //! use screening::iprev::{Iprev, IprevResult};
 //! use screening::s25r::S25r;
+//! use screening::store::{Keys, MemoryStore};
 //!
 //! let zone = Zone::new()
 //!     .ptr("7.2.0.192.in-addr.arpa", "dsl-7-2-0-192.pool.example.net")
@@ -52,8 +53,8 @@
 //! );
 //! if suspicion.is_suspicious() {
 //!     let mut seen = MemoryStore::new(10_000);
-//!     let attempt = Attempt { client, sender: "joe@example.net", recipient: "ann@example.org" };
-//!     let greylist = Greylist::default();
+//!     let attempt = Attempt::new(client, "joe@example.net", "ann@example.org");
+//!     let greylist = Greylist::new(Keys::new([7; 16]));
 //!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_000)?, Decision::Delay { .. }));
 //!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_300)?, Decision::Pass(_)));
 //! }
@@ -65,12 +66,17 @@
 
 pub mod dnsbl;
 pub mod early_talker;
+pub mod failed_login;
 pub mod greylisting;
 pub mod helo;
 pub mod iprev;
 pub mod network;
+pub mod pop_before_smtp;
+pub mod rate_limit;
+pub mod reputation;
 pub mod s25r;
 pub mod scorer;
 pub mod store;
+mod text;
 
 pub use network::{Network, reverse_name};
