@@ -73,7 +73,7 @@ impl Default for Policy {
             minimum: 5,
             most: 200,
             good_points: 2,
-            bad_points: 5,
+            bad_points: 12,
             dkim_domains: 4,
             ipv4_prefix: 24,
             ipv6_prefix: 64,

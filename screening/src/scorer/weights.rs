@@ -81,7 +81,7 @@ impl Default for Weights {
             spf_perm_error: 1,
             spf_pass: 0,
             known_correspondent: -5,
-            reputation_most: 5,
+            reputation_most: 12,
             block_lists_most: i32::MAX,
         }
     }
@@ -141,7 +141,7 @@ impl Default for Thresholds {
             greylist: Some(3),
             tarpit: Some(6),
             tarpit_delay: Duration::from_secs(20),
-            refuse: Some(10),
+            refuse: Some(12),
             refuse_findings: 2,
         }
     }
