@@ -1,20 +1,19 @@
 //! A message on its way in: written to the spool piece by piece, judged or signed while it comes, never held whole.
 
+use crate::judge::Judge;
+use crate::server::Context;
+use crate::store::{Spool, StoreError};
 use dkim::arc::Sealer;
 use mail_syntax::address_list::AuthorDomains;
 use mail_syntax::authentication_results::strip;
 use mail_syntax::date::{DateTime, Zone};
 use mail_syntax::header::{Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
-use message_auth::MessageAuth;
-
-use crate::server::Context;
-use crate::store::{Spool, StoreError};
 
 /// What is done with a message while it comes.
 #[derive(Debug)]
 pub enum Purpose {
     /// From outside: it is judged, and fields that claim to be ours are removed.
-    Judge(Box<MessageAuth>, Option<Box<Sealer>>),
+    Judge(Box<Judge>, Option<Box<Sealer>>),
     /// From one of our users: it is completed and signed.
     Submit(Box<Submission>),
 }
@@ -110,6 +109,13 @@ impl Intake {
         }
     }
 
+    /// Asks the DNS what the message so far needs answered, beside the arrival of the rest; cancel-safe.
+    pub async fn ask(&mut self) {
+        if let (Purpose::Judge(judge, _), None) = (&mut self.purpose, &self.refused) {
+            judge.ask().await;
+        }
+    }
+
     fn take(&mut self, context: &Context, octets: &[u8]) -> Result<(), Refused> {
         if let Purpose::Judge(judge, _) = &mut self.purpose {
             judge.write(octets);
@@ -159,7 +165,8 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_, sealer) => {
+            Purpose::Judge(judge, sealer) => {
+                judge.more_is_known();
                 let mut kept = strip(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
                 kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());
@@ -199,9 +206,6 @@ impl Intake {
         }
         if let Some(refused) = self.refused {
             return Err(refused);
-        }
-        if let Purpose::Judge(judge, _) = &mut self.purpose {
-            judge.finish();
         }
         Ok((self.spool, self.purpose))
     }

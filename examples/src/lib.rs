@@ -14,6 +14,7 @@ pub mod dkim_keys;
 pub mod dmarc_report;
 pub mod forwarding;
 pub mod intake;
+pub mod judge;
 pub mod outgoing;
 pub mod queue;
 pub mod resolver;

@@ -4,6 +4,7 @@
 
 mod deliver;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use crate::accounts::{AuthAnswer, entropy};
 use crate::forwarding;
 use crate::intake::{Intake, Purpose, Refused, Submission};
+use crate::judge::Judge;
 use crate::routing::{Route, routes};
 use crate::server::{Context, Security, Service, now};
 use crate::store::{AccountId, StoreError};
@@ -95,6 +97,14 @@ struct Mail {
     intake: Option<Intake>,
 }
 
+/// Asks the DNS about the message that is arriving. It ends when the next event of the session drops it.
+async fn ask(mail: Option<&mut Mail>) -> Infallible {
+    if let Some(intake) = mail.and_then(|mail| mail.intake.as_mut()) {
+        intake.ask().await;
+    }
+    std::future::pending().await
+}
+
 struct Connection {
     context: Arc<Context>,
     driver: Driver<Session, TcpStream>,
@@ -107,10 +117,19 @@ struct Connection {
 
 impl Connection {
     async fn run(&mut self) -> Result<(), Ended> {
-        while let Some(event) = self.driver.next().await? {
-            self.answer(event).await?;
+        loop {
+            let questions = ask(self.mail.as_mut());
+            let event = tokio::select! {
+                // A question goes out before more of the message is read, however fast that comes.
+                biased;
+                never = questions => match never {},
+                event = self.driver.next() => event?,
+            };
+            match event {
+                Some(event) => self.answer(event).await?,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// The client's address, behind a load balancer too.
@@ -237,7 +256,7 @@ impl Connection {
     }
 
     /// Whether mail is taken from this sender.
-    async fn sender(&self, reverse_path: &ReversePath) -> Result<(), Reply> {
+    async fn sender(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
         if self.service != Service::Submission {
             return Ok(());
         }
@@ -351,7 +370,8 @@ impl Connection {
                 now: now(),
             };
             let sealer = forwarding::sealer(&context, &mail.recipients, &mail.routes, inbound.now);
-            let judge = MessageAuth::new(inbound, &context.judging);
+            let message = MessageAuth::new(inbound, &context.judging);
+            let judge = Judge::new(Arc::clone(&context.resolver), message);
             Purpose::Judge(Box::new(judge), sealer.map(Box::new))
         };
         mail.intake = Some(Intake::new(spool, purpose));

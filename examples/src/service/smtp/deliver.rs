@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, OverrideReason, PolicyOverride};
-use mail_dns::resolve;
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
-use message_auth::{MessageAuth, Verdict};
+use message_auth::Verdict;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
@@ -19,12 +17,10 @@ use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
 use crate::forwarding;
 use crate::intake::{Purpose, date};
+use crate::judge::Judge;
 use crate::routing::Route;
 use crate::server::{Context, now};
 use crate::store::{Delivery, Outgoing, Spool, StoreError};
-
-/// All lookups for a message must have ended within this time (RFC 7208 §4.6.4 allows 20 s for SPF alone).
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the `Received` field tells of the session.
 #[derive(Debug)]
@@ -163,11 +159,17 @@ fn received(
 /// The ARC set of a message that is to leave, the fields that say what was found, and whether it belongs into Junk; or the refusal.
 async fn judged(
     context: &Context,
-    judge: MessageAuth,
+    judge: Judge,
     sealer: Option<Box<Sealer>>,
 ) -> Result<(String, String, bool), Reply> {
-    let ask = |question| async move { context.resolver.ask(&question).await };
-    let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
+    let local_error = || {
+        reply(
+            451,
+            EnhancedStatus::MAIL_SYSTEM,
+            "Local error in processing",
+        )
+    };
+    let verdict = judge.finish().await.ok_or_else(local_error)?;
     let results = verdict.results();
     let seal = sealer.map_or_else(String::new, |sealer| {
         forwarding::seal(*sealer, &verdict.arc, &results)
@@ -175,11 +177,7 @@ async fn judged(
     let results = results.to_field();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
-        return Err(reply(
-            451,
-            EnhancedStatus::MAIL_SYSTEM,
-            "Local error in processing",
-        ));
+        return Err(local_error());
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
