@@ -241,6 +241,14 @@ pub struct Reports {
     pub organization: Option<String>,
     /// The address that reports come from, and that may be written to; default: postmaster at the first domain.
     pub from: Option<String>,
+    /// Reports to one address in 24 hours, those of a day about one domain counted as one; default: 1,000.
+    pub per_day: u32,
+    /// Octets of the mail; a report that is larger is not sent; default: 10 MiB.
+    pub octets: u64,
+    /// Reports that are refused for good, one after another, before an address is left alone; default: 3.
+    pub bounces: u32,
+    /// Seconds for which it is left alone, doubled each time up to 16 times; default: 7 days.
+    pub suppression: u64,
 }
 
 impl Default for Reports {
@@ -249,6 +257,10 @@ impl Default for Reports {
             aggregate: true,
             organization: None,
             from: None,
+            per_day: 1000,
+            octets: 10 * 1024 * 1024,
+            bounces: 3,
+            suppression: 7 * 86400,
         }
     }
 }

@@ -166,7 +166,7 @@ impl Intake {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
             Purpose::Judge(judge, sealer) => {
-                judge.more_is_known();
+                judge.header(&header);
                 let mut kept = strip(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
                 kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_dns::{Answer, Failure, Limits, Lookups, Progress, Question};
+use mail_syntax::header::Header;
 use message_auth::{MessageAuth, Verdict};
 use tokio::time::Instant;
 
+use crate::aggregate_reports::is_report;
 use crate::resolver::{Lookup, Resolver};
 
 /// Questions that are known at the same time (those of the envelope, of the header, of the end) must have ended within this time.
@@ -23,6 +25,16 @@ pub struct Judge {
     lookups: Lookups<Lookup>,
     /// Until when the open questions may take.
     deadline: Instant,
+    is_report: bool,
+}
+
+/// A message that was judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was found.
+    pub verdict: Verdict,
+    /// Whether it is a report about other messages.
+    pub is_report: bool,
 }
 
 impl Judge {
@@ -34,6 +46,7 @@ impl Judge {
             message,
             lookups: Lookups::new(Limits::default()),
             deadline: Instant::now() + PATIENCE,
+            is_report: false,
         }
     }
 
@@ -42,8 +55,9 @@ impl Judge {
         self.message.write(octets);
     }
 
-    /// What is known by now raises questions that were not there before: they get their own time.
-    pub fn more_is_known(&mut self) {
+    /// The header is whole. It raises questions that were not there before: they get their own time.
+    pub fn header(&mut self, header: &Header<'_>) {
+        self.is_report = is_report(header);
         self.deadline = Instant::now() + PATIENCE;
     }
 
@@ -58,11 +72,14 @@ impl Judge {
     /// The message is whole: what has no answer yet is waited for, and there is a verdict.
     ///
     /// None if the evaluation waits for something that nobody brings, which is a mistake of this program.
-    pub async fn finish(mut self) -> Option<Verdict> {
+    pub async fn finish(mut self) -> Option<Judged> {
         self.message.finish();
-        self.more_is_known();
+        self.deadline = Instant::now() + PATIENCE;
         match self.drive().await {
-            Progress::Done(verdict) => Some(verdict),
+            Progress::Done(verdict) => Some(Judged {
+                verdict,
+                is_report: self.is_report,
+            }),
             Progress::Idle => None,
         }
     }
@@ -138,7 +155,7 @@ mod tests {
         judge.write(MESSAGE);
         judge.deadline = Instant::now();
         judge.ask().await;
-        let verdict = judge.finish().await.unwrap();
+        let verdict = judge.finish().await.unwrap().verdict;
         assert_eq!(verdict.spf_mail_from.result, SpfResult::Pass);
         assert_eq!(verdict.dmarc.result, dmarc::DmarcResult::TempError);
     }

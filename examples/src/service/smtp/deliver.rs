@@ -8,7 +8,6 @@ use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
-use message_auth::Verdict;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
@@ -17,7 +16,7 @@ use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
 use crate::forwarding;
 use crate::intake::{Purpose, date};
-use crate::judge::Judge;
+use crate::judge::{Judge, Judged};
 use crate::routing::Route;
 use crate::server::{Context, now};
 use crate::store::{Delivery, Outgoing, Spool, StoreError};
@@ -169,7 +168,8 @@ async fn judged(
             "Local error in processing",
         )
     };
-    let verdict = judge.finish().await.ok_or_else(local_error)?;
+    let judged = judge.finish().await.ok_or_else(local_error)?;
+    let verdict = &judged.verdict;
     let results = verdict.results();
     let seal = sealer.map_or_else(String::new, |sealer| {
         forwarding::seal(*sealer, &verdict.arc, &results)
@@ -181,7 +181,7 @@ async fn judged(
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
-    count(context, &verdict, enforce).await;
+    count(context, &judged, enforce).await;
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
         return Err(reply(
@@ -204,7 +204,8 @@ struct Above {
 }
 
 /// Counts the message for the aggregate report of its domain.
-async fn count(context: &Context, verdict: &Verdict, enforce: bool) {
+async fn count(context: &Context, judged: &Judged, enforce: bool) {
+    let verdict = &judged.verdict;
     let dmarc = &verdict.dmarc;
     let (Some(domain), Some(record), Some(mut row)) =
         (&dmarc.record_domain, &dmarc.record, verdict.report_row())
@@ -218,7 +219,7 @@ async fn count(context: &Context, verdict: &Verdict, enforce: bool) {
             comment: None,
         });
     }
-    aggregate_reports::count(context, domain, record, &row).await;
+    aggregate_reports::count(context, domain, record, &row, judged.is_report).await;
 }
 
 async fn store(
