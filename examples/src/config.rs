@@ -65,6 +65,9 @@ pub struct Config {
     /// How mail from outside is judged.
     #[serde(default)]
     pub inbound: Inbound,
+    /// What our users may send.
+    #[serde(default)]
+    pub submission: Submission,
     /// How names are resolved.
     #[serde(default)]
     pub dns: Dns,
@@ -175,6 +178,26 @@ impl Default for Inbound {
             greylisting_delay: 60,
             dnsbl: Vec::new(),
             exempt: Vec::new(),
+        }
+    }
+}
+
+/// What our users may send.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Submission {
+    /// Whether MAIL FROM, From and Sender must be addresses of the account that has logged in: its own, aliases that lead to it, or its
+    /// `identities`; default: yes.
+    pub own_addresses_only: bool,
+    /// For a login name, further addresses that it may send as; `@example.org` is every address of that domain.
+    pub identities: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Submission {
+    fn default() -> Self {
+        Self {
+            own_addresses_only: true,
+            identities: std::collections::BTreeMap::new(),
         }
     }
 }
@@ -348,6 +371,19 @@ impl Config {
                 );
             }
         }
+        for identity in self.submission.identities.values().flatten() {
+            let checked = match identity.strip_prefix('@') {
+                Some(domain) => mail_syntax::Domain::parse_utf8(domain)
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+                None => mail_syntax::Mailbox::parse_utf8(identity)
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+            };
+            if let Err(error) = checked {
+                return value("submission.identities", format!("{identity}: {error}"));
+            }
+        }
         if let Some(from) = &self.reports.from
             && let Err(error) = mail_syntax::Mailbox::parse_utf8(from)
         {
@@ -381,6 +417,7 @@ mod tests {
         let config: Config = toml::from_str(text).unwrap();
         assert!(config.is_local("EXAMPLE.org"));
         assert_eq!(config.outbound.port, 25);
+        assert!(config.submission.own_addresses_only);
     }
 
     #[test]

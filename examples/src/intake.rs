@@ -1,5 +1,6 @@
 //! A message on its way in: written to the spool piece by piece, judged or signed while it comes, never held whole.
 
+use crate::identities::{Authors, HeaderError as AuthorsError};
 use crate::judge::Judge;
 use crate::server::Context;
 use crate::store::{Spool, StoreError};
@@ -23,6 +24,8 @@ pub enum Purpose {
 pub struct Submission {
     /// The fields that were missing.
     pub added: String,
+    /// Whom it says it is from, once its header is whole.
+    pub authors: Result<Authors, AuthorsError>,
     signer: Option<dkim::Signer>,
     now: u64,
     message_id: String,
@@ -31,9 +34,10 @@ pub struct Submission {
 impl Submission {
     /// Begins; the message id is for a message that has none.
     #[must_use]
-    pub const fn new(now: u64, message_id: String) -> Self {
+    pub fn new(now: u64, message_id: String) -> Self {
         Self {
             added: String::new(),
+            authors: Ok(Authors::default()),
             signer: None,
             now,
             message_id,
@@ -177,6 +181,7 @@ impl Intake {
             }
             Purpose::Submit(submission) => {
                 submission.complete(&header);
+                submission.authors = Authors::of(&header);
                 if let AuthorDomains::One(author) = AuthorDomains::of(&header) {
                     let keys: Vec<_> = crate::signing::for_author(&context.signing, &author)
                         .cloned()

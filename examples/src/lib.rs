@@ -13,6 +13,7 @@ pub mod demo;
 pub mod dkim_keys;
 pub mod dmarc_report;
 pub mod forwarding;
+pub mod identities;
 pub mod intake;
 pub mod judge;
 pub mod outgoing;

@@ -18,11 +18,12 @@ use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, entropy};
 use crate::forwarding;
+use crate::identities::{self, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::judge::Judge;
 use crate::routing::{Route, routes};
 use crate::server::{Context, Security, Service, now};
-use crate::store::{AccountId, StoreError};
+use crate::store::StoreError;
 
 /// Serves one connection.
 pub async fn serve(
@@ -111,7 +112,7 @@ struct Connection {
     service: Service,
     peer: SocketAddr,
     /// Who has logged in.
-    account: Option<AccountId>,
+    account: Option<Submitter>,
     mail: Option<Mail>,
 }
 
@@ -215,7 +216,10 @@ impl Connection {
                     .accounts
                     .account(login.identity().as_str())
                     .await;
-                self.account = account.ok().flatten().map(|account| account.id);
+                self.account = account.ok().flatten().map(|account| Submitter {
+                    account: account.id,
+                    name: account.name,
+                });
             }
             Event::AuthenticationFailed(reason) => {
                 let client = self.client();
@@ -257,10 +261,10 @@ impl Connection {
 
     /// Whether mail is taken from this sender.
     async fn sender(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
-        if self.service != Service::Submission {
-            return Ok(());
-        }
-        let Some(account) = self.account else {
+        let Some(submitter) = &self.account else {
+            if self.service != Service::Submission {
+                return Ok(());
+            }
             // RFC 6409 §4.3: "The MSA MUST, by default, issue an error response to the MAIL command if the session has not been
             // authenticated using [SMTP-AUTH]".
             return Err(deliver::reply(
@@ -272,18 +276,13 @@ impl Connection {
         let ReversePath::Mailbox(mailbox) = reverse_path else {
             return Ok(());
         };
-        match self
-            .context
-            .accounts
-            .may_send_as(account, &mailbox.to_string())
-            .await
-        {
+        let address = mailbox.to_string();
+        match identities::may_send_as(&self.context, submitter, &address).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(deliver::reply(
-                553,
-                EnhancedStatus::NOT_AUTHORIZED,
-                "This sender address is not yours",
-            )),
+            Ok(false) => Err(deliver::not_yours(&identities::Refused::NotYours {
+                field: "MAIL FROM",
+                address,
+            })),
             Err(error) => Err(deliver::fault(&error)),
         }
     }
@@ -396,6 +395,13 @@ impl Connection {
                 return deliver::reply(554, EnhancedStatus::MEDIA, &refused.to_string());
             }
         };
+        if let (Purpose::Submit(submission), Some(submitter)) = (&purpose, &self.account) {
+            let authors = submission.authors.clone();
+            if let Err(refused) = identities::check(&self.context, submitter, authors).await {
+                tracing::info!(user = ?submitter.name, %refused, "smtp: not this user's");
+                return deliver::not_yours(&refused);
+            }
+        }
         let session = self.driver.session();
         let received = deliver::Trace {
             hello: session.hello().cloned(),

@@ -15,6 +15,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
 use crate::forwarding;
+use crate::identities;
 use crate::intake::{Purpose, date};
 use crate::judge::{Judge, Judged};
 use crate::routing::Route;
@@ -58,6 +59,23 @@ pub(super) fn fault(error: &StoreError) -> Reply {
             EnhancedStatus::MAIL_SYSTEM,
             "Local error in processing",
         ),
+    }
+}
+
+/// The reply to a user who sends as somebody else.
+pub(super) fn not_yours(refused: &identities::Refused) -> Reply {
+    match refused {
+        identities::Refused::Store(error) => fault(error),
+        // RFC 6409 §6.3: "Reply code 554 is used for syntactic problems in the data."
+        identities::Refused::Header(error) => reply(554, EnhancedStatus::MEDIA, &error.to_string()),
+        // RFC 6409 §6.1: "The MSA MAY issue an error response to a MAIL command if the address in MAIL FROM appears to have
+        // insufficient submission rights"; "Reply code 550 with an appropriate enhanced status code per [SMTP-CODES], such as 5.7.1,
+        // is used for this purpose."
+        // RFC 6409 §6.3: "Reply code 550 with an appropriate enhanced status code per [SMTP-CODES] (such as 5.7.1) is used to reject
+        // based on the submitting user."
+        identities::Refused::NotYours { .. } => {
+            reply(550, EnhancedStatus::NOT_AUTHORIZED, &refused.to_string())
+        }
     }
 }
 
