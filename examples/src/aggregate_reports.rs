@@ -9,7 +9,7 @@ use std::time::Duration;
 use dmarc::Record;
 use dmarc::record::ReportingUri;
 use dmarc::report_destination::{Destination, ReportDestination};
-use dmarc::reports::sending_policy::Traffic;
+use dmarc::reports::sending_policy::{Refusal, Traffic};
 use dmarc::reports::{Aggregate, DateRange, Envelope, PolicyPublished, Report, Reporter, Row};
 use mail_dns::resolve;
 use mail_syntax::header::Header;
@@ -108,8 +108,8 @@ pub async fn run(context: Arc<Context>) {
 
 /// Sends the reports of one day to one domain, and forgets them.
 ///
-/// They are forgotten after they were queued: who crashes in between sends them again after an hour, under the same Report-ID. What may
-/// not be sent to an address ([`sending`]) is not sent to it later either.
+/// They are forgotten after they were queued: who crashes in between sends them again after an hour, under the same Report-ID. What an
+/// address does not get because it has had enough, or because it bounces ([`sending`]), it does not get later either.
 ///
 /// # Errors
 ///
@@ -137,8 +137,14 @@ pub async fn settle(context: &Context, day: u64, domain: &str) -> Result<(), Sto
             by_address.entry(address).or_default().push(report.clone());
         }
     }
+    let mut too_soon = false;
     for (address, reports) in by_address {
-        send(context, domain, traffic, &address, &reports).await?;
+        let sent = send(context, domain, traffic, &address, &reports).await?;
+        // After a crash, or when a server was off for days: those of each day have their hour.
+        too_soon |= matches!(sent, Err(Refusal::Interval { .. }));
+    }
+    if too_soon && now() / DAY <= day + KEPT {
+        return Ok(());
     }
     let about = domain.to_owned();
     context
@@ -266,24 +272,24 @@ async fn send(
     traffic: Traffic,
     address: &str,
     reports: &[Report],
-) -> Result<(), StoreError> {
+) -> Result<Result<(), Refusal>, StoreError> {
     let mails: Vec<_> = (reports.iter())
         .filter_map(|report| mail(context, report, address))
         .collect();
     let Some(largest) = mails.iter().map(|(_, mail)| mail.len()).max() else {
-        return Ok(());
+        return Ok(Ok(()));
     };
     let octets = u64::try_from(largest).unwrap_or(u64::MAX);
-    match sending::request(context, now(), domain, traffic, address, octets).await? {
-        Ok(()) => {
-            tracing::info!(domain, address, "report");
-            for (signatures, mail) in mails {
-                crate::queue::post(context, address, signatures, &mail, false).await?;
-            }
-        }
-        Err(refusal) => tracing::info!(domain, address, %refusal, "no report"),
+    if let Err(refusal) = sending::request(context, now(), domain, traffic, address, octets).await?
+    {
+        tracing::info!(domain, address, %refusal, "no report");
+        return Ok(Err(refusal));
     }
-    Ok(())
+    tracing::info!(domain, address, "report");
+    for (signatures, mail) in mails {
+        crate::queue::post(context, address, signatures, &mail, false).await?;
+    }
+    Ok(Ok(()))
 }
 
 /// The mail, and its signatures.

@@ -326,3 +326,31 @@ async fn a_domain_with_a_new_record_for_everybody_gets_no_more_mail() {
     let queued = context.store(|store| store.lease(now() + 1, now() + 2, 50));
     assert_eq!(queued.await.unwrap().len(), 8);
 }
+
+#[tokio::test]
+async fn a_server_that_was_off_reports_on_one_day_after_the_other() {
+    let folder = Folder::new("reports-days");
+    let server = bind(&folder, "", Resolver::from_zone(Zone::new())).await;
+    let context = server.context();
+    let record = "v=DMARC1; p=none; rua=mailto:dmarc@example.net";
+    let row = serde_json::to_string(&row("192.0.2.1")).unwrap();
+    let today = now() / DAY;
+    let days = [today - 2, today - 1];
+    for day in days {
+        let row = row.clone();
+        let counted = context.store(move |store| {
+            store.count_report_row(day, "example.net", record, &row, false, 10)
+        });
+        counted.await.unwrap();
+    }
+    for day in days {
+        settle(context, day, "example.net").await.unwrap();
+    }
+    let due = context.store(move |store| store.reports_before(today));
+    let (due, queued) = (
+        due.await.unwrap(),
+        context.store(|store| store.lease(now() + 1, now() + 2, 10)),
+    );
+    assert_eq!(queued.await.unwrap().len(), 1);
+    assert_eq!(due, [(today - 1, "example.net".to_owned())]);
+}

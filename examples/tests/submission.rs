@@ -28,8 +28,12 @@ const MORE: &str = r#"
 
 /// Anna submits a message; what the server says.
 async fn submit(server: &Running, mail_from: &str, header: &str) -> String {
+    submit_to(server, Service::Submission, mail_from, header).await
+}
+
+async fn submit_to(server: &Running, to: Service, mail_from: &str, header: &str) -> String {
     let connection = Connection {
-        address: server.address(Service::Submission),
+        address: server.address(to),
         host: "localhost".to_owned(),
         hello: Host::Domain("client.example".parse().unwrap()),
         tls: TlsPolicy::Require,
@@ -159,6 +163,14 @@ async fn a_user_sends_from_addresses_that_are_his() {
         ),
     ] {
         assert_eq!(submit(&server, mail_from, header).await, expected);
+    }
+    // The port for other servers is no way around it.
+    for (mail_from, header, field) in [
+        (anna, "From: bert@example.org", "From"),
+        ("<bert@example.org>", "From: anna@example.org", "MAIL FROM"),
+    ] {
+        let reply = submit_to(&server, Service::Smtp, mail_from, header).await;
+        assert_eq!(reply, no_address(field, "bert@example.org"));
     }
     let queued = server.context.store(|store| {
         let later = now() + 1_000_000;

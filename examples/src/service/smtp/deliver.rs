@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
-use dmarc::{Disposition, OverrideReason, PolicyOverride};
+use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -237,7 +237,9 @@ async fn count(context: &Context, judged: &Judged, enforce: bool) {
             comment: None,
         });
     }
-    aggregate_reports::count(context, domain, record, &row, judged.is_report).await;
+    // A forger who calls his mail a report has it reported all the same.
+    let is_report = judged.is_report && dmarc.result == DmarcResult::Pass;
+    aggregate_reports::count(context, domain, record, &row, is_report).await;
 }
 
 async fn store(
