@@ -369,3 +369,16 @@ fn reasons_never_decide() {
         assert_eq!(verdict.score, 3);
     }
 }
+
+#[test]
+fn a_reason_is_told_to_the_list_that_asked_for_it() {
+    let zone = Zone::new().a(ENTRY, [127, 0, 0, 2]).txt(ENTRY, "why");
+    let lists = lists([bad().with_reason(), bad()]);
+    let dnsbl = Dnsbl::new(client(), &lists);
+    let verdict = resolve_blocking(dnsbl, |question| zone.answer(question));
+    assert_eq!(verdict.lists[1].outcome, listed(&[code(2)]));
+    assert_eq!(
+        verdict.lists[0].outcome.to_string(),
+        "listed 127.0.0.2: why"
+    );
+}

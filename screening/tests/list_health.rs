@@ -152,6 +152,29 @@ fn what_clients_see_makes_a_test_due_and_no_more() {
 }
 
 #[test]
+fn one_client_that_is_not_listed_speaks_for_the_list() {
+    let zone = Zone::new().a("99.2.0.192.bad.example.com", [127, 0, 0, 2]);
+    let (mut health, _) = fresh();
+    step(&mut health, Health::Works, START);
+    let observe = |health: &mut ListHealth, client: &str| {
+        let client: IpAddr = client.parse().unwrap();
+        let dnsbl = Dnsbl::with_health(client, &lists(), health);
+        health.observe(&resolve_blocking(dnsbl, |question| zone.answer(question)));
+    };
+    for _ in 0..3 {
+        for _ in 0..19 {
+            observe(&mut health, "192.0.2.99");
+        }
+        observe(&mut health, "192.0.2.98");
+    }
+    assert_eq!(health.next_test(), Some(START + 3_600));
+    for _ in 0..20 {
+        observe(&mut health, "192.0.2.99");
+    }
+    assert_eq!(health.next_test(), Some(START + 60));
+}
+
+#[test]
 fn a_clock_that_jumps() {
     let (mut health, id) = fresh();
     step(&mut health, Health::Works, START);

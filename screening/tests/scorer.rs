@@ -279,6 +279,37 @@ fn a_helo_name_that_leads_elsewhere_never_refuses() {
     );
 }
 
+#[test]
+fn a_helo_name_that_leads_elsewhere_is_no_second_finding() {
+    let zone = named("mail.example.net", true)
+        .a("other.example.net", [192, 0, 2, 8])
+        .a("7.2.0.192.bad.example.com", [127, 0, 0, 2]);
+    let lists = Lists::new(
+        [List::new(name("bad.example.com"), 100)],
+        0,
+        &Default::default(),
+    );
+    let known = known(&zone, "other.example.net", &lists.unwrap());
+    let verdict = Scorer::default().score(&known.evidence());
+    assert_eq!(
+        verdict.to_string(),
+        "tarpit 20 s, score 101: +1 HELO: leads elsewhere, +100 on bad.example.com"
+    );
+}
+
+#[test]
+fn of_equal_reasons_a_refusal_names_the_first() {
+    let zone = named("mail.example.net", true);
+    let verdict = score(&zone, "mx.example.org", |evidence| {
+        evidence.conduct.saw(Offence::BeforeGreeting);
+    });
+    let reply = verdict.reply(Stage::Greeting).unwrap().to_string();
+    assert_eq!(
+        reply,
+        "554 5.7.1 Refused [192.0.2.7]: HELO: a name of ours (and 1 more)"
+    );
+}
+
 /// All that can be found at once, and alone.
 fn findings() -> Vec<(Zone, &'static str, Conduct, Option<Spf>)> {
     let mail = || named("mail.example.net", true);

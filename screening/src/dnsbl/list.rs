@@ -37,7 +37,7 @@ impl Codes {
 }
 
 /// What is looked up in a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// The client's address, of either kind (RFC 5782 §2.1, §2.4).
     #[default]
@@ -260,7 +260,7 @@ impl Lists {
         }
         let question = |list: &List| (list.zone.clone(), list.subject.question());
         let mut questions: Vec<_> = lists.iter().map(question).collect();
-        questions.sort_by(|(a, x), (b, y)| (a, *x as u8).cmp(&(b, *y as u8)));
+        questions.sort();
         questions.dedup();
         if questions.len() > limits.questions {
             return Err(ListsError::TooManyQuestions {
