@@ -359,14 +359,13 @@ impl Greylist {
     /// Under what an attempt is remembered.
     ///
     /// Letters are compared without case. Of an address the first 256 octets count (RFC 5321 §4.5.3.1.3), and of the sender's local part
-    /// each number is alike:
-    ///
-    /// RFC 6647 §4.2: "Some clients encode message-specific details in the address parameter to the [SMTP] MAIL command.  If doing so
-    /// causes the parameter to change between retry attempts, a greylisting implementation could see it as a new delivery rather than a
-    /// retry and disallow the delivery."
+    /// each number is alike (RFC 6647 §4.2).
     pub fn keys(&self, attempt: &Attempt<'_>) -> AttemptKeys {
         let network = self.policy.network(attempt.client).octets();
         let local_part = attempt.sender.rfind('@').unwrap_or(attempt.sender.len());
+        // RFC 6647 §4.2: "Some clients encode message-specific details in the address parameter to the [SMTP] MAIL command.  If doing so
+        // causes the parameter to change between retry attempts, a greylisting implementation could see it as a new delivery rather than
+        // a retry and disallow the delivery."
         let sender = Lower::with_numbers_alike(attempt.sender, local_part);
         let recipient = Lower::new(attempt.recipient);
         let domain = attempt.spf_pass.map(Lower::domain);

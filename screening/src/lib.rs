@@ -5,6 +5,11 @@
 //! ([`s25r`]), and whether it comes back when it is asked to ([`greylisting`], RFC 6647). Each part says what it found and why;
 //! what to do about it is the server's own policy.
 //!
+//! And what it can remember: how much has come from whom ([`rate_limit`]), who guesses passwords ([`failed_login`]), what became of what
+//! a client sent before ([`reputation`]), who has read mail by POP ([`pop_before_smtp`], historic). All of it goes through one small
+//! [`store`], bounded and with an end to each entry. Times are seconds since 1970 that are handed in, and a clock that jumps locks nobody
+//! out for longer than the measure's own time.
+//!
 //! It is no content filter, and it opens no socket and reads no clock: what asks the DNS is a [`mail_dns::Evaluation`], and the time is
 //! handed in as seconds.
 //!
