@@ -14,6 +14,11 @@
 //! | [`greylisting`] | does it come back when it is asked to (RFC 6647)? |
 //! | [`store`] | where what was seen is remembered |
 //!
+//! And what it can remember: how much has come from whom ([`rate_limit`]), who guesses passwords ([`failed_login`]), what became of what
+//! a client sent before ([`reputation`]), who has read mail by POP ([`pop_before_smtp`], historic). All of it goes through one small
+//! [`store`], bounded and with an end to each entry. Times are seconds since 1970 that are handed in, and a clock that jumps locks nobody
+//! out for longer than the measure's own time.
+//!
 //! It is no content filter, and it opens no socket and reads no clock: what asks the DNS is a [`mail_dns::Evaluation`], and the time is
 //! handed in as seconds.
 //!

@@ -17,6 +17,7 @@
 //! | [`screening_dnsbl_answers`] | whatever lists answer, in any order: one verdict; only codes count, and only a test turns a list on or off |
 //! | [`screening_score`] | points add up; log line, header field and replies are lines of printable ASCII |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`screening_greylist_ops`] | who comes again when told to passes, however the clock jumped before; nobody else does; the table is bounded |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -30,6 +31,7 @@
 mod arc;
 mod authentication;
 mod dkim;
+mod greylist;
 mod imap;
 mod mime;
 mod pieces;
@@ -44,6 +46,7 @@ pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
 pub use self::screening::{screening_dnsbl_answers, screening_score};
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
+pub use greylist::screening_greylist_ops;
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
 pub use pieces::Random;
@@ -57,7 +60,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -79,4 +82,5 @@ pub const TARGETS: [Target; 18] = [
     ("dmarc_failure_report", dmarc_failure_report),
     ("screening_dnsbl_answers", screening_dnsbl_answers),
     ("screening_score", screening_score),
+    ("screening_greylist_ops", screening_greylist_ops),
 ];
