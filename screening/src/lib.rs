@@ -51,6 +51,7 @@ pub mod dnsbl;
 pub mod greylisting;
 pub mod iprev;
 pub mod network;
+pub mod outbound;
 pub mod s25r;
 pub mod store;
 
