@@ -112,8 +112,10 @@ impl Feedback {
     #[must_use]
     pub fn read(mail: &[u8]) -> Self {
         let mail = with_crlf(mail);
-        let mut limits = mime::Limits::default();
-        limits.parts = MAX_PARTS;
+        let limits = mime::Limits {
+            parts: MAX_PARTS,
+            ..mime::Limits::default()
+        };
         let tree = MimeTree::parse(&mail, &limits);
         let mut defects = BTreeSet::new();
         let root = tree.root();
@@ -284,13 +286,16 @@ impl Fields {
     /// When the message came, in seconds since 1970.
     pub fn arrival_date(&mut self) -> Option<i64> {
         // RFC 5965 §3.2: "The historic field "Received-Date" SHOULD also be accepted and interpreted identically to "Arrival-Date"."
-        ["Arrival-Date", "Received-Date"]
-            .into_iter()
-            .find_map(|name| {
-                let date = self.once(name)?;
-                Some(self.parsed(name, seconds(&date)))
-            })
-            .flatten()
+        let arrival = self.once("Arrival-Date").map(|date| ("Arrival-Date", date));
+        let received = self
+            .once("Received-Date")
+            .map(|date| ("Received-Date", date));
+        if arrival.is_some() && received.is_some() {
+            // RFC 5965 §3.2: "However, if both are present, the report is malformed"
+            self.note(Defect::Repeated("Received-Date"));
+        }
+        let (name, date) = arrival.or(received)?;
+        self.parsed(name, seconds(&date))
     }
 
     /// The server that reports, without the type of its name.

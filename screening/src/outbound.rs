@@ -7,6 +7,8 @@
 //! | [`reputation`] | how an address of ours stands with a provider, and why |
 //! | [`warm_up`] | which of our addresses may send this message now; how thirty days would go |
 //! | [`shaping`] | how many connections and messages a destination gets now |
+//! | `feedback_report` | what a complaint says (RFC 5965); with the feature `feedback-reports` |
+//! | [`cfbl_address`] | where complaints about a message are wanted (RFC 9477) |
 //!
 //! # The loop of a queue
 //!
@@ -41,6 +43,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod cfbl_address;
+#[cfg(feature = "feedback-reports")]
+pub mod feedback_report;
 pub mod provider;
 pub mod reply_class;
 pub mod reputation;

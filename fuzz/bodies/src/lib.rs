@@ -14,7 +14,7 @@
 //! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
-//! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`dmarc_aggregate_report`], [`dmarc_failure_report`], [`feedback_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -45,7 +45,7 @@ pub use mime::mail_syntax_mime_tree;
 pub use pieces::Random;
 pub use pop3::pop3_server_split;
 pub use records::{authentication_results_roundtrip, dmarc_record_roundtrip, spf_record_roundtrip};
-pub use reports::{dmarc_aggregate_report, dmarc_failure_report};
+pub use reports::{dmarc_aggregate_report, dmarc_failure_report, feedback_report};
 pub use sasl::sasl_server_exchange;
 pub use smtp::smtp_server_split;
 
@@ -53,7 +53,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -73,4 +73,5 @@ pub const TARGETS: [Target; 16] = [
     ("mail_syntax_mime_tree", mail_syntax_mime_tree),
     ("dmarc_aggregate_report", dmarc_aggregate_report),
     ("dmarc_failure_report", dmarc_failure_report),
+    ("feedback_report", feedback_report),
 ];

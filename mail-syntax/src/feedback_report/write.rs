@@ -186,6 +186,9 @@ fn header_of(message: &[u8]) -> Vec<u8> {
     match Header::split_with(message, &limits, LineEnd::CrlfOrLf) {
         Ok((header, _)) => {
             let mut block = header.octets().to_vec();
+            if !block.is_empty() && !block.ends_with(b"\r\n") {
+                block.extend_from_slice(b"\r\n");
+            }
             if !block.ends_with(b"\r\n\r\n") {
                 block.extend_from_slice(b"\r\n");
             }
