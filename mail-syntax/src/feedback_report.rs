@@ -324,11 +324,11 @@ impl Fields {
     }
 }
 
-/// What stands before white space, a comment or the end.
+/// What stands before white space, a control character, a comment or the end.
 #[must_use]
 pub fn first_word(text: &str) -> &str {
     let text = text.trim();
-    let end = text.find(|c: char| c.is_whitespace() || c == '(');
+    let end = text.find(|c: char| c.is_whitespace() || c.is_control() || c == '(');
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 

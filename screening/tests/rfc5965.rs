@@ -197,6 +197,12 @@ fn what_real_reporters_write_is_read() {
     // draft-benecke-cfbl-address-header-13 §8.1 has this media type.
     let mail = SIMPLE.replace("message/rfc822", "text/rfc822; charset=UTF-8");
     assert_eq!(read(&mail).1, []);
+    // A word ends at a control character, or it would be another one when it is written again.
+    assert!(
+        read(&SIMPLE.replace("Type: abuse", "Type: abuse\u{1d}"))
+            .0
+            .is_complaint()
+    );
     // Encoded, which RFC 5965 §7.1 does not have.
     let encoded = "Content-Type: message/feedback-report\nContent-Transfer-Encoding: base64\n\nRmVlZGJhY2stVHlwZTogYWJ1c2UNCg==\n";
     let machine = "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n";

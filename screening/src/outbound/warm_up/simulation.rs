@@ -74,8 +74,6 @@ struct Stream {
 
 impl Simulation<'_> {
     /// So many days from a time in seconds since 1970, at most a year: for each a row of every provider.
-    ///
-    /// Takes about 50 microseconds a day, provider and address.
     pub fn run(&self, days: u32, start: u64) -> Vec<Row> {
         let mut store = MemoryStore::new(self.capacity());
         let mut streams: BTreeMap<&Provider, Stream> = BTreeMap::new();
