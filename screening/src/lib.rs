@@ -5,6 +5,13 @@
 //! ([`s25r`]), and whether it comes back when it is asked to ([`greylisting`], RFC 6647). Each part says what it found and why;
 //! what to do about it is the server's own policy.
 //!
+//! And what it can remember: how much has come from whom ([`rate_limit`]), who guesses passwords ([`failed_login`]), what became of what
+//! a client sent before ([`reputation`]), who has read mail by POP ([`pop_before_smtp`], historic). All of it goes through one small
+//! [`store`], bounded and with an end to each entry. Times are seconds since 1970 that are handed in, and a clock that jumps locks nobody
+//! out for longer than the measure's own time.
+//!
+//! The other way round, [`outbound`] is for whoever sends: how our own addresses are seen, their warm-up, what a destination gets at once.
+//!
 //! It is no content filter, and it opens no socket and reads no clock: what asks the DNS is a [`mail_dns::Evaluation`], and the time is
 //! handed in as seconds.
 //!
@@ -13,9 +20,10 @@
 //! ```
 //! use mail_dns::{Zone, resolve_blocking};
 //! use screening::dnsbl::{Dnsbl, List, Lists};
-//! use screening::greylisting::{Attempt, Decision, Greylist, MemoryStore};
+//! use screening::greylisting::{Attempt, Decision, Greylist};
 //! use screening::iprev::{Iprev, IprevResult};
 //! use screening::s25r::S25r;
+//! use screening::store::{Keys, MemoryStore};
 //!
 //! let zone = Zone::new()
 //!     .ptr("7.2.0.192.in-addr.arpa", "dsl-7-2-0-192.pool.example.net")
@@ -36,8 +44,8 @@
 //! assert_eq!(suspicion.to_string(), "rule 1 on \"dsl-7-2-0-192\" (forward confirmed)");
 //! if suspicion.is_suspicious() {
 //!     let mut seen = MemoryStore::new(10_000);
-//!     let attempt = Attempt { client, sender: "joe@example.net", recipient: "ann@example.org" };
-//!     let greylist = Greylist::default();
+//!     let attempt = Attempt::new(client, "joe@example.net", "ann@example.org");
+//!     let greylist = Greylist::new(Keys::new([7; 16]));
 //!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_000)?, Decision::Delay { .. }));
 //!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_300)?, Decision::Pass(_)));
 //! }
@@ -48,11 +56,16 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod dnsbl;
+pub mod failed_login;
 pub mod greylisting;
 pub mod iprev;
 pub mod network;
 pub mod outbound;
+pub mod pop_before_smtp;
+pub mod rate_limit;
+pub mod reputation;
 pub mod s25r;
 pub mod store;
+mod text;
 
 pub use network::{Network, reverse_name};

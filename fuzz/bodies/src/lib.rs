@@ -15,6 +15,7 @@
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`], [`feedback_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`screening_greylist_ops`] | who comes again when told to passes, however the clock jumped before; nobody else does; the table is bounded |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -28,6 +29,7 @@
 mod arc;
 mod authentication;
 mod dkim;
+mod greylist;
 mod imap;
 mod mime;
 mod pieces;
@@ -40,6 +42,7 @@ mod smtp;
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
+pub use greylist::screening_greylist_ops;
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
 pub use pieces::Random;
@@ -53,7 +56,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -74,4 +77,5 @@ pub const TARGETS: [Target; 17] = [
     ("dmarc_aggregate_report", dmarc_aggregate_report),
     ("dmarc_failure_report", dmarc_failure_report),
     ("feedback_report", feedback_report),
+    ("screening_greylist_ops", screening_greylist_ops),
 ];

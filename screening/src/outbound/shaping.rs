@@ -25,45 +25,11 @@ use std::collections::BTreeMap;
 
 use super::provider::Provider;
 use super::reply_class::{Reply, ReplyClass};
+use crate::rate_limit::Quota;
+use crate::store::Value;
 
 /// A share of a connection: windows are counted in thousandths.
 const ONE: u32 = 1_000;
-/// Units of a second in which rates are counted.
-const MICROS: u64 = 1_000_000;
-
-/// So many messages in so many seconds, evenly, but so many at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageRate {
-    /// Messages; 0 counts as 1.
-    pub messages: u32,
-    /// In this time; at most 30 days.
-    pub per: Duration,
-    /// Messages that may go at once after a rest; 0 counts as 1.
-    pub burst: u32,
-}
-
-impl MessageRate {
-    /// Millionths of a second between two messages.
-    fn interval(&self) -> u64 {
-        let per = self.per.as_secs().min(30 * super::DAY);
-        per * MICROS / u64::from(self.messages.max(1))
-    }
-
-    /// Whether a message may go at this time, by the time `due` at which the next one would go if all were even (GCRA); then the new `due`,
-    /// else the second from which on it may.
-    fn take(&self, due: u64, now: u64) -> Result<u64, u64> {
-        let interval = self.interval();
-        let ahead = interval.saturating_mul(u64::from(self.burst.max(1)) - 1);
-        let now = now.saturating_mul(MICROS);
-        // A time further ahead than a whole burst was written before the clock was set back.
-        let due = due.min(now.saturating_add(ahead).saturating_add(interval));
-        let from = due.saturating_sub(ahead);
-        match from <= now {
-            true => Ok(due.max(now).saturating_add(interval)),
-            false => Err(from.div_ceil(MICROS)),
-        }
-    }
-}
 
 /// What a destination is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +42,7 @@ pub struct Policy {
     /// Messages on one connection. Default: 100; many servers end it there.
     pub messages_per_connection: u32,
     /// How many messages, on all connections together. Default: as many as the connections carry.
-    pub rate: Option<MessageRate>,
+    pub rate: Option<Quota>,
     /// Connections that fail one after the other until the destination is left alone. Default: 3.
     pub failed_connections: u32,
     /// For how long it is left alone at first. Default: 1 minute, doubled with each further time.
@@ -186,8 +152,8 @@ struct Destination {
     strikes: u32,
     /// Until when it is left alone.
     until: u64,
-    /// When the next message is due by the rate, in millionths of a second since 1970.
-    due: u64,
+    /// What was spent of the rate.
+    spent: Option<Value>,
     /// When something was last asked or told of it.
     used: u64,
 }
@@ -212,7 +178,7 @@ impl Shaper {
             failed: 0,
             strikes: 0,
             until: 0,
-            due: 0,
+            spent: None,
             used: now,
         });
         if destination.open == 0 && now.saturating_sub(destination.used) > policy.idle.as_secs() {
@@ -251,13 +217,13 @@ impl Shaper {
         let Some(rate) = &policy.rate else {
             return Turn::Now;
         };
-        match rate.take(destination.due, now) {
-            Ok(due) => {
-                destination.due = due;
+        match rate.spend(destination.spent, 1, now) {
+            Ok(entry) => {
+                destination.spent = Some(entry.value);
                 Turn::Now
             }
-            Err(at) => Turn::Later {
-                at: Some(at),
+            Err(wait) => Turn::Later {
+                at: Some(now.saturating_add(wait.as_secs())),
                 because: Because::Rate,
             },
         }
@@ -520,11 +486,7 @@ mod tests {
 
     #[test]
     fn messages_are_counted_by_connection_and_by_rate() {
-        let rate = MessageRate {
-            messages: 30,
-            per: Duration::from_secs(60),
-            burst: 3,
-        };
+        let rate = Quota::new(30, Duration::from_secs(60)).with_burst(3);
         let policy = Policy {
             rate: Some(rate),
             ..Policy::default()
@@ -563,11 +525,7 @@ mod tests {
                 initial_connections: number,
                 max_connections: number,
                 messages_per_connection: number,
-                rate: Some(MessageRate {
-                    messages: number,
-                    per: Duration::MAX,
-                    burst: number,
-                }),
+                rate: Some(Quota::new(number, Duration::MAX)),
                 failed_connections: number,
                 back_off: Duration::MAX,
                 longest_back_off: Duration::MAX,
