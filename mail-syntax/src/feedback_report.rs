@@ -30,7 +30,7 @@ use crate::date::DateTime;
 use crate::header::{self, Header, HeaderIndex, HeaderSplitter, LineEnd};
 use crate::mime::{self, MimeTree, Part};
 
-pub use write::{FeedbackMail, FieldList, WriteError, shown};
+pub use write::{Envelope, FeedbackMail, FieldList, WriteError, shown};
 
 /// Parts of a mail that are looked at: 100. Reports have three.
 pub const MAX_PARTS: usize = 100;

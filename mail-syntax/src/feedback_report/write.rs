@@ -85,10 +85,10 @@ impl FieldList {
     }
 }
 
-/// What a mail with a feedback report is made of.
+/// What a mail with a report needs besides the report.
 #[derive(Clone, Copy, Debug)]
-pub struct FeedbackMail<'a> {
-    /// The address that it comes from.
+pub struct Envelope<'a> {
+    /// The address that it comes from, of a domain that signs it.
     pub from: &'a str,
     /// The address that it goes to.
     pub to: &'a str,
@@ -96,6 +96,13 @@ pub struct FeedbackMail<'a> {
     pub message_id: &'a str,
     /// The time at which it is made, in seconds since 1970 (UTC).
     pub now: u64,
+}
+
+/// What a mail with a feedback report is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedbackMail<'a> {
+    /// From whom to whom.
+    pub envelope: Envelope<'a>,
     /// Whether the subject is that of the message.
     pub subject: bool,
     /// What people read: lines of ASCII that end in CRLF.
@@ -112,8 +119,13 @@ impl FeedbackMail<'_> {
     /// # Errors
     /// [`WriteError`], if an address or the Message-ID cannot stand in a header field, or the time is none.
     pub fn to_mail(&self) -> Result<Vec<u8>, WriteError> {
-        let (from, to) = (address(self.from)?, address(self.to)?);
-        let message_id = address(self.message_id)?;
+        let Envelope {
+            from,
+            to,
+            message_id,
+            now,
+        } = self.envelope;
+        let (from, to, message_id) = (address(from)?, address(to)?, address(message_id)?);
         let (media, original) = self.shown;
         let subject = match self.subject {
             true => subject(original),
@@ -131,7 +143,7 @@ impl FeedbackMail<'_> {
             true => "7bit",
             false => "8bit",
         };
-        let now = i64::try_from(self.now).map_err(|_| WriteError::Time)?;
+        let now = i64::try_from(now).map_err(|_| WriteError::Time)?;
         let date = DateTime::from_unix(now, Zone::Offset(0)).map_err(|_| WriteError::Time)?;
         let mut mail = String::new();
         // RFC 5965 §2: "The "report-type" parameter of the "multipart/report" type is set to "feedback-report""

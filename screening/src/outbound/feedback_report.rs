@@ -11,7 +11,7 @@ use mail_syntax::feedback_report::{
 };
 use mail_syntax::header::{Header, Limits, LineEnd};
 
-pub use mail_syntax::feedback_report::{Defect, Original, WriteError};
+pub use mail_syntax::feedback_report::{Defect, Envelope, Original, WriteError};
 
 use super::cfbl_address::feedback_id;
 
@@ -146,19 +146,6 @@ const FIELDS: [&str; 15] = [
     "Reported-URI",
 ];
 
-/// What a mail with a report needs besides the report.
-#[derive(Clone, Copy, Debug)]
-pub struct Envelope<'a> {
-    /// The address that it comes from, of a domain that signs it.
-    pub from: &'a str,
-    /// The address that it goes to, such as that of a CFBL-Address field.
-    pub to: &'a str,
-    /// The Message-ID, without its angle brackets.
-    pub message_id: &'a str,
-    /// The time at which it is made, in seconds since 1970 (UTC).
-    pub now: u64,
-}
-
 impl FeedbackReport {
     /// A report of this type, with nothing else in it.
     pub fn new(feedback_type: FeedbackType) -> Self {
@@ -248,10 +235,7 @@ impl FeedbackReport {
             None => String::new(),
         };
         let mail = FeedbackMail {
-            from: envelope.from,
-            to: envelope.to,
-            message_id: envelope.message_id,
-            now: envelope.now,
+            envelope: *envelope,
             // RFC 5965 §2: "The Subject header field of the feedback report SHOULD be the same as the included email message about which
             // the report is being generated."
             subject: true,

@@ -1,6 +1,8 @@
 //! Failure reports written.
 
-use mail_syntax::feedback_report::{FeedbackMail, FieldList, MAX_ORIGINAL, WriteError, shown};
+use mail_syntax::feedback_report::{
+    Envelope, FeedbackMail, FieldList, MAX_ORIGINAL, WriteError, shown,
+};
 
 use super::{FailureReport, Original, Redaction};
 use crate::reports::mail::{MailError, base64_text, date};
@@ -38,10 +40,12 @@ impl FailureReport {
             None => String::new(),
         };
         let mail = FeedbackMail {
-            from: envelope.from,
-            to: envelope.to,
-            message_id: envelope.message_id,
-            now: envelope.now,
+            envelope: Envelope {
+                from: envelope.from,
+                to: envelope.to,
+                message_id: envelope.message_id,
+                now: envelope.now,
+            },
             subject: envelope.redaction.is_none(),
             text: &format!(
                 "This is an authentication failure report (RFC 9991) about a message\r\nthat was received{source}{arrival}.\r\n"
