@@ -152,5 +152,51 @@ fn others(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, greylisting, others);
+/// One message to a provider: a new address with its window of seven days, and a warm one behind it.
+fn outbound(criterion: &mut Criterion) {
+    use screening::outbound::provider::Provider;
+    use screening::outbound::reputation::{Outcome, Reputation};
+    use screening::outbound::shaping::Shaper;
+    use screening::outbound::warm_up::{Decision, Plan, Scheduler, Source};
+
+    let mut group = group(criterion, "screening/outbound, a million keys");
+    let mut store = MemoryStore::new(KEYS as usize);
+    let provider = |number: u32| -> Provider {
+        let domain = format!("d{number}.example.com").parse().unwrap();
+        Provider::of_domain(&domain)
+    };
+    let new = Source::warming([192, 0, 2, 2].into());
+    let warm = Source::warm([192, 0, 2, 1].into());
+    let scheduler = Scheduler::new(Plan::default(), Reputation::new(KEY), KEY, [new, warm]);
+    let providers: Vec<Provider> = (0..KEYS / 8).map(provider).collect();
+    for provider in &providers {
+        for day in 0..7 {
+            let (address, now) = ([192, 0, 2, 2].into(), NOW - day * 86_400);
+            let reputation = &scheduler.reputation;
+            reputation
+                .record(&mut store, address, provider, Outcome::Accepted, 9, now)
+                .unwrap();
+        }
+    }
+    let mut which = clients();
+    let mut next = || match which() {
+        IpAddr::V4(client) => &providers[(u32::from(client) >> 12) as usize % providers.len()],
+        IpAddr::V6(_) => &providers[0],
+    };
+    group.bench_function("by which address", |bencher| {
+        bencher.iter(|| scheduler.take(&mut store, next(), 1, NOW).is_ok());
+    });
+    let yahoo: Provider = "yahoo".parse().unwrap();
+    let Ok(Decision::Send { .. }) = scheduler.take(&mut store, &yahoo, 1, NOW) else {
+        return;
+    };
+    let mut shaper = Shaper::default();
+    let _ = shaper.connect(&yahoo, NOW);
+    group.bench_function("a message on a connection", |bencher| {
+        bencher.iter(|| shaper.message(&yahoo, 1, NOW));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, greylisting, others, outbound);
 criterion_main!(benches);

@@ -19,6 +19,8 @@
 //! [`store`], bounded and with an end to each entry. Times are seconds since 1970 that are handed in, and a clock that jumps locks nobody
 //! out for longer than the measure's own time.
 //!
+//! The other way round, [`outbound`] is for whoever sends: how our own addresses are seen, their warm-up, what a destination gets at once.
+//!
 //! It is no content filter, and it opens no socket and reads no clock: what asks the DNS is a [`mail_dns::Evaluation`], and the time is
 //! handed in as seconds.
 //!
@@ -76,6 +78,7 @@ pub mod greylisting;
 pub mod helo;
 pub mod iprev;
 pub mod network;
+pub mod outbound;
 pub mod pop_before_smtp;
 pub mod rate_limit;
 pub mod reputation;

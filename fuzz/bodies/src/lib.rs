@@ -17,6 +17,7 @@
 //! | [`screening_dnsbl_answers`] | whatever lists answer, in any order: one verdict; only codes count, and only a test turns a list on or off |
 //! | [`screening_score`] | points add up; log line, header field and replies are lines of printable ASCII |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`dmarc_aggregate_report`], [`dmarc_failure_report`], [`feedback_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
 //! | [`screening_greylist_ops`] | who comes again when told to passes, however the clock jumped before; nobody else does; the table is bounded |
 
 #![forbid(unsafe_code)]
@@ -52,7 +53,7 @@ pub use mime::mail_syntax_mime_tree;
 pub use pieces::Random;
 pub use pop3::pop3_server_split;
 pub use records::{authentication_results_roundtrip, dmarc_record_roundtrip, spf_record_roundtrip};
-pub use reports::{dmarc_aggregate_report, dmarc_failure_report};
+pub use reports::{dmarc_aggregate_report, dmarc_failure_report, feedback_report};
 pub use sasl::sasl_server_exchange;
 pub use smtp::smtp_server_split;
 
@@ -60,7 +61,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -82,5 +83,6 @@ pub const TARGETS: [Target; 19] = [
     ("dmarc_failure_report", dmarc_failure_report),
     ("screening_dnsbl_answers", screening_dnsbl_answers),
     ("screening_score", screening_score),
+    ("feedback_report", feedback_report),
     ("screening_greylist_ops", screening_greylist_ops),
 ];
