@@ -20,7 +20,7 @@
 //!     reputation.record(&mut store, &client, Outcome::Accepted, now)?;
 //! }
 //! let score = reputation.score(&mut store, &client, now)?;
-//! assert_eq!(score.points, 2);
+//! assert_eq!(score.points, 6);
 //! assert_eq!(
 //!     score.reasons[1].to_string(),
 //!     "network 203.0.113.0/24: 40 of 50 bad, -60 at a confidence of 90 % (halved every 7 days)"
@@ -53,7 +53,7 @@ pub struct Policy {
     pub most: u32,
     /// The points of the best reputation there can be, taken off a score. Default: 2: good conduct is cheap to feign.
     pub good_points: i32,
-    /// The points of the worst reputation there can be. Default: 5.
+    /// The points of the worst reputation there can be. Default: 12: with one finding more it is a refusal, alone it is none.
     pub bad_points: i32,
     /// Domains of DKIM signatures that count of a message. Default: 4; each costs an entry. Raising it lets one message fill more of the
     /// store.
@@ -547,18 +547,18 @@ mod tests {
             (&[][..], 0, 0, 0, 0),
             // Too little to say anything.
             (&[(it, Spam, 4)], 0, 0, 0, 0),
-            (&[(it, Spam, 5)], 0, 2, -100, 50),
-            (&[(it, Spam, 400)], 0, 4, -100, 97),
+            (&[(it, Spam, 5)], 0, 6, -100, 50),
+            (&[(it, Spam, 400)], 0, 11, -100, 97),
             (&[(it, Accepted, 400)], 0, -1, 100, 97),
             (&[(it, Accepted, 20), (it, Spam, 20)], 0, 0, 0, 88),
             (&[(it, UnknownRecipient, 9)], 0, 0, 0, 0),
-            (&[(it, UnknownRecipient, 10)], 0, 2, -100, 50),
+            (&[(it, UnknownRecipient, 10)], 0, 6, -100, 50),
             // Some outcomes say enough alone.
-            (&[(it, SpamTrap, 1)], 0, 3, -100, 66),
+            (&[(it, SpamTrap, 1)], 0, 7, -100, 66),
             (&[(it, Accepted, 30), (it, Complaint, 6)], 0, 0, 0, 92),
             // Half in a week, then half again, then too little.
-            (&[(it, Spam, 20)], 7 * DAY, 3, -100, 66),
-            (&[(it, Spam, 20)], 14 * DAY, 2, -100, 50),
+            (&[(it, Spam, 20)], 7 * DAY, 7, -100, 66),
+            (&[(it, Spam, 20)], 14 * DAY, 6, -100, 50),
             (&[(it, Spam, 20)], 15 * DAY, 0, 0, 0),
             // What was good long ago no longer outweighs.
             (
@@ -579,11 +579,11 @@ mod tests {
     fn what_is_known_of_others_counts_less() {
         let bad = (named("203.0.113.80"), Outcome::Spam, 100);
         for (seen, points, reasons) in [
-            ("203.0.113.80", 4, 7),
+            ("203.0.113.80", 11, 7),
             // The network, and all names.
-            ("203.0.113.81", 3, 6),
+            ("203.0.113.81", 8, 6),
             // The names alone.
-            ("192.0.2.1", 3, 5),
+            ("192.0.2.1", 8, 5),
         ] {
             let score = score(&[bad], named(seen), 0);
             assert_eq!(
@@ -593,10 +593,10 @@ mod tests {
             );
         }
         let network_only = score(&[bad], client("203.0.113.81"), 0);
-        assert_eq!((network_only.points, network_only.confidence), (2, 47));
+        assert_eq!((network_only.points, network_only.confidence), (5, 47));
         assert_eq!(
             network_only.to_string(),
-            "+2 points: network 203.0.113.0/24: 100 of 100 bad, -100 at a confidence of 95 % (halved every 7 days)"
+            "+5 points: network 203.0.113.0/24: 100 of 100 bad, -100 at a confidence of 95 % (halved every 7 days)"
         );
         let stranger = score(&[bad], client("192.0.2.1"), 0);
         assert_eq!(stranger, Score::default());
@@ -608,7 +608,7 @@ mod tests {
         let it = client("203.0.113.80");
         let good = (it, Outcome::Accepted, 100_000);
         assert_eq!(score(&[good, (it, Outcome::Spam, 100)], it, 0).points, 0);
-        assert_eq!(score(&[good, (it, Outcome::Spam, 400)], it, 0).points, 3);
+        assert_eq!(score(&[good, (it, Outcome::Spam, 400)], it, 0).points, 8);
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! # What the default does to honest servers
 //!
 //! A small server with one thing wrong (no reverse name, a HELO of a single label, SPF that fails behind a forwarder) is greylisted at
-//! most, and its mail comes with the next try. A refusal needs two findings and 10 points, which takes a block list, a lie in HELO or
+//! most, and its mail comes with the next try. A refusal needs two findings and 12 points, which takes a block list, a lie in HELO or
 //! bad manners besides. [`Scorer::s25r`] never refuses.
 
 mod evidence;

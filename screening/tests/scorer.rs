@@ -157,7 +157,7 @@ fn decisions_in_words() {
         (
             bad(Zone::new()),
             "localhost",
-            r#"refuse, score 11: +3 rule 0: no name that leads back, +2 HELO: a single label, +6 on bad.example.com: "Dynamic \"line\"""#,
+            r#"tarpit 20 s, score 11: +3 rule 0: no name that leads back, +2 HELO: a single label, +6 on bad.example.com: "Dynamic \"line\"""#,
         ),
         (
             named("mail.example.net", false).a("spam.example.doms.example.net", [127, 0, 0, 2]),
@@ -207,11 +207,11 @@ fn session_and_sender_in_words() {
         ),
         (
             &|evidence| evidence.reputation = Some(i32::MAX),
-            "greylist, score 5: +5 reputation",
+            "tarpit 20 s, score 12: +12 reputation",
         ),
         (
             &|evidence| evidence.reputation = Some(i32::MIN),
-            "accept, score -5: -5 reputation",
+            "accept, score -12: -12 reputation",
         ),
         // Without SPF anybody may claim to be somebody we know.
         (
@@ -270,12 +270,13 @@ fn a_helo_name_that_leads_elsewhere_never_refuses() {
         (1_008, Decision::Tarpit(Duration::from_secs(20)))
     );
     evidence.conduct.saw(Offence::Pipelining);
+    evidence.conduct.saw(Offence::BareNewline);
     let verdict = scorer.score(&evidence);
     assert_eq!(verdict.decision, Decision::Refuse);
     let reply = verdict.reply(Stage::Recipient).unwrap().to_string();
     assert_eq!(
         reply,
-        "550 5.7.1 Refused [192.0.2.7]: talked before the greeting (and 3 more)"
+        "550 5.7.1 Refused [192.0.2.7]: talked before the greeting (and 4 more)"
     );
 }
 
@@ -302,11 +303,12 @@ fn of_equal_reasons_a_refusal_names_the_first() {
     let zone = named("mail.example.net", true);
     let verdict = score(&zone, "mx.example.org", |evidence| {
         evidence.conduct.saw(Offence::BeforeGreeting);
+        evidence.conduct.saw(Offence::Pipelining);
     });
     let reply = verdict.reply(Stage::Greeting).unwrap().to_string();
     assert_eq!(
         reply,
-        "554 5.7.1 Refused [192.0.2.7]: HELO: a name of ours (and 1 more)"
+        "554 5.7.1 Refused [192.0.2.7]: HELO: a name of ours (and 2 more)"
     );
 }
 
@@ -479,7 +481,7 @@ fn replies() {
             "7.2.0.192.bad.example.com",
             "see http://bad.example.com?192.0.2.7",
         );
-    let refuse = score(&zone, "localhost", |_| ());
+    let refuse = score(&zone, "mx.example.org", |_| ());
     let text = "Refused [192.0.2.7]: on bad.example.com: \"see http://bad.example.com?192.0.2.7\" (and 2 more)";
     let greylist = score(&Zone::new(), "[192.0.2.7]", |_| ());
     let tarpit = score(&Zone::new(), "[192.0.2.8]", |_| ());

@@ -51,7 +51,7 @@ pub struct Weights {
     pub spf_pass: i32,
     /// Our users have written to the sender, and SPF says pass. Default: -5.
     pub known_correspondent: i32,
-    /// The most that reputation adds or takes. Default: 5.
+    /// The most that reputation adds or takes. Default: 12: it is what we have seen ourselves.
     pub reputation_most: i32,
     /// The most that block lists add together. Default: no bound, as each list has its own weight.
     pub block_lists_most: i32,
@@ -129,7 +129,8 @@ pub struct Thresholds {
     /// How long each reply waits in the tarpit. Default: 20 seconds, so that no reply comes near to the 5 minutes that a client must wait
     /// (RFC 5321 §4.5.3.2). Raising it keeps more connections open.
     pub tarpit_delay: Duration,
-    /// Refusal. Default: 10.
+    /// Refusal. Default: 12: more than an honest server behind an end user's line can have against it without having done anything,
+    /// a rule of S25R (3), a name that does not lead back (2), a HELO name that leads nowhere (2) and a policy list of weight 4.
     pub refuse: Option<i64>,
     /// Findings against the client that a refusal needs, whatever their points. Default: 2, so that none alone refuses anybody.
     pub refuse_findings: u32,
