@@ -47,7 +47,7 @@ fn the_example_shows_a_hold_a_pause_and_the_end() {
     let table = text(&days);
     let head = table.lines().nth(2).unwrap();
     let columns: Vec<&str> = head.split_whitespace().collect();
-    let wanted = "DAY example.com gmail outlook yahoo SENT OVERFLOW WAITING PAUSED";
+    let wanted = "DAY gmail others outlook yahoo SENT OVERFLOW WAITING PAUSED";
     assert_eq!(columns, wanted.split(' ').collect::<Vec<_>>());
     let first = [
         "1",
@@ -61,9 +61,9 @@ fn the_example_shows_a_hold_a_pause_and_the_end() {
     ];
     assert_eq!(line(&table, 1), first);
     // Complaints of gmail's users: no warmer for as long as they are in the window.
-    assert_eq!(line(&table, 12)[2], "896 of 896");
-    assert_eq!(line(&table, 18)[2], "896 of 896");
-    assert_eq!(line(&table, 19)[2], "1,164 of 1,164");
+    assert_eq!(line(&table, 12)[1], "896 of 896");
+    assert_eq!(line(&table, 18)[1], "896 of 896");
+    assert_eq!(line(&table, 19)[1], "1,164 of 1,164");
     // Deferrals of outlook: the rest of the day, the next one, and three steps back.
     assert_eq!(line(&table, 20).last().unwrap(), "outlook");
     assert_eq!(line(&table, 21)[3], "paused");

@@ -150,12 +150,11 @@ impl Simulation<'_> {
                             }
                             _ => accepted -= events,
                         }
-                        let reputation = &self.scheduler.reputation;
-                        reputation.record(store, address, provider, outcome, events, now)?;
+                        let scheduler = self.scheduler;
+                        scheduler.record(store, address, provider, outcome, events, now)?;
                     }
-                    let reputation = &self.scheduler.reputation;
-                    let outcome = Outcome::Accepted;
-                    reputation.record(store, address, provider, outcome, accepted, now)?;
+                    let (scheduler, outcome) = (self.scheduler, Outcome::Accepted);
+                    scheduler.record(store, address, provider, outcome, accepted, now)?;
                     stream.waiting -= messages;
                     if let Some(row) = &mut stream.row {
                         row.sent = row.sent.saturating_add(messages);
