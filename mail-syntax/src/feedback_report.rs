@@ -19,7 +19,6 @@
 
 mod write;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -111,12 +110,12 @@ impl Feedback {
     /// Takes a mail apart; its lines may end in LF alone. Holds what it finds; time is linear in the mail.
     #[must_use]
     pub fn read(mail: &[u8]) -> Self {
-        let mail = with_crlf(mail);
         let limits = mime::Limits {
             parts: MAX_PARTS,
+            line_end: LineEnd::CrlfOrLf,
             ..mime::Limits::default()
         };
-        let tree = MimeTree::parse(&mail, &limits);
+        let tree = MimeTree::parse(mail, &limits);
         let mut defects = BTreeSet::new();
         let root = tree.root();
         let media = root.content_type();
@@ -148,9 +147,9 @@ impl Feedback {
             let is_header = media.is("text", "rfc822-headers") || media.is("text", "rfc822-header");
             match () {
                 () if media.is_message() || media.is("text", "rfc822") => {
-                    Some(Original::Message(part.decoded_body()))
+                    Some(Original::Message(with_crlf(part.decoded_body())))
                 }
-                () if is_header => Some(Original::Header(part.decoded_body())),
+                () if is_header => Some(Original::Header(with_crlf(part.decoded_body()))),
                 () => None,
             }
         });
@@ -354,15 +353,14 @@ fn bare(path: &str) -> &str {
     inner.unwrap_or(path)
 }
 
-/// A mail with CRLF, if it has come out of a mailbox whose lines end in a bare LF.
-#[must_use]
-pub fn with_crlf(mail: &[u8]) -> Cow<'_, [u8]> {
-    let first = memchr(b'\n', mail).and_then(|end| mail.get(..end));
+/// A message as it was on the wire, if it has come out of a mailbox whose lines end in a bare LF.
+fn with_crlf(message: Vec<u8>) -> Vec<u8> {
+    let first = memchr(b'\n', &message).and_then(|end| message.get(..end));
     if first.is_none_or(|line| line.ends_with(b"\r")) {
-        return Cow::Borrowed(mail);
+        return message;
     }
-    let mut lines = Vec::with_capacity(mail.len() + mail.len() / 32);
-    for line in mail.split_inclusive(|octet| *octet == b'\n') {
+    let mut lines = Vec::with_capacity(message.len() + message.len() / 32);
+    for line in message.split_inclusive(|octet| *octet == b'\n') {
         match line.strip_suffix(b"\n") {
             Some(text) if !text.ends_with(b"\r") => {
                 lines.extend_from_slice(text);
@@ -371,7 +369,7 @@ pub fn with_crlf(mail: &[u8]) -> Cow<'_, [u8]> {
             _ => lines.extend_from_slice(line),
         }
     }
-    Cow::Owned(lines)
+    lines
 }
 
 #[cfg(test)]
@@ -401,7 +399,7 @@ mod tests {
             ("", ""),
             ("a", "a"),
         ] {
-            assert_eq!(with_crlf(mail.as_bytes()), wanted.as_bytes(), "{mail:?}");
+            assert_eq!(with_crlf(mail.into()), wanted.as_bytes(), "{mail:?}");
         }
     }
 

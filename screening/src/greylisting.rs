@@ -34,7 +34,8 @@ use crate::text::Lower;
 pub struct Policy {
     /// How soon a retry counts. Default: 1 minute (RFC 6647 §5 point 2); longer delays mail and gains little.
     pub delay: Duration,
-    /// How late a retry counts; a later one is a first attempt again. Default: 24 hours (RFC 6647 §5 point 2).
+    /// How late a retry counts; a later one is a first attempt again. Default: 24 hours (RFC 6647 §5 point 2). At least twice the delay,
+    /// or no retry could pass.
     pub retry_window: Duration,
     /// How long who has passed is remembered without a further message. Default: 35 days, so that a monthly letter is known (RFC 6647
     /// §5 point 3: at least one week). Raising it keeps the store fuller.
@@ -80,7 +81,7 @@ pub struct Attempt<'a> {
     pub spf_pass: Option<&'a str>,
     /// Whether a list of good senders has the client (DNSWL, RFC 5782 §1): it passes.
     pub dnswl: bool,
-    /// Whether this recipient has written to this sender before: it passes.
+    /// Whether this recipient has written to this sender before: it passes, if SPF does; otherwise anybody could claim to be the sender.
     pub correspondent: bool,
 }
 
@@ -225,7 +226,7 @@ impl Policy {
     pub fn message(&self, value: Option<Value>, now: u64) -> (Decision, Entry) {
         let delay = |why, first_seen: u64, left| {
             let retry_after = Duration::from_secs(left);
-            let expires = first_seen.saturating_add(self.retry_window.as_secs());
+            let expires = first_seen.saturating_add(self.window());
             let value = [first_seen, now, 0];
             (
                 Decision::Delay { why, retry_after },
@@ -248,7 +249,7 @@ impl Policy {
         let Some(age) = now.checked_sub(first_seen) else {
             return delay(Unknown::ClockSetBack, now, delay_all);
         };
-        if age > self.retry_window.as_secs() {
+        if age > self.window() {
             // RFC 6647 §5: "Retries after the end of the range SHOULD be considered to be a new message for the purposes of
             // greylisting evaluation"
             return delay(Unknown::New, now, delay_all);
@@ -260,6 +261,11 @@ impl Policy {
             }
             left => delay(Unknown::TooEarly, first_seen, left),
         }
+    }
+
+    fn window(&self) -> u64 {
+        let least = self.delay.as_secs().saturating_mul(2);
+        self.retry_window.as_secs().max(least)
     }
 
     fn kept(&self, value: Value, now: u64) -> Entry {
@@ -347,7 +353,7 @@ impl Greylist {
             Some(Known::Exempt)
         } else if attempt.dnswl {
             Some(Known::Dnswl)
-        } else if attempt.correspondent {
+        } else if attempt.correspondent && attempt.spf_pass.is_some() {
             Some(Known::Correspondent)
         } else if attempt.sender.is_empty() && self.policy.null_sender_passes {
             Some(Known::NullSender)
@@ -386,6 +392,8 @@ impl Greylist {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::store::MemoryStore;
 
@@ -538,15 +546,19 @@ mod tests {
     fn exceptions() {
         use Decision::Pass;
         let new = delay(Unknown::New, 60);
-        let (mut good, mut friend) = (attempt("192.0.2.1", "a@x"), attempt("192.0.2.1", "b@x"));
+        let mut good = attempt("192.0.2.1", "a@x");
+        let mut friend = spf("192.0.2.1", "b@x", "x");
         good.dnswl = true;
         friend.correspondent = true;
+        let mut claims_to_be = friend;
+        claims_to_be.spf_pass = None;
         let bounce = attempt("192.0.2.1", "");
         story(
             Policy::default(),
             &[
                 (0, good, Pass(Known::Dnswl)),
                 (1, friend, Pass(Known::Correspondent)),
+                (1, claims_to_be, new),
                 (2, bounce, new),
                 (62, bounce, Pass(Known::Retry)),
             ],
@@ -599,6 +611,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_survives_a_restart() {
+        let greylist = greylist(Policy::default());
+        let mut store = MemoryStore::new(10);
+        let [known, waiting] = [attempt("192.0.2.1", "a@x"), attempt("203.0.113.1", "b@x")];
+        for (attempt, later) in [(known, 0), (known, 60), (waiting, 61)] {
+            greylist.check(&mut store, &attempt, START + later).unwrap();
+        }
+        let mut restarted = MemoryStore::new(10);
+        for (key, value, expires) in store.entries() {
+            restarted.save(key, value, expires).unwrap();
+        }
+        for (attempt, why) in [(known, Known::Client), (waiting, Known::Retry)] {
+            let decision = greylist.check(&mut restarted, &attempt, START + 121);
+            assert_eq!(decision, Ok(Decision::Pass(why)));
+        }
+    }
+
+    #[test]
     fn addresses_as_keys() {
         let greylist = greylist(Policy::default());
         let key = |sender: &str| greylist.keys(&attempt("192.0.2.1", sender)).message;
@@ -614,6 +644,41 @@ mod tests {
             (&long, &long[..254], false),
         ] {
             assert_eq!(key(one) == key(other), same, "{one} {other}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a store gives back, whatever the policy and the time: who comes again when it is told to passes, and who comes sooner does
+        /// not.
+        #[test]
+        fn who_comes_when_it_is_told_to_passes(
+            value: Option<Value>,
+            now in 0..u64::MAX / 2,
+            delay in 0_u64..10_000,
+            window in 0_u64..100_000,
+        ) {
+            let policy = Policy {
+                delay: Duration::from_secs(delay),
+                retry_window: Duration::from_secs(window),
+                ..Policy::default()
+            };
+            let (decision, entry) = policy.message(value, now);
+            prop_assert!(entry.expires >= now);
+            if let Decision::Delay { retry_after, .. } = decision {
+                let wait = retry_after.as_secs();
+                prop_assert!(wait <= delay && entry.expires >= now + wait);
+                let at = |later| policy.message(Some(entry.value), later).0;
+                prop_assert_eq!(at(now + wait), Decision::Pass(Known::Retry));
+                if wait > 0 {
+                    let early = matches!(at(now + wait - 1), Decision::Delay { .. });
+                    prop_assert!(early);
+                }
+            } else {
+                // Only what was seen before passes, and then goes on to.
+                prop_assert!(value.is_some());
+                let (again, _) = policy.message(Some(entry.value), now);
+                prop_assert_eq!(again, Decision::Pass(Known::Message));
+            }
         }
     }
 }

@@ -21,7 +21,8 @@ use tokio::sync::{Notify, broadcast};
 
 use super::{
     Account, AccountId, BodyId, Change, Delivery, Entry, FlagChange, Leased, Mailbox, MailboxId,
-    Measure, Outgoing, ReportRow, Settlement, Spool, Store, StoreError, StoredMessage,
+    Measure, Outgoing, ReportDestination, ReportRow, Settlement, Spool, Store, StoreError,
+    StoredMessage,
 };
 
 /// The embedded store.
@@ -425,9 +426,12 @@ impl Store for Sqlite {
         domain: &str,
         record: &str,
         row: &str,
+        is_report: bool,
         limit: u32,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| reports::count(transaction, day, domain, record, row, limit))
+        self.write(|transaction| {
+            reports::count(transaction, day, domain, record, row, is_report, limit)
+        })
     }
 
     fn reports_before(&self, day: u64) -> Result<Vec<(u64, String)>, StoreError> {
@@ -440,6 +444,15 @@ impl Store for Sqlite {
 
     fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError> {
         self.write(|transaction| reports::forget(transaction, day, domain))
+    }
+
+    fn change_report_destination(
+        &self,
+        address: &str,
+        now: u64,
+        change: &mut dyn FnMut(Option<ReportDestination>, usize) -> Option<ReportDestination>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| reports::change_destination(transaction, address, now, change))
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

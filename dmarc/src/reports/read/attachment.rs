@@ -1,6 +1,6 @@
 //! The report in a mail.
 
-use mail_syntax::feedback_report::with_crlf;
+use mail_syntax::header::LineEnd;
 use mail_syntax::mime::{self, MimeTree, Part};
 use memchr::memmem;
 
@@ -31,8 +31,7 @@ pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
     {
         return Err(ReadError::TlsReport);
     }
-    let mail = with_crlf(mail);
-    let tree = parts(&mail);
+    let tree = parts(mail);
     let mut found: Option<Attachment> = None;
     let mut other = ReadError::NoAttachment;
     for part in tree.parts() {
@@ -64,10 +63,11 @@ pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
     found.ok_or(other)
 }
 
-/// The parts of a mail.
+/// The parts of a mail, which may have come out of a file whose lines end in a bare LF.
 fn parts(mail: &[u8]) -> MimeTree<'_> {
     let mut limits = mime::Limits::default();
     limits.parts = MAX_PARTS;
+    limits.line_end = LineEnd::CrlfOrLf;
     MimeTree::parse(mail, &limits)
 }
 

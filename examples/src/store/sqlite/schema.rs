@@ -4,9 +4,6 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
-/// What leads to each version, from the one before it. `PRAGMA user_version` says which a database has.
-const STEPS: [&str; 3] = [TABLES, DMARC_ROWS, SCREENING];
-
 const TABLES: &str = "
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
@@ -81,7 +78,18 @@ CREATE TABLE dmarc_rows (
 ) WITHOUT ROWID;
 ";
 
-/// What version 3 has in place of `grey`: what was greylisted before is asked to come again once more.
+/// What version 3 added.
+const REPORT_DESTINATIONS: &str = "
+ALTER TABLE dmarc_rows ADD COLUMN reports INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE report_destinations (
+    address TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX report_destinations_until ON report_destinations (until);
+";
+
+/// What version 4 has in place of `grey`: what was greylisted before is asked to come again once more.
 const SCREENING: &str = "
 DROP TABLE grey;
 CREATE TABLE screening (
@@ -96,21 +104,22 @@ CREATE TABLE screening (
 CREATE INDEX screening_expires ON screening (expires);
 ";
 
+/// Each leads to the next version; `PRAGMA user_version` says how many of them a database has behind it.
+const STEPS: [&str; 4] = [TABLES, DMARC_ROWS, REPORT_DESTINATIONS, SCREENING];
+
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let Some(missing) = STEPS.get(version..) else {
-        return Err(StoreError::Refused(
-            "the store was written by a newer version of this server",
-        ));
-    };
-    if missing.is_empty() {
+    let steps = STEPS.get(version..).ok_or(StoreError::Refused(
+        "the store was written by a newer version of this server",
+    ))?;
+    if steps.is_empty() {
         return Ok(());
     }
     let transaction = connection.transaction()?;
-    for step in missing {
+    for step in steps {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", STEPS.len())?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as u64)?;
     transaction.commit()?;
     Ok(())
 }
