@@ -354,13 +354,13 @@ fn bare(path: &str) -> &str {
 }
 
 /// A message as it was on the wire, if it has come out of a mailbox whose lines end in a bare LF.
-fn with_crlf(mail: Vec<u8>) -> Vec<u8> {
-    let first = memchr(b'\n', &mail).and_then(|end| mail.get(..end));
+fn with_crlf(message: Vec<u8>) -> Vec<u8> {
+    let first = memchr(b'\n', &message).and_then(|end| message.get(..end));
     if first.is_none_or(|line| line.ends_with(b"\r")) {
-        return mail;
+        return message;
     }
-    let mut lines = Vec::with_capacity(mail.len() + mail.len() / 32);
-    for line in mail.split_inclusive(|octet| *octet == b'\n') {
+    let mut lines = Vec::with_capacity(message.len() + message.len() / 32);
+    for line in message.split_inclusive(|octet| *octet == b'\n') {
         match line.strip_suffix(b"\n") {
             Some(text) if !text.ends_with(b"\r") => {
                 lines.extend_from_slice(text);
@@ -370,4 +370,69 @@ fn with_crlf(mail: Vec<u8>) -> Vec<u8> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_end_at_white_space_controls_and_comments() {
+        for (text, word) in [
+            (" abuse ", "abuse"),
+            ("abuse(it is)", "abuse"),
+            ("abuse\u{1d}x", "abuse"),
+            ("", ""),
+            ("(only)", ""),
+            ("\u{e9}\u{a0}x", "\u{e9}"),
+        ] {
+            assert_eq!(first_word(text), word, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_mailbox_get_their_cr() {
+        for (mail, wanted) in [
+            ("a\nb\r\n\nc", "a\r\nb\r\n\r\nc"),
+            // It was on the wire: a bare LF is text.
+            ("a\r\nb\nc", "a\r\nb\nc"),
+            ("", ""),
+            ("a", "a"),
+        ] {
+            assert_eq!(with_crlf(mail.into()), wanted.as_bytes(), "{mail:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_breaks_out_of_no_field() {
+        let mut fields = FieldList::default();
+        fields.add("A", "b\r\nc: d\u{e9}\0");
+        fields.add("a b", "c");
+        fields.add("", "c");
+        fields.add("X", &"y".repeat(5_000));
+        fields.date("D", Some(-1));
+        fields.date("D", Some(i64::MAX));
+        fields.date("D", Some(0));
+        fields.lines("L", ["YWI=", "Yw=="]);
+        let wanted = format!(
+            "A: b  c: d?\r\nX: {}\r\nD: Thu, 1 Jan 1970 00:00:00 +0000\r\nL:\r\n YWI=\r\n Yw==\r\n",
+            "y".repeat(900)
+        );
+        let folded = fields.as_str().replace("X:\r\n ", "X: ");
+        assert_eq!(folded, wanted);
+    }
+
+    #[test]
+    fn a_broken_block_of_fields_is_named_and_empty() {
+        let mail = format!(
+            "Content-Type: message/feedback-report\r\n\r\n{}",
+            "A: b\r\n".repeat(3_000)
+        );
+        let feedback = Feedback::read(mail.as_bytes());
+        assert!(feedback.defects.contains(&Defect::BrokenFields));
+        let mut fields = feedback.fields.unwrap();
+        assert_eq!(fields.all("A"), Vec::<String>::new());
+        assert_eq!(fields.incidents(), 1);
+        assert!(fields.into_defects().is_empty());
+    }
 }

@@ -37,7 +37,7 @@
 //!
 //! // It was sent from there, and this came back.
 //! let reply = Reply { code: 250, enhanced: Some((2, 0, 0)), text: "OK" };
-//! scheduler.reputation.record(&mut store, address, &provider, Outcome::of(&reply), 1, now)?;
+//! scheduler.record(&mut store, address, &provider, Outcome::of(&reply), 1, now)?;
 //! shaper.reply(&provider, &reply, now);
 //! shaper.closed(&provider, now);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use proptest::prelude::*;
 use screening::outbound::provider::Provider;
 use screening::outbound::reply_class::ReplyClass;
 use screening::outbound::reputation::{Level, Listing, Measure, Outcome, Rate, Reputation};
@@ -208,6 +209,32 @@ fn what_is_too_much_goes_by_the_warm_address_that_stands_best() {
         panic!("{decision:?}");
     };
     assert_eq!((address, standing.level), (ip(1), Level::Warn));
+}
+
+#[test]
+fn an_address_of_the_other_family_is_left_out() {
+    let six: IpAddr = "2001:db8::2".parse().unwrap();
+    let sources = [
+        Source::warming(six),
+        Source::warming(ip(2)),
+        Source::warm(ip(1)),
+    ];
+    let scheduler = scheduler(plan(), sources);
+    let mut store = MemoryStore::new(1_000);
+    let gmail = provider("gmail");
+    let mut by = |will_do: fn(&IpAddr) -> bool| {
+        let take = scheduler.take_from(|it| will_do(&it), &mut store, &gmail, 100, START);
+        let Ok(decision) = take;
+        decision
+    };
+    let sent = |address| Decision::Send {
+        address,
+        messages: 10,
+    };
+    assert_eq!(by(IpAddr::is_ipv4), sent(ip(2)));
+    assert_eq!(by(IpAddr::is_ipv6), sent(six));
+    assert!(matches!(by(IpAddr::is_ipv4), Decision::Overflow { address, .. } if address == ip(1)));
+    assert!(matches!(by(IpAddr::is_ipv6), Decision::Later { because, .. } if because.len() == 1));
 }
 
 #[test]
@@ -473,4 +500,88 @@ fn large_volumes_take_no_longer() {
     let rows = rows(&scheduler, u32::MAX, vec![]);
     assert_eq!(rows[29].wanted, screening::outbound::warm_up::MAX_MESSAGES);
     assert_eq!(rows[0].sent, 50);
+}
+
+#[test]
+fn what_did_not_reach_the_provider_is_given_back() {
+    let (scheduler, mut store, gmail) = one(plan());
+    assert_eq!(drain(&scheduler, &mut store, &gmail, START).0, 10);
+    let mut give_back = |address, provider: &Provider, messages, now| {
+        let Ok(()) = scheduler.give_back(&mut store, address, provider, messages, now);
+        status(&scheduler, &mut store, &gmail, START).sent
+    };
+    assert_eq!(give_back(ip(2), &gmail, 4, START + 60), 6);
+    // Of others, or of another day.
+    assert_eq!(give_back(ip(3), &gmail, 4, START), 6);
+    assert_eq!(give_back(ip(2), &provider("yahoo"), 4, START), 6);
+    assert_eq!(give_back(ip(2), &gmail, 4, START + DAY), 6);
+    assert_eq!(give_back(ip(2), &gmail, 400, START), 0);
+    assert_eq!(drain(&scheduler, &mut store, &gmail, START).0, 10);
+}
+
+#[test]
+fn domains_that_stand_for_themselves_share_a_quota_and_a_reputation() {
+    let [a, b, c] = ["a.example", "b.example", "c.example"].map(provider);
+    let mut plan = plan();
+    plan.providers.insert(c.clone(), plan.curve.clone());
+    let (scheduler, mut store, gmail) = one(plan.clone());
+    let noon = START + 12 * HOUR;
+    let Ok(_) = scheduler.take(&mut store, &a, 100, noon);
+    assert_eq!(drain(&scheduler, &mut store, &b, noon).0, 30);
+    for own in [&c, &gmail] {
+        assert_eq!(drain(&scheduler, &mut store, own, noon).0, 130);
+    }
+    let policy = Outcome::Rejected(ReplyClass::Policy);
+    for of in [&a, &b, &c] {
+        let Ok(()) = scheduler.record(&mut store, ip(2), of, policy, 3, noon);
+    }
+    for (of, level) in [(&a, Level::Stop), (&b, Level::Stop), (&c, Level::Good)] {
+        let found = status(&scheduler, &mut store, of, noon).standing.level;
+        assert_eq!(found, level, "{of}");
+    }
+    plan.pool_domains = false;
+    let (scheduler, mut store, _) = one(plan);
+    for of in [&a, &b] {
+        assert_eq!(drain(&scheduler, &mut store, of, noon).0, 130);
+    }
+}
+
+proptest! {
+    /// Whatever is asked for and comes back, on no day more is granted than the curve has, nothing outside of the hours, and never none.
+    #[test]
+    fn no_day_has_more_than_its_quota(
+        turns in proptest::collection::vec((0..40_000_u64, 1..2_000_u32, 0..6_u32, 0..40_u32), 1..120),
+    ) {
+        let mut plan = plan();
+        plan.hours = Hours::new(3, 21).unwrap();
+        let (scheduler, mut store, gmail) = one(plan);
+        let mut now = START;
+        let mut granted: BTreeMap<u64, u32> = BTreeMap::new();
+        for (pass, wanted, kind, events) in turns {
+            now += pass;
+            let quota = status(&scheduler, &mut store, &gmail, now).quota;
+            let Ok(decision) = scheduler.take(&mut store, &gmail, wanted, now);
+            match decision {
+                Decision::Send { messages, .. } => {
+                    prop_assert!(messages >= 1 && messages <= wanted);
+                    prop_assert!((3 * HOUR..21 * HOUR).contains(&(now % DAY)));
+                    let day = granted.entry(now / DAY).or_default();
+                    *day += messages;
+                    prop_assert!(Some(*day) <= quota);
+                    prop_assert!(*day <= 2_000);
+                }
+                Decision::Later { at, .. } => prop_assert!(at > now && at < now + 4 * DAY),
+                Decision::Overflow { .. } => prop_assert_eq!(quota, None),
+                other => prop_assert!(false, "{:?}", other),
+            }
+            let outcome = match kind {
+                0 => Outcome::Complaint,
+                1 => Outcome::Deferred(ReplyClass::Throttled),
+                2 => Outcome::Rejected(ReplyClass::Policy),
+                3 => Outcome::Rejected(ReplyClass::Recipient),
+                _ => Outcome::Accepted,
+            };
+            let Ok(()) = scheduler.record(&mut store, ip(2), &gmail, outcome, events, now);
+        }
+    }
 }

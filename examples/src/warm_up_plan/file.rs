@@ -170,17 +170,17 @@ fn curve(field: &str, table: &CurveTable, default: &CurveTable) -> Result<Curve,
         || table.ceiling.is_some()
         || table.days.is_some();
     let wrong = wrong(field);
-    // A table of its own goes before what is set for all.
-    if let Some(days) = table
-        .table
-        .as_ref()
-        .or(default.table.as_ref().filter(|_| !grows))
-    {
-        if grows {
-            return Err(wrong(
-                &"want either a table, or start, growth, ceiling and days",
-            ));
-        }
+    if grows && table.table.is_some() {
+        return Err(wrong(
+            &"want either a table, or start, growth, ceiling and days",
+        ));
+    }
+    // What a table sets itself goes before a table of all.
+    let days = match grows {
+        true => None,
+        false => table.table.as_ref().or(default.table.as_ref()),
+    };
+    if let Some(days) = days {
         return Curve::table(days.iter().copied()).map_err(|error| wrong(&error));
     }
     let growth = (table.growth.as_deref())

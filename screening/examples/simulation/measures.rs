@@ -1,5 +1,7 @@
 //! A server that screens with some of the measures, and what it answers.
 
+#![allow(clippy::expect_used, reason = "names and lists are literals")]
+
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::IpAddr;

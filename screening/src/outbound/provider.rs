@@ -28,6 +28,16 @@ impl Provider {
         Self(text.into())
     }
 
+    /// All domains that stand for themselves, where they are taken together.
+    pub fn others() -> Self {
+        Self("others".into())
+    }
+
+    /// Whether it is a domain that stands for itself.
+    pub fn is_domain(&self) -> bool {
+        self.0.contains('.')
+    }
+
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -272,6 +282,7 @@ mod tests {
             let exchanger = exchanger.map(domain);
             let provider = examples.provider(&domain(recipient), exchanger.as_ref());
             assert_eq!(provider.as_str(), wanted, "{recipient} {exchanger:?}");
+            assert_eq!(provider.is_domain(), wanted.contains('.'));
             assert_eq!(provider.to_string().parse(), Ok(provider));
         }
     }
@@ -306,5 +317,6 @@ mod tests {
             }
         );
         assert!("a b".parse::<Provider>().is_err());
+        assert_eq!("others".parse(), Ok(Provider::others()));
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::provider::Provider;
@@ -222,6 +223,9 @@ pub struct Plan {
     pub curve: Curve,
     /// Curves of single providers, and of domains that stand for themselves. Default: none.
     pub providers: BTreeMap<Provider, Curve>,
+    /// Whether domains that stand for themselves and have no curve of their own share one quota and one reputation, as
+    /// [`Provider::others`]. Default: yes, or a new address could send its quota to each of a thousand domains on its first day.
+    pub pool_domains: bool,
     /// When new addresses send. Default: all of the day.
     pub hours: Hours,
     /// Whole days for which an address sends nothing to a provider with which it stands at stop, the rest of the day on which that was
@@ -243,6 +247,7 @@ impl Default for Plan {
             // It has days, none of them 0; a test looks at them.
             curve: curve.unwrap_or_else(|_| Curve([50].into())),
             providers: BTreeMap::new(),
+            pool_domains: true,
             hours: Hours::ALL,
             pause_days: 1,
             step_back: 3,
@@ -253,6 +258,15 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// As what a provider is counted: itself, or [`Provider::others`].
+    pub fn pool<'a>(&self, provider: &'a Provider) -> Cow<'a, Provider> {
+        if self.pool_domains && provider.is_domain() && !self.providers.contains_key(provider) {
+            Cow::Owned(Provider::others())
+        } else {
+            Cow::Borrowed(provider)
+        }
+    }
+
     /// The curve of a provider.
     pub fn curve(&self, provider: &Provider) -> &Curve {
         self.providers.get(provider).unwrap_or(&self.curve)

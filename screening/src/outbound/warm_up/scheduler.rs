@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Plan;
 use crate::outbound::provider::Provider;
-use crate::outbound::reputation::{Level, Listing, Reputation, Standing};
+use crate::outbound::reputation::{Level, Listing, Outcome, Reputation, Standing};
 use crate::outbound::{DAY, day, octets};
 use crate::store::{Key, Keys, Kind, Store, Value};
 
@@ -143,7 +143,7 @@ pub struct Status {
 pub struct Scheduler {
     /// The plan.
     pub plan: Plan,
-    /// What tells how addresses stand. Whoever sends records there what comes back.
+    /// What tells how addresses stand. Whoever sends [records](Self::record) what comes back.
     pub reputation: Reputation,
     keys: Keys,
     sources: Vec<Source>,
@@ -179,8 +179,8 @@ impl Scheduler {
 
     /// Decides by which address so many messages to a provider leave now, and spends them of its quota.
     ///
-    /// Fewer messages may be granted than were asked for, never none: ask again for the rest. What was granted and not sent after all is
-    /// spent all the same. `now` is the time in seconds since 1970.
+    /// Fewer messages may be granted than were asked for, never none: ask again for the rest. What was granted and then not sent is
+    /// [given back](Self::give_back). `now` is the time in seconds since 1970.
     ///
     /// # Errors
     ///
@@ -192,11 +192,29 @@ impl Scheduler {
         messages: u32,
         now: u64,
     ) -> Result<Decision, S::Error> {
+        self.take_from(|_| true, store, provider, messages, now)
+    }
+
+    /// The same with those of our addresses that will do: where a host has IPv4 addresses alone, an IPv6 address is of no use.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn take_from<S: Store>(
+        &self,
+        will_do: impl Fn(IpAddr) -> bool,
+        store: &mut S,
+        provider: &Provider,
+        messages: u32,
+        now: u64,
+    ) -> Result<Decision, S::Error> {
+        let provider = &*self.plan.pool(provider);
         let curve = self.plan.curve(provider);
         let mut because = Vec::new();
         let mut at = None::<u64>;
         let mut best: Option<(IpAddr, Standing)> = None;
-        for source in &self.sources {
+        let usable = self.sources.iter().filter(|it| will_do(it.address));
+        for source in usable {
             let address = source.address;
             let (before, state, standing) = self.state(store, source, provider, now)?;
             let quota = (!source.is_warm).then(|| curve.quota(state.step)).flatten();
@@ -241,6 +259,52 @@ impl Scheduler {
         })
     }
 
+    /// Gives back what was granted to an address and did not reach the provider: nobody took the connection, or the session broke before
+    /// the first recipient.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn give_back<S: Store>(
+        &self,
+        store: &mut S,
+        address: IpAddr,
+        provider: &Provider,
+        messages: u32,
+        now: u64,
+    ) -> Result<(), S::Error> {
+        let provider = &*self.plan.pool(provider);
+        let Some(value) = store.load(&self.key(address, provider), now)? else {
+            return Ok(());
+        };
+        let state = State::of_value(value);
+        let sent = state.sent.saturating_sub(messages);
+        // What was granted yesterday is no more of today's.
+        if u64::from(state.day) != day(now) || sent == state.sent {
+            return Ok(());
+        }
+        self.save(store, address, provider, &State { sent, ..state }, now)
+    }
+
+    /// Records what became of so many messages that an address sent, for its [`Reputation`].
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn record<S: Store>(
+        &self,
+        store: &mut S,
+        address: IpAddr,
+        provider: &Provider,
+        outcome: Outcome,
+        messages: u32,
+        now: u64,
+    ) -> Result<(), S::Error> {
+        let provider = self.plan.pool(provider);
+        let reputation = &self.reputation;
+        reputation.record(store, address, &provider, outcome, messages, now)
+    }
+
     /// Where each address stands with a provider; changes nothing.
     ///
     /// # Errors
@@ -252,6 +316,7 @@ impl Scheduler {
         provider: &Provider,
         now: u64,
     ) -> Result<Vec<Status>, S::Error> {
+        let provider = &*self.plan.pool(provider);
         let status = |source: &Source| {
             let (_, state, standing) = self.state(store, source, provider, now)?;
             let curve = self.plan.curve(provider);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use super::{Decision, Scheduler};
 use crate::outbound::provider::Provider;
 use crate::outbound::reply_class::ReplyClass;
-use crate::outbound::reputation::{Measure, Outcome, Rate};
+use crate::outbound::reputation::{MAX_DAYS, Measure, Outcome, Rate};
 use crate::outbound::{DAY, day};
 use crate::store::MemoryStore;
 
@@ -63,127 +64,140 @@ pub struct Row {
     pub paused: bool,
 }
 
-/// What is counted of a provider while the days pass.
-#[derive(Debug, Default)]
-struct Stream {
+/// The mail for one provider.
+#[derive(Debug)]
+struct Stream<'a> {
+    provider: &'a Provider,
+    /// Messages a day.
+    volume: u64,
     waiting: u32,
-    row: Option<Row>,
     /// What is left over of each trouble, in millionths of a message.
-    rests: BTreeMap<usize, u64>,
+    rests: Vec<u64>,
 }
 
 impl Simulation<'_> {
     /// So many days from a time in seconds since 1970, at most a year: for each a row of every provider.
     pub fn run(&self, days: u32, start: u64) -> Vec<Row> {
         let mut store = MemoryStore::new(self.capacity());
-        let mut streams: BTreeMap<&Provider, Stream> = BTreeMap::new();
+        let stream = |(provider, volume): (_, &u32)| Stream {
+            provider,
+            volume: (*volume).min(MAX_MESSAGES).into(),
+            waiting: 0,
+            rests: vec![0; self.troubles.len()],
+        };
+        let mut streams: Vec<Stream<'_>> = self.volumes.iter().map(stream).collect();
         let mut rows = Vec::new();
-        let midnight = day(start).saturating_mul(DAY);
+        let first = day(start);
         for number in 1..=days.min(366) {
-            let begin = midnight.saturating_add(u64::from(number - 1) * DAY);
+            let row = |stream: &Stream<'_>| Row {
+                day: number,
+                provider: stream.provider.clone(),
+                wanted: 0,
+                quota: None,
+                sent: 0,
+                overflow: 0,
+                waiting: 0,
+                paused: false,
+            };
+            let mut today: Vec<Row> = streams.iter().map(row).collect();
+            let midnight = first
+                .saturating_add(u64::from(number) - 1)
+                .saturating_mul(DAY);
             for hour in 0..24 {
-                let now = begin.saturating_add(hour * 3_600);
-                for (provider, &volume) in &self.volumes {
-                    let stream = streams.entry(provider).or_default();
-                    let volume = volume.min(MAX_MESSAGES);
-                    let by = |hour: u64| (u64::from(volume) * hour / 24) as u32;
-                    let arriving = by(hour + 1) - by(hour);
-                    let row = stream.row.get_or_insert_with(|| Row {
-                        day: number,
-                        provider: provider.clone(),
-                        wanted: 0,
-                        quota: None,
-                        sent: 0,
-                        overflow: 0,
-                        waiting: 0,
-                        paused: false,
-                    });
-                    row.wanted += arriving;
-                    stream.waiting = stream.waiting.saturating_add(arriving);
+                for (stream, row) in streams.iter_mut().zip(&mut today) {
                     // A store in memory cannot fail.
-                    let Ok(()) = self.hour(&mut store, provider, stream, now);
+                    let Ok(()) = self.hour(&mut store, stream, row, midnight, hour);
                 }
             }
-            rows.extend(streams.values_mut().filter_map(|stream| stream.row.take()));
+            rows.append(&mut today);
         }
         rows
     }
 
-    /// Sends what waits at one hour.
+    /// What comes in an hour, and is sent at its beginning.
     fn hour(
         &self,
         store: &mut MemoryStore,
-        provider: &Provider,
-        stream: &mut Stream,
-        now: u64,
+        stream: &mut Stream<'_>,
+        row: &mut Row,
+        midnight: u64,
+        hour: u64,
     ) -> Result<(), Infallible> {
+        let now = midnight.saturating_add(hour * 3_600);
+        // At most the messages of a day.
+        let by = |hour: u64| (stream.volume * hour / 24) as u32;
+        let arriving = by(hour + 1) - by(hour);
+        row.wanted += arriving;
+        stream.waiting = stream.waiting.saturating_add(arriving);
         let mut deferred = 0;
         // Each turn either ends, or spends all that is open of one address.
         while stream.waiting > 0 {
-            let decision = self.scheduler.take(store, provider, stream.waiting, now)?;
-            match decision {
+            let (scheduler, provider) = (self.scheduler, stream.provider);
+            match scheduler.take(store, provider, stream.waiting, now)? {
                 Decision::Send { address, messages } => {
-                    let number = stream.row.as_ref().map_or(0, |row| row.day);
-                    let mut accepted = messages;
-                    for (at, trouble) in self.troubles.iter().enumerate() {
-                        let is_now = (trouble.from..=trouble.to).contains(&number);
-                        let is_here = (trouble.provider.as_ref()).is_none_or(|it| it == provider);
-                        if !is_now || !is_here {
-                            continue;
-                        }
-                        let rest = stream.rests.entry(at).or_default();
-                        *rest += u64::from(messages) * u64::from(trouble.rate.millionths());
-                        // At most the messages.
-                        let events = ((*rest / 1_000_000) as u32).min(accepted);
-                        *rest %= 1_000_000;
-                        let outcome = match trouble.measure {
-                            Measure::Complaints => Outcome::Complaint,
-                            Measure::Deferrals => Outcome::Deferred(ReplyClass::Throttled),
-                            Measure::Rejections => Outcome::Rejected(ReplyClass::Policy),
-                            Measure::UnknownRecipients => Outcome::Rejected(ReplyClass::Recipient),
-                        };
-                        match trouble.measure {
-                            Measure::Complaints => {}
-                            Measure::Deferrals => {
-                                accepted -= events;
-                                deferred += events;
-                            }
-                            _ => accepted -= events,
-                        }
-                        let reputation = &self.scheduler.reputation;
-                        reputation.record(store, address, provider, outcome, events, now)?;
-                    }
-                    let reputation = &self.scheduler.reputation;
-                    let outcome = Outcome::Accepted;
-                    reputation.record(store, address, provider, outcome, accepted, now)?;
+                    deferred += self.reply(store, stream, row.day, address, messages, now)?;
                     stream.waiting -= messages;
-                    if let Some(row) = &mut stream.row {
-                        row.sent = row.sent.saturating_add(messages);
-                    }
+                    row.sent = row.sent.saturating_add(messages);
                 }
                 Decision::Overflow { messages, .. } => {
                     stream.waiting -= messages;
-                    if let Some(row) = &mut stream.row {
-                        row.overflow = row.overflow.saturating_add(messages);
-                    }
+                    row.overflow = row.overflow.saturating_add(messages);
                 }
                 Decision::Later { .. } => break,
             }
         }
         stream.waiting = stream.waiting.saturating_add(deferred);
-        if let Some(row) = &mut stream.row {
-            let status = self.scheduler.status(store, provider, now)?;
-            let quotas = status.iter().filter_map(|status| status.quota);
-            row.quota = quotas.reduce(u32::saturating_add);
-            row.paused |= status.iter().any(|status| status.paused_until.is_some());
-            row.waiting = stream.waiting;
-        }
+        row.waiting = stream.waiting;
+        let status = self.scheduler.status(store, stream.provider, now)?;
+        let quotas = status.iter().filter_map(|status| status.quota);
+        row.quota = quotas.reduce(u32::saturating_add);
+        row.paused |= status.iter().any(|status| status.paused_until.is_some());
         Ok(())
+    }
+
+    /// What the provider and its users say to messages of an address; how many of them were deferred.
+    fn reply(
+        &self,
+        store: &mut MemoryStore,
+        stream: &mut Stream<'_>,
+        number: u32,
+        address: IpAddr,
+        messages: u32,
+        now: u64,
+    ) -> Result<u32, Infallible> {
+        let (scheduler, provider) = (self.scheduler, stream.provider);
+        let (mut accepted, mut deferred) = (messages, 0);
+        for (trouble, rest) in self.troubles.iter().zip(&mut stream.rests) {
+            let is_now = (trouble.from..=trouble.to).contains(&number);
+            if !is_now || trouble.provider.as_ref().is_some_and(|it| it != provider) {
+                continue;
+            }
+            *rest += u64::from(messages) * u64::from(trouble.rate.millionths());
+            // At most the messages.
+            let events = ((*rest / 1_000_000) as u32).min(accepted);
+            *rest %= 1_000_000;
+            let outcome = match trouble.measure {
+                Measure::Complaints => Outcome::Complaint,
+                Measure::Deferrals => Outcome::Deferred(ReplyClass::Throttled),
+                Measure::Rejections => Outcome::Rejected(ReplyClass::Policy),
+                Measure::UnknownRecipients => Outcome::Rejected(ReplyClass::Recipient),
+            };
+            if trouble.measure == Measure::Deferrals {
+                deferred += events;
+            }
+            // Who complains has got the message.
+            if trouble.measure != Measure::Complaints {
+                accepted -= events;
+            }
+            scheduler.record(store, address, provider, outcome, events, now)?;
+        }
+        scheduler.record(store, address, provider, Outcome::Accepted, accepted, now)?;
+        Ok(deferred)
     }
 
     /// Entries of all addresses and providers: their states, and the days that thresholds may look back.
     fn capacity(&self) -> usize {
-        let each = 1 + crate::outbound::reputation::MAX_DAYS + 1;
+        let each = 1 + MAX_DAYS + 1;
         self.scheduler.sources().len() * self.volumes.len() * each
     }
 }
