@@ -69,39 +69,44 @@ impl Compact {
                 self.verbatim(text.get(..stays).unwrap_or_default(), out);
                 stays
             } else {
-                // All but a block, to look ahead into.
-                let blocks = (text.len() / BLOCK - 1).min(STRETCH);
-                self.blocks(text, blocks * BLOCK, out);
-                blocks * BLOCK
+                // A block more, to look ahead into.
+                let some = text.get(..(STRETCH + 1) * BLOCK).unwrap_or(text);
+                self.blocks(some, out)
             };
             text = text.get(taken..).unwrap_or_default();
         }
-        // Zeros are text, so they end it as well as any.
-        let mut end = [0; 3 * BLOCK];
-        for (to, from) in end.iter_mut().zip(text) {
-            *to = *from;
-        }
-        self.blocks(&end, text.len(), out);
+        self.end(text, out);
     }
 
-    /// Adds what stays of the first `count` octets of `text`, which has a block more than they fill.
-    fn blocks(&mut self, text: &[u8], count: usize, out: &mut impl FnMut(&[u8])) {
-        let (mut rest, mut left) = (text, count);
+    /// Takes as many blocks as have another behind them; how many octets these are.
+    fn blocks(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) -> usize {
         let mut length = self.length;
-        while left > 0
-            && let Some(ahead) = rest.first_chunk()
+        let mut rest = text;
+        while let Some(ahead) = rest.first_chunk()
             && let Some(room) = self.octets.get_mut(length..)
             && let Some(room) = room.first_chunk_mut()
         {
-            let taken = left.min(BLOCK);
-            length += taken - reduce(ahead, room);
+            length += BLOCK - reduce(ahead, room);
             if length >= PIECE {
                 length -= self.hand_on_piece(out);
             }
             rest = rest.get(BLOCK..).unwrap_or_default();
-            left -= taken;
         }
         self.length = length;
+        text.len() - rest.len()
+    }
+
+    /// Takes the last octets, less than two blocks: as if zeros followed, which are text as well as any.
+    fn end(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
+        for at in [0, BLOCK] {
+            let rest = text.get(at..).unwrap_or_default();
+            let (mut ahead, mut reduced) = ([0; 2 * BLOCK], [0; 2 * BLOCK]);
+            for (to, from) in ahead.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            let length = rest.len().min(BLOCK) - reduce(&ahead, &mut reduced);
+            self.append(reduced.get(..length).unwrap_or_default(), out);
+        }
     }
 
     /// Hands on all that there is.
