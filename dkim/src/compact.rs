@@ -79,6 +79,7 @@ impl Compact {
     }
 
     /// Takes as many blocks as have another behind them; how many octets these are.
+    #[inline(never)] // So that it has all registers for itself.
     fn blocks(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) -> usize {
         let mut length = self.length;
         let mut rest = text;
