@@ -328,14 +328,26 @@ impl HeaderSplitter {
             if self.index.complete {
                 return Ok(Split::Complete { taken: at });
             }
-            // Text behind a name runs to the next octet that matters; elsewhere each octet does.
-            if self.line.kind == LineKind::Text && !self.line.after_cr {
+            // Names and the text behind them run to the next octet that matters; elsewhere each octet does.
+            if !self.line.after_cr {
                 let rest = &octets[at..];
-                let run = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
+                let run = match self.line.kind {
+                    LineKind::Name => rest.iter().position(|octet| !is_ftext(*octet)),
+                    LineKind::Text => memchr::memchr3(b'\r', b'\n', 0, rest),
+                    _ => Some(0),
+                };
+                let run = run.unwrap_or(rest.len());
                 self.take(run)?;
                 at += run;
-                if run == rest.len() {
-                    break;
+                match &rest[run..] {
+                    [] => break,
+                    [b'\r', b'\n', ..] if self.line.kind == LineKind::Text => {
+                        self.take(1)?;
+                        self.line_break(self.offset, true)?;
+                        at += 2;
+                        continue;
+                    }
+                    _ => {}
                 }
             }
             self.octet(octets[at])?;
@@ -513,6 +525,10 @@ impl HeaderSplitter {
 
     fn close_field(&mut self, end: usize) {
         if let Some(open) = self.open.take() {
+            if self.index.fields.is_empty() {
+                // Most headers have fewer.
+                self.index.fields.reserve(self.limits.fields.min(32));
+            }
             self.index.fields.push(Span { end, ..open });
         }
     }
@@ -642,7 +658,8 @@ pub struct Field<'a> {
     raw: &'a [u8],
     name: &'a str,
     body: &'a [u8],
-    span: Span,
+    offset: usize,
+    body_offset: usize,
 }
 
 impl<'a> Field<'a> {
@@ -657,7 +674,8 @@ impl<'a> Field<'a> {
             raw,
             name,
             body,
-            span,
+            offset: span.start,
+            body_offset: span.body,
         })
     }
 
@@ -714,13 +732,13 @@ impl<'a> Field<'a> {
     /// Where the field begins, from the start of the block.
     #[must_use]
     pub fn offset(&self) -> usize {
-        self.span.start
+        self.offset
     }
 
     /// Where its body begins: the octet behind the colon, from the start of the block.
     #[must_use]
     pub fn body_offset(&self) -> usize {
-        self.span.body
+        self.body_offset
     }
 }
 

@@ -31,14 +31,21 @@ impl<'a> Tag<'a> {
     /// The value with all white space and folds taken out, as base64 and lists want it.
     #[must_use]
     pub fn compact(&self) -> std::borrow::Cow<'a, str> {
-        if self.value.bytes().any(is_space) {
-            self.value
-                .split([' ', '\t', '\r', '\n'])
-                .collect::<String>()
-                .into()
-        } else {
-            self.value.into()
+        let mut rest = self.value;
+        let mut compact = String::new();
+        // An LF stands only behind a CR.
+        while let Some(end) = memchr::memchr3(b' ', b'\t', b'\r', rest.as_bytes()) {
+            if compact.is_empty() {
+                compact.reserve_exact(self.value.len());
+            }
+            compact.push_str(&rest[..end]);
+            rest = trim_start(&rest[end..]);
         }
+        if compact.is_empty() {
+            return rest.into();
+        }
+        compact.push_str(rest);
+        compact.into()
     }
 
     /// Where the name begins, in octets from the start of the list.
@@ -111,7 +118,8 @@ impl<'a> TagList<'a> {
     /// # Errors
     /// The first mistake, with its offset.
     pub fn parse(list: &'a [u8]) -> Result<Self, TagListError> {
-        let mut tags: Vec<Tag<'a>> = Vec::new();
+        // Most have fewer tags.
+        let mut tags: Vec<Tag<'a>> = Vec::with_capacity(12);
         for tag in Tags::new(list) {
             let tag = tag?;
             if tags.len() == MAX_TAGS {
@@ -138,12 +146,14 @@ impl<'a> TagList<'a> {
     }
 
     /// The tag of this name.
+    #[inline]
     #[must_use]
     pub fn tag(&self, name: &str) -> Option<&Tag<'a>> {
         self.tags.iter().find(|tag| tag.name == name)
     }
 
     /// The value of the tag of this name.
+    #[inline]
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&'a str> {
         self.tag(name).map(Tag::value)
@@ -216,12 +226,12 @@ fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
         .strip_prefix('=')
         .ok_or(TagListError::MissingEquals { offset })?;
     let value_start = text.len() - raw_value.len();
-    let value = trim_start(raw_value).trim_end_matches([' ', '\t', '\r', '\n']);
+    let value = trim_end(trim_start(raw_value));
     // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
-    if let Some(at) = raw_value
-        .bytes()
-        .position(|c| c < 0x21 && !is_space(c) || c == 0x7f)
-    {
+    let unfit = |c: u8| c < 0x21 && !is_space(c) || c == 0x7f;
+    // Over all octets, without an early end, so that it can be done many at a time.
+    if raw_value.bytes().fold(false, |any, c| any | unfit(c)) {
+        let at = raw_value.bytes().position(unfit).unwrap_or_default();
         return Err(TagListError::Octet {
             offset: start + value_start + at,
         });
@@ -248,7 +258,13 @@ fn check_folds(part: &[u8], start: usize) -> Result<(), TagListError> {
 }
 
 fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+    let end = text.bytes().position(|c| !is_space(c));
+    &text[end.unwrap_or(text.len())..]
+}
+
+fn trim_end(text: &str) -> &str {
+    let last = text.bytes().rposition(|c| !is_space(c));
+    &text[..last.map_or(0, |last| last + 1)]
 }
 
 fn is_space(octet: u8) -> bool {
