@@ -101,7 +101,7 @@ pub use canonicalization::Canonicalization;
 pub use key_check::{KeyCheck, KeyCheckVerdict};
 pub use key_record::KeyRecord;
 pub use signature::{Algorithm, Signature};
-pub use signer::{SignError, SignedFields, Signer, Signing, UnsignedField};
+pub use signer::{NameList, SignError, SignedFields, Signer, Signing, UnsignedField};
 pub use signing_input::signing_input;
 pub use signing_key::{Pkcs8, PrivateKey, SigningKey, SigningKeyError};
 pub use verdict::{Cause, DkimResult, SignatureVerdict, Verdict};

@@ -2,12 +2,14 @@
 
 use core::cmp::Ordering;
 use core::ops::Range;
+use std::borrow::Cow;
 
+use mail_syntax::folding::{FieldWriter, FoldError};
 use mail_syntax::header::{Field, Header};
 
 use crate::canonicalization::{self, BodyCanonicalizer, Canonicalization};
 use crate::crypto::{Crypto, Sha1, Sha256};
-use crate::signature::{Algorithm, Signature, SignatureError};
+use crate::signature::{Algorithm, FieldNames, Signature, SignatureError};
 
 /// The octets that `b=` of this signature signs: the fields named by `h=`, and the signature itself without the value of its `b=`,
 /// all canonical (RFC 6376 §3.7, hash step 2).
@@ -27,22 +29,49 @@ pub fn signing_input(
         .fields()
         .find(|field| core::ptr::eq(field.raw(), signature_field.raw()));
     let own_offset = own.map(|own| own.offset());
-    let mut input = FieldsByName::new(header).select(kind, &signature.signed_fields, own_offset);
+    let mut input = Vec::with_capacity(header.octets().len() + signature_field.raw().len());
+    FieldsByName::new(header).select(kind, &signature.signed_fields, own_offset, &mut input);
     push_signature_field(kind, signature_field, b, &mut input);
     Ok(input)
 }
 
 /// The fields of a header, found by name: built once for all signatures, so that the cost of a long `h=` is not its square.
 pub(crate) struct FieldsByName<'a> {
-    /// In an order of their names, without regard to case; those of one name from the top.
-    fields: Vec<Field<'a>>,
+    /// In the order of [`cmp_names`]; those of one name from the top.
+    fields: Vec<Entry<'a>>,
+    /// Octets of the header.
+    octets: usize,
+}
+
+struct Entry<'a> {
+    key: u64,
+    field: Field<'a>,
+    /// How many fields from the bottom a signature has taken, at the first field of the name.
+    taken: usize,
 }
 
 impl<'a> FieldsByName<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        let mut fields: Vec<_> = header.fields().collect();
-        fields.sort_by(|one, other| cmp_names(one.name(), other.name()));
-        Self { fields }
+        let entry = |field: Field<'a>| Entry {
+            key: key(field.name()),
+            field,
+            taken: 0,
+        };
+        let mut fields = Vec::with_capacity(header.fields().size_hint().1.unwrap_or_default());
+        fields.extend(header.fields().map(entry));
+        fields.sort_unstable_by(|one, other| {
+            let by_name = cmp_names(one, other.key, other.field.name());
+            by_name.then(one.field.offset().cmp(&other.field.offset()))
+        });
+        Self {
+            fields,
+            octets: header.octets().len(),
+        }
+    }
+
+    /// Octets of the header: no fewer than those of any of its fields in canonical form, each taken once, but for a last CRLF.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
     }
 
     /// How many fields have this name.
@@ -52,51 +81,73 @@ impl<'a> FieldsByName<'a> {
 
     /// Where the fields of this name stand.
     fn range(&self, name: &str) -> Range<usize> {
-        // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
-        let before = |field: &Field<'_>| cmp_names(field.name(), name).is_lt();
-        let start = self.fields.partition_point(before);
-        let same = |field: &Field<'_>| field.is(name);
+        let key = key(name);
+        let order = |entry: &Entry<'_>| cmp_names(entry, key, name);
+        let start = self.fields.partition_point(|entry| order(entry).is_lt());
         let behind = self.fields.get(start..).unwrap_or_default();
-        start..start + behind.partition_point(same)
+        start..start + behind.partition_point(|entry| order(entry).is_eq())
     }
 
-    /// The canonical form of the fields that `h=` names, never the field at `own_offset`.
+    /// Adds the canonical form of the fields that `h=` names, never the field at `own_offset`.
     ///
     /// RFC 6376 §3.7: "The DKIM-Signature header field MUST NOT be included in its own "h=" tag, although other DKIM-Signature
     /// header fields MAY be signed".
     pub(crate) fn select(
-        &self,
+        &mut self,
         kind: Canonicalization,
-        signed_fields: &[Box<str>],
+        signed_fields: &FieldNames,
         own_offset: Option<usize>,
-    ) -> Vec<u8> {
-        let mut input = Vec::with_capacity(2048);
-        // How many fields from the bottom were taken, at the place of the first field of the name.
-        let mut taken = vec![0; self.fields.len()];
-        for name in signed_fields {
+        input: &mut Vec<u8>,
+    ) {
+        for entry in &mut self.fields {
+            entry.taken = 0;
+        }
+        for name in signed_fields.iter() {
             let range = self.range(name);
-            let (Some(taken), Some(fields)) =
-                (taken.get_mut(range.start), self.fields.get(range.clone()))
-            else {
-                continue;
-            };
-            // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
-            while let Some(field) = fields.iter().rev().nth(*taken) {
-                *taken += 1;
+            while let Some(field) = self.take(&range) {
                 if Some(field.offset()) != own_offset {
-                    canonicalization::field(kind, field, &mut |run| input.extend_from_slice(run));
+                    canonicalization::field(kind, &field, &mut |run| input.extend_from_slice(run));
                     break;
                 }
             }
         }
-        input
+    }
+
+    /// The next field of those that stand here.
+    fn take(&mut self, range: &Range<usize>) -> Option<Field<'a>> {
+        let first = self.fields.get_mut(range.start)?;
+        // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
+        let at = range.end.checked_sub(1 + first.taken)?;
+        if at < range.start {
+            return None;
+        }
+        first.taken += 1;
+        self.fields.get(at).map(|entry| entry.field)
     }
 }
 
-fn cmp_names(one: &str, other: &str) -> Ordering {
+/// A number that is the same for names that are the same without regard to case, and differs for most others.
+fn key(name: &str) -> u64 {
+    let octets = name.as_bytes();
+    let length = octets.len();
+    let at = |index: usize| u64::from(octets.get(index).map_or(0, u8::to_ascii_lowercase));
+    let ends = at(0) << 24 | at(length / 2) << 16;
+    (length as u64) << 32 | ends | at(length.wrapping_sub(2)) << 8 | at(length.wrapping_sub(1))
+}
+
+/// Any order will do; the keys settle it for most.
+///
+/// RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
+fn cmp_names(entry: &Entry<'_>, key: u64, name: &str) -> Ordering {
     let lower = |octet: u8| octet.to_ascii_lowercase();
-    // Any order will do; most names differ in length.
-    (one.len().cmp(&other.len())).then_with(|| one.bytes().map(lower).cmp(other.bytes().map(lower)))
+    entry.key.cmp(&key).then_with(|| {
+        if entry.field.is(name) {
+            Ordering::Equal
+        } else {
+            let own = entry.field.name().bytes().map(lower);
+            own.cmp(name.bytes().map(lower))
+        }
+    })
 }
 
 /// Adds the signature itself.
@@ -122,13 +173,37 @@ pub(crate) fn push_signature_field(
             input.extend_from_slice(behind);
         }
         Canonicalization::Relaxed => {
-            let body = [before, behind].concat();
-            input.reserve(body.len() + field.name().len() + 1);
+            let body = match behind {
+                [] => Cow::Borrowed(before),
+                _ => Cow::Owned([before, behind].concat()),
+            };
             canonicalization::relaxed_field(field.name(), &body, &mut |run| {
                 input.extend_from_slice(run);
             });
         }
     }
+}
+
+/// Adds a signature that is written up to its `b=`, as the signature signs it.
+///
+/// # Errors
+/// What was wrong with anything that was written.
+pub(crate) fn push_unsigned_field(
+    kind: Canonicalization,
+    field: &FieldWriter,
+    input: &mut Vec<u8>,
+) -> Result<(), FoldError> {
+    let written = field.written()?;
+    match kind {
+        Canonicalization::Simple => input.extend_from_slice(written.as_bytes()),
+        Canonicalization::Relaxed => {
+            let (name, body) = written.split_once(':').unwrap_or((written, ""));
+            canonicalization::relaxed_field(name, body.as_bytes(), &mut |run| {
+                input.extend_from_slice(run);
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
@@ -182,15 +257,18 @@ impl core::ops::Deref for Digest {
     }
 }
 
-impl Default for Digest {
-    fn default() -> Self {
-        Self::Sha256([0; 32])
+impl core::ops::DerefMut for Digest {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Sha256(octets) => octets,
+            Self::Sha1(octets) => octets,
+        }
     }
 }
 
-impl PartialEq<Digest> for Vec<u8> {
-    fn eq(&self, other: &Digest) -> bool {
-        **self == **other
+impl Default for Digest {
+    fn default() -> Self {
+        Self::Sha256([0; 32])
     }
 }
 

@@ -186,6 +186,17 @@ impl FieldWriter {
         }
     }
 
+    /// The field as far as it is written: for what must be done before its end, as signing.
+    ///
+    /// # Errors
+    /// What was wrong with anything that was added.
+    pub fn written(&self) -> Result<&str, FoldError> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(&self.out),
+        }
+    }
+
     /// Ends the field with CRLF and gives it.
     ///
     /// # Errors

@@ -638,6 +638,10 @@ impl<'a> Iterator for Fields<'a, '_> {
         let octets = self.octets;
         self.spans.find_map(|span| Field::new(octets, *span))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.spans.size_hint().1)
+    }
 }
 
 impl<'a> DoubleEndedIterator for Fields<'a, '_> {

@@ -1,6 +1,7 @@
 //! Sealing (RFC 8617 §5.1): a message, its results and the verdict on its chain go in, an ARC set comes out.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mail_syntax::Domain;
@@ -16,8 +17,8 @@ use super::set::{Collected, FieldKind, MAX_SETS, SetFields, push_field};
 use super::verdict::{Set, Verdict};
 use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
-use crate::signature::{self, Algorithm, Kind, Signature, SignatureError};
-use crate::signer::SignedFields;
+use crate::signature::{self, Algorithm, FieldNames, Kind, Signature, SignatureError};
+use crate::signer::{NameList, SignedFields};
 use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_signature_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
@@ -64,34 +65,37 @@ pub enum SealedFields {
     /// the AMS header field SHOULD include any DKIM-Signature header fields already present in the message."
     Chosen(SignedFields),
     /// Exactly these names, in this order; `From` must be among them.
-    Exactly(Vec<Box<str>>),
+    Exactly(NameList),
 }
 
 impl Default for SealedFields {
     fn default() -> Self {
         let mut fields = SignedFields::default();
-        fields.present.push(signature::FIELD_NAME.into());
+        fields.present.to_mut().push(signature::FIELD_NAME.into());
         Self::Chosen(fields)
     }
 }
 
 impl SealedFields {
     /// The names for `h=`.
-    fn names(&self, header: &FieldsByName<'_>) -> Result<Vec<Box<str>>, SealError> {
-        let names = match self {
-            Self::Chosen(fields) => fields.names(header),
-            Self::Exactly(names) => names.clone(),
-        };
+    fn names(&self, header: &FieldsByName<'_>) -> Result<FieldNames, SealError> {
         // RFC 8617 §4.1.2: "Authentication-Results header fields MUST NOT be included in AMS signatures as they are likely to be
         // deleted by downstream ADMDs".
         let forbidden = |name: &str| {
             FieldKind::of(name).is_some() || name.eq_ignore_ascii_case("Authentication-Results")
         };
-        let unfit = |name: &str| !signature::is_field_name(name) || forbidden(name);
-        match names.iter().find(|name| unfit(name)) {
-            Some(name) => Err(SealError::FieldName { name: name.clone() }),
-            None => Ok(names),
+        let unfit = |name: &&str| !signature::is_field_name(name) || forbidden(name);
+        let (one, other): (&[Cow<'_, str>], &[Cow<'_, str>]) = match self {
+            Self::Chosen(fields) => (&fields.oversigned, &fields.present),
+            Self::Exactly(names) => (names, &[]),
+        };
+        if let Some(name) = one.iter().chain(other).map(AsRef::as_ref).find(unfit) {
+            return Err(SealError::FieldName { name: name.into() });
         }
+        Ok(match self {
+            Self::Chosen(fields) => fields.names(header),
+            Self::Exactly(names) => names.iter().map(AsRef::as_ref).collect(),
+        })
     }
 }
 
@@ -284,7 +288,7 @@ impl Sealer {
             return Err(SealError::Malformed { defect });
         }
         let header = Header::new(&self.header, &index);
-        let fields = FieldsByName::new(&header);
+        let mut fields = FieldsByName::new(&header);
         let count = fields.count("From");
         if count != 1 {
             return Err(SealError::From { count });
@@ -305,7 +309,7 @@ impl Sealer {
             self.now,
             place,
             results.to_field()?,
-            &fields,
+            &mut fields,
             body.unwrap_or_default(),
         )
         .map(Some)
@@ -379,7 +383,7 @@ impl UnsignedMessage {
         now: u64,
         place: Place,
         results: String,
-        fields: &FieldsByName<'_>,
+        fields: &mut FieldsByName<'_>,
         body_hash: Digest,
     ) -> Result<Self, SealError> {
         let signature = Signature {
@@ -394,14 +398,15 @@ impl UnsignedMessage {
             timestamp: Some(now),
             expiration: None,
             copied_fields: Vec::new(),
-            body_hash: body_hash.to_vec(),
+            body_hash,
             octets: Vec::new(),
         };
         let mut field = FieldWriter::new(FieldKind::MessageSignature.name())?;
         field.word(&format!("i={};", place.instance));
         signature.write_tags(&mut field);
         let kind = sealing.header_canonicalization;
-        let mut octets = fields.select(kind, &signature.signed_fields, None);
+        let mut octets = Vec::with_capacity(fields.octets() + 1024);
+        fields.select(kind, &signature.signed_fields, None, &mut octets);
         push_unsigned(&field, Kind::ArcMessageSignature, kind, &mut octets)?;
         Ok(Self {
             field,
