@@ -392,12 +392,9 @@ pub(crate) fn is_at_or_below(domain: &Domain, other: &Domain) -> bool {
         }
 }
 
-/// RFC 5322 §2.2, and no semicolon, which ends the tag.
+/// RFC 5322 §2.2: printable and no colon; and no semicolon, which ends the tag.
 pub(crate) fn is_field_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|octet| matches!(octet, 33..=126) && !b":;".contains(&octet))
+    !name.is_empty() && (name.bytes()).all(|octet| matches!(octet, b'!'..=b'9' | b'<'..=b'~'))
 }
 
 #[cfg(test)]

@@ -70,14 +70,10 @@ impl Signing {
         if self.identity.as_ref().is_some_and(outside) {
             return Err(SignError::Identity);
         }
-        let mut names = self.fields.oversigned.iter().chain(&*self.fields.present);
-        let unfit = |name: &&Cow<'_, str>| {
-            !signature::is_field_name(name) || name.eq_ignore_ascii_case(FIELD_NAME)
-        };
-        match names.find(unfit) {
-            Some(name) => Err(SignError::FieldName {
-                name: name.as_ref().into(),
-            }),
+        let unfit =
+            |name: &str| !signature::is_field_name(name) || name.eq_ignore_ascii_case(FIELD_NAME);
+        match self.fields.unfit(unfit) {
+            Some(name) => Err(SignError::FieldName { name: name.into() }),
             None => Ok(()),
         }
     }
@@ -104,7 +100,7 @@ pub struct SignedFields {
 /// Names of fields; those by default are not copied until they are changed.
 pub type NameList = Cow<'static, [Cow<'static, str>]>;
 
-const OVERSIGNED: &[Cow<'static, str>] = &[
+static OVERSIGNED: [Cow<'static, str>; 13] = [
     Cow::Borrowed("From"),
     Cow::Borrowed("To"),
     Cow::Borrowed("Cc"),
@@ -120,7 +116,7 @@ const OVERSIGNED: &[Cow<'static, str>] = &[
     Cow::Borrowed("Content-Description"),
 ];
 
-const PRESENT: &[Cow<'static, str>] = &[
+static PRESENT: [Cow<'static, str>; 17] = [
     Cow::Borrowed("Sender"),
     Cow::Borrowed("In-Reply-To"),
     Cow::Borrowed("References"),
@@ -143,8 +139,8 @@ const PRESENT: &[Cow<'static, str>] = &[
 impl Default for SignedFields {
     fn default() -> Self {
         Self {
-            oversigned: Cow::Borrowed(OVERSIGNED),
-            present: Cow::Borrowed(PRESENT),
+            oversigned: Cow::Borrowed(&OVERSIGNED),
+            present: Cow::Borrowed(&PRESENT),
         }
     }
 }
@@ -153,18 +149,37 @@ impl SignedFields {
     /// The names for `h=`.
     pub(crate) fn names(&self, header: &FieldsByName<'_>) -> FieldNames {
         let mut names = FieldNames::with_capacity(256);
-        let from = Cow::Borrowed("From");
-        let oversigned = [&from].into_iter().chain(&*self.oversigned);
-        let oversigned = oversigned.map(|name| (name, 1));
-        let present = self.present.iter().map(|name| (name, 0));
-        for (name, more) in oversigned.chain(present) {
-            let count = header.count(name) + more;
+        let from = [Cow::Borrowed("From")];
+        let lists = || from.iter().chain(&*self.oversigned).chain(&*self.present);
+        for (at, name) in lists().enumerate() {
+            let oversigned = at <= self.oversigned.len();
+            let count = header.count(name) + usize::from(oversigned);
             // A name that stands in the lists twice counts once.
-            if count > 0 && !names.contains(name) {
+            if count > 0
+                && !lists()
+                    .take(at)
+                    .any(|other| other.eq_ignore_ascii_case(name))
+            {
                 (0..count).for_each(|_| names.push(name));
             }
         }
         names
+    }
+
+    /// The first name that is none, or that must not be signed.
+    pub(crate) fn unfit(&self, unfit: impl Fn(&str) -> bool) -> Option<&str> {
+        // Those by default are fit; a test says so.
+        let (oversigned, present): (&[_], &[_]) = (&OVERSIGNED, &PRESENT);
+        let changed = |list: &&NameList| {
+            !core::ptr::eq(&***list, oversigned) && !core::ptr::eq(&***list, present)
+        };
+        let lists = [&self.oversigned, &self.present]
+            .into_iter()
+            .filter(changed);
+        lists
+            .flat_map(|list| &**list)
+            .map(AsRef::as_ref)
+            .find(|name| unfit(name))
     }
 }
 

@@ -37,39 +37,56 @@ pub fn signing_input(
 
 /// The fields of a header, found by name: built once for all signatures, so that the cost of a long `h=` is not its square.
 pub(crate) struct FieldsByName<'a> {
-    /// In the order of [`cmp_names`]; those of one name from the top.
+    /// In an order of their names; those of one name from the top.
     fields: Vec<Entry<'a>>,
+    /// A bit for each key that occurs, and most that do not occur have another.
+    keys: u64,
     /// Octets of the header.
     octets: usize,
 }
 
 struct Entry<'a> {
-    key: u64,
+    key: Key,
     field: Field<'a>,
-    /// How many fields from the bottom a signature has taken, at the first field of the name.
+    /// At the first field of a name: how many have it.
+    count: usize,
+    /// At the first field of a name: how many of them, from the bottom, a signature has taken.
     taken: usize,
 }
 
 impl<'a> FieldsByName<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        let entry = |field: Field<'a>| Entry {
-            key: key(field.name()),
-            field,
-            taken: 0,
-        };
         let mut fields = Vec::with_capacity(header.fields().size_hint().1.unwrap_or_default());
-        fields.extend(header.fields().map(entry));
+        for field in header.fields() {
+            fields.push(Entry {
+                key: Key::of(field.name()),
+                field,
+                count: 0,
+                taken: 0,
+            });
+        }
         fields.sort_unstable_by(|one, other| {
-            let by_name = cmp_names(one, other.key, other.field.name());
+            let by_name = one.cmp_name(other.key, other.field.name());
             by_name.then(one.field.offset().cmp(&other.field.offset()))
         });
+        let mut keys = 0;
+        for same in
+            fields.chunk_by_mut(|one, next| one.key == next.key && one.field.is(next.field.name()))
+        {
+            let count = same.len();
+            if let Some(first) = same.first_mut() {
+                first.count = count;
+                keys |= first.key.bit();
+            }
+        }
         Self {
             fields,
+            keys,
             octets: header.octets().len(),
         }
     }
 
-    /// Octets of the header: no fewer than those of any of its fields in canonical form, each taken once, but for a last CRLF.
+    /// Octets of the header: no fewer than those of its fields in canonical form, but for a last CRLF.
     pub(crate) fn octets(&self) -> usize {
         self.octets
     }
@@ -79,13 +96,31 @@ impl<'a> FieldsByName<'a> {
         self.range(name).len()
     }
 
+    /// The fields of this name, from the top.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = Field<'a>> {
+        let same = self.fields.get(self.range(name)).unwrap_or_default();
+        same.iter().map(|entry| entry.field)
+    }
+
     /// Where the fields of this name stand.
     fn range(&self, name: &str) -> Range<usize> {
-        let key = key(name);
-        let order = |entry: &Entry<'_>| cmp_names(entry, key, name);
-        let start = self.fields.partition_point(|entry| order(entry).is_lt());
-        let behind = self.fields.get(start..).unwrap_or_default();
-        start..start + behind.partition_point(|entry| order(entry).is_eq())
+        // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
+        let key = Key::of(name);
+        if self.keys & key.bit() == 0 {
+            return 0..0;
+        }
+        let start = self.fields.partition_point(|entry| entry.key < key);
+        match self.fields.get(start) {
+            Some(first) if first.key == key && first.field.is(name) => start..start + first.count,
+            // Another name has the same key.
+            Some(first) if first.key == key => {
+                let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
+                let start = self.fields.partition_point(before);
+                let first = self.fields.get(start).filter(|first| first.field.is(name));
+                start..start + first.map_or(0, |first| first.count)
+            }
+            _ => 0..0,
+        }
     }
 
     /// Adds the canonical form of the fields that `h=` names, never the field at `own_offset`.
@@ -126,28 +161,40 @@ impl<'a> FieldsByName<'a> {
     }
 }
 
-/// A number that is the same for names that are the same without regard to case, and differs for most others.
-fn key(name: &str) -> u64 {
-    let octets = name.as_bytes();
-    let length = octets.len();
-    let at = |index: usize| u64::from(octets.get(index).map_or(0, u8::to_ascii_lowercase));
-    let ends = at(0) << 24 | at(length / 2) << 16;
-    (length as u64) << 32 | ends | at(length.wrapping_sub(2)) << 8 | at(length.wrapping_sub(1))
+impl Entry<'_> {
+    /// Any order will do; the keys settle it for most.
+    fn cmp_name(&self, key: Key, name: &str) -> Ordering {
+        let lower = |octet: u8| octet.to_ascii_lowercase();
+        self.key.cmp(&key).then_with(|| {
+            let own = self.field.name().bytes().map(lower);
+            own.cmp(name.bytes().map(lower))
+        })
+    }
 }
 
-/// Any order will do; the keys settle it for most.
-///
-/// RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
-fn cmp_names(entry: &Entry<'_>, key: u64, name: &str) -> Ordering {
-    let lower = |octet: u8| octet.to_ascii_lowercase();
-    entry.key.cmp(&key).then_with(|| {
-        if entry.field.is(name) {
-            Ordering::Equal
-        } else {
-            let own = entry.field.name().bytes().map(lower);
-            own.cmp(name.bytes().map(lower))
-        }
-    })
+/// Length, first and last letters of a name: the same for names that are the same without regard to case, and different for most
+/// others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u32);
+
+impl Key {
+    fn of(name: &str) -> Self {
+        let octets = name.as_bytes();
+        let at = |index: usize| octets.get(index).map_or(0, u8::to_ascii_lowercase);
+        let [.., length] = octets.len().to_be_bytes();
+        let end = octets.len().wrapping_sub(2);
+        Self(u32::from_be_bytes([
+            length,
+            at(0),
+            at(end),
+            at(end.wrapping_add(1)),
+        ]))
+    }
+
+    /// One of 64.
+    fn bit(self) -> u64 {
+        1 << (self.0.wrapping_mul(0x9e37_79b1) >> 26)
+    }
 }
 
 /// Adds the signature itself.

@@ -210,9 +210,10 @@ impl Verifier {
         };
         let index = core::mem::take(&mut self.splitter).finish();
         let header = Header::new(octets, &index);
+        let mut fields = FieldsByName::new(&header);
+        self.signatures.reserve_exact(fields.count(FIELD_NAME));
         let mut open = Vec::new();
-        self.signatures = Vec::with_capacity(header.named(FIELD_NAME).count());
-        for field in header.named(FIELD_NAME) {
+        for field in fields.named(FIELD_NAME) {
             let mut verification = Verification::new(&field);
             match self.begin(&mut verification.verdict, &field, &index) {
                 Ok((signature, b)) => open.push((self.signatures.len(), field, signature, b)),
@@ -228,10 +229,6 @@ impl Verifier {
                 !is_any_related(signature.domain(), &shown)
             });
         }
-        if open.is_empty() {
-            return;
-        }
-        let mut fields = FieldsByName::new(&header);
         for (at, (number, field, signature, b)) in open.into_iter().enumerate() {
             let outcome = if at < limit {
                 self.prepare(&signature, &field, b, &mut fields)

@@ -328,26 +328,18 @@ impl HeaderSplitter {
             if self.index.complete {
                 return Ok(Split::Complete { taken: at });
             }
-            // Names and the text behind them run to the next octet that matters; elsewhere each octet does.
-            if !self.line.after_cr {
-                let rest = &octets[at..];
-                let run = match self.line.kind {
-                    LineKind::Name => rest.iter().position(|octet| !is_ftext(*octet)),
-                    LineKind::Text => memchr::memchr3(b'\r', b'\n', 0, rest),
-                    _ => Some(0),
-                };
-                let run = run.unwrap_or(rest.len());
+            let rest = &octets[at..];
+            if let Some(length) = self.usual_line(rest) {
+                at += length;
+                continue;
+            }
+            // Text behind a name runs to the next octet that matters; elsewhere each octet does.
+            if self.line.kind == LineKind::Text && !self.line.after_cr {
+                let run = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
                 self.take(run)?;
                 at += run;
-                match &rest[run..] {
-                    [] => break,
-                    [b'\r', b'\n', ..] if self.line.kind == LineKind::Text => {
-                        self.take(1)?;
-                        self.line_break(self.offset, true)?;
-                        at += 2;
-                        continue;
-                    }
-                    _ => {}
+                if run == rest.len() {
+                    break;
                 }
             }
             self.octet(octets[at])?;
@@ -358,6 +350,55 @@ impl HeaderSplitter {
         } else {
             Split::NeedInput
         })
+    }
+
+    /// Takes a line at once, if all of it is there and nothing in it matters but a colon; gives its length.
+    ///
+    /// What it does not take, [`HeaderSplitter::octet`] looks at: limits and defects are found there.
+    fn usual_line(&mut self, octets: &[u8]) -> Option<usize> {
+        if self.line.kind != LineKind::Unknown {
+            return None;
+        }
+        let length = memchr::memchr3(b'\r', b'\n', 0, octets)?;
+        let (line, behind) = octets.split_at(length);
+        let (start, end) = (self.offset, self.offset.checked_add(length + 2)?);
+        if !behind.starts_with(b"\r\n") || length > MAX_LINE || end > self.limits.block {
+            return None;
+        }
+        let open = match line {
+            [b' ' | b'\t', text @ ..] => {
+                let open = self
+                    .open
+                    .filter(|_| text.iter().any(|octet| !matches!(octet, b' ' | b'\t')))?;
+                Span { end, ..open }
+            }
+            _ => {
+                let colon = line.iter().position(|octet| !is_ftext(*octet))?;
+                let name_end = start + colon;
+                if colon == 0
+                    || line[colon] != b':'
+                    || self.index.fields.len() + 1 >= self.limits.fields
+                {
+                    return None;
+                }
+                Span {
+                    start,
+                    name_end,
+                    body: name_end + 1,
+                    end,
+                }
+            }
+        };
+        if end - open.start > self.limits.field {
+            return None;
+        }
+        if open.start == start {
+            self.close_field(start);
+        }
+        self.open = Some(open);
+        self.offset = end;
+        self.line.start = end;
+        Some(length + 2)
     }
 
     /// Counts `n` octets that belong to the open field, up to the first that passes a limit.
@@ -712,7 +753,8 @@ impl<'a> Field<'a> {
     /// True if this is the field's name, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        // Most names are spelled alike, and that is found sooner.
+        self.name == name || self.name.eq_ignore_ascii_case(name)
     }
 
     /// The whole field: name, colon, body, folds, and its final line end if it has one.

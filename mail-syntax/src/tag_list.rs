@@ -127,7 +127,7 @@ impl<'a> TagList<'a> {
             }
             // RFC 6376 §3.2: "Tags with duplicate names MUST NOT occur within a single tag-list; if a tag name does occur more
             // than once, the entire tag-list is invalid."
-            if tags.iter().any(|other| other.name == tag.name) {
+            if tags.iter().any(|other| is_same(other.name, tag.name)) {
                 return Err(TagListError::Duplicate { offset: tag.offset });
             }
             tags.push(tag);
@@ -149,7 +149,7 @@ impl<'a> TagList<'a> {
     #[inline]
     #[must_use]
     pub fn tag(&self, name: &str) -> Option<&Tag<'a>> {
-        self.tags.iter().find(|tag| tag.name == name)
+        self.tags.iter().find(|tag| is_same(tag.name, name))
     }
 
     /// The value of the tag of this name.
@@ -177,6 +177,8 @@ impl fmt::Display for TagList<'_> {
 #[derive(Debug, Clone)]
 pub struct Tags<'a> {
     list: &'a [u8],
+    /// What of it is UTF-8, up to the first octet that is not.
+    text: &'a str,
     at: usize,
 }
 
@@ -184,7 +186,15 @@ impl<'a> Tags<'a> {
     /// The tags of this list.
     #[must_use]
     pub fn new(list: &'a [u8]) -> Self {
-        Self { list, at: 0 }
+        let text = core::str::from_utf8(list).or_else(|error| {
+            let (valid, _) = list.split_at(error.valid_up_to());
+            core::str::from_utf8(valid)
+        });
+        Self {
+            list,
+            text: text.unwrap_or_default(),
+            at: 0,
+        }
     }
 }
 
@@ -201,15 +211,25 @@ impl<'a> Iterator for Tags<'a> {
         if self.at > self.list.len() && start > 0 && part.iter().copied().all(is_space) {
             return check_folds(part, start).err().map(Err);
         }
-        Some(parse_tag(part, start))
+        Some(self.tag(part, start))
     }
 }
 
-fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
-    check_folds(part, start)?;
-    let text = core::str::from_utf8(part).map_err(|error| TagListError::Octet {
-        offset: start + error.valid_up_to(),
-    })?;
+impl<'a> Tags<'a> {
+    /// The tag that stands in these octets of the list.
+    fn tag(&self, part: &'a [u8], start: usize) -> Result<Tag<'a>, TagListError> {
+        check_folds(part, start)?;
+        let text = match self.text.get(start..start + part.len()) {
+            Some(text) => text,
+            None => core::str::from_utf8(part).map_err(|error| TagListError::Octet {
+                offset: start + error.valid_up_to(),
+            })?,
+        };
+        parse_tag(text, start)
+    }
+}
+
+fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     let lead = text.len() - trim_start(text).len();
     let offset = start + lead;
     let name_length = text[lead..]
@@ -228,8 +248,8 @@ fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
     let value_start = text.len() - raw_value.len();
     let value = trim_end(trim_start(raw_value));
     // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
-    let unfit = |c: u8| c < 0x21 && !is_space(c) || c == 0x7f;
-    // Over all octets, without an early end, so that it can be done many at a time.
+    let unfit = |c: u8| (c < 0x21) & !is_space(c) | (c == 0x7f);
+    // Over all octets, without an early end, so that it is done many at a time.
     if raw_value.bytes().fold(false, |any, c| any | unfit(c)) {
         let at = raw_value.bytes().position(unfit).unwrap_or_default();
         return Err(TagListError::Octet {
@@ -240,7 +260,7 @@ fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
         name,
         value,
         offset,
-        value_range: start + value_start..start + part.len(),
+        value_range: start + value_start..start + text.len(),
     })
 }
 
@@ -268,7 +288,17 @@ fn trim_end(text: &str) -> &str {
 }
 
 fn is_space(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+    (octet == b' ') | (octet == b'\t') | (octet == b'\r') | (octet == b'\n')
+}
+
+/// Whether two names are the same; they are too short for anything but a loop.
+#[inline]
+fn is_same(name: &str, other: &str) -> bool {
+    name.len() == other.len()
+        && name
+            .bytes()
+            .zip(other.bytes())
+            .all(|(one, other)| one == other)
 }
 
 #[cfg(test)]

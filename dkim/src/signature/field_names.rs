@@ -22,7 +22,12 @@ impl FieldNames {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
-        self.text.split_terminator(':')
+        let mut start = 0;
+        memchr::memchr_iter(b':', self.text.as_bytes()).filter_map(move |end| {
+            let name = self.text.get(start..end);
+            start = end + 1;
+            name
+        })
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
