@@ -149,37 +149,43 @@ impl SignedFields {
     /// The names for `h=`.
     pub(crate) fn names(&self, header: &FieldsByName<'_>) -> FieldNames {
         let mut names = FieldNames::with_capacity(256);
-        let from = [Cow::Borrowed("From")];
+        let from = match self.is_default() {
+            true => None,
+            false => Some(Cow::Borrowed("From")),
+        };
         let lists = || from.iter().chain(&*self.oversigned).chain(&*self.present);
+        let oversigned = from.iter().len() + self.oversigned.len();
         for (at, name) in lists().enumerate() {
-            let oversigned = at <= self.oversigned.len();
-            let count = header.count(name) + usize::from(oversigned);
+            let count = header.count(name) + usize::from(at < oversigned);
             // A name that stands in the lists twice counts once.
-            if count > 0
-                && !lists()
+            let is_new = || {
+                !lists()
                     .take(at)
                     .any(|other| other.eq_ignore_ascii_case(name))
-            {
+            };
+            if count > 0 && (self.is_default() || is_new()) {
                 (0..count).for_each(|_| names.push(name));
             }
         }
         names
     }
 
-    /// The first name that is none, or that must not be signed.
+    /// The first name that is not to be signed.
     pub(crate) fn unfit(&self, unfit: impl Fn(&str) -> bool) -> Option<&str> {
-        // Those by default are fit; a test says so.
-        let (oversigned, present): (&[_], &[_]) = (&OVERSIGNED, &PRESENT);
-        let changed = |list: &&NameList| {
-            !core::ptr::eq(&***list, oversigned) && !core::ptr::eq(&***list, present)
-        };
-        let lists = [&self.oversigned, &self.present]
-            .into_iter()
-            .filter(changed);
-        lists
-            .flat_map(|list| &**list)
-            .map(AsRef::as_ref)
-            .find(|name| unfit(name))
+        if self.is_default() {
+            return None;
+        }
+        let mut names = self
+            .oversigned
+            .iter()
+            .chain(&*self.present)
+            .map(AsRef::as_ref);
+        names.find(|name| unfit(name))
+    }
+
+    /// Whether these are the lists by default: From is the first name in them, all names are fit, and none stands twice.
+    fn is_default(&self) -> bool {
+        core::ptr::eq(&*self.oversigned, &OVERSIGNED) && core::ptr::eq(&*self.present, &PRESENT)
     }
 }
 
@@ -404,5 +410,27 @@ impl UnsignedField {
     /// [`SignError::Fold`].
     pub fn finish(self, signature: &[u8]) -> Result<String, SignError> {
         Ok(signature::finish_field(self.field, signature)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_by_default() {
+        let fields = SignedFields::default();
+        assert!(fields.is_default());
+        let names: Vec<_> = fields.oversigned.iter().chain(&*fields.present).collect();
+        assert_eq!(names.first().unwrap().as_ref(), "From");
+        for (at, name) in names.iter().enumerate() {
+            assert!(signature::is_field_name(name) && !name.eq_ignore_ascii_case(FIELD_NAME));
+            let is_same = |other: &&Cow<'_, str>| other.eq_ignore_ascii_case(name);
+            assert!(!names.iter().take(at).any(|other| is_same(other)), "{name}");
+        }
+        let mut changed = SignedFields::default();
+        changed.present.to_mut().push("X".into());
+        assert!(!changed.is_default());
+        assert_eq!(changed.unfit(|name| name == "X"), Some("X"));
     }
 }

@@ -137,8 +137,12 @@ impl<'a> FieldsByName<'a> {
         for entry in &mut self.fields {
             entry.taken = 0;
         }
+        let (mut last, mut range) = ("", 0..0);
         for name in signed_fields.iter() {
-            let range = self.range(name);
+            // Many name a field once more than it is there.
+            if name != last {
+                (last, range) = (name, self.range(name));
+            }
             while let Some(field) = self.take(&range) {
                 if Some(field.offset()) != own_offset {
                     canonicalization::field(kind, &field, &mut |run| input.extend_from_slice(run));
@@ -172,22 +176,22 @@ impl Entry<'_> {
     }
 }
 
-/// Length, first and last letters of a name: the same for names that are the same without regard to case, and different for most
-/// others.
+/// Length and three letters of a name: the same for names that are the same without regard to case, and different for most others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u32);
 
 impl Key {
     fn of(name: &str) -> Self {
         let octets = name.as_bytes();
-        let at = |index: usize| octets.get(index).map_or(0, u8::to_ascii_lowercase);
         let [.., length] = octets.len().to_be_bytes();
-        let end = octets.len().wrapping_sub(2);
+        // The bit makes letters small, and no two letters the same.
+        let letter = |octet: Option<&u8>| octet.map_or(0, |octet| octet | 0x20);
+        let middle = octets.get(octets.len() / 2);
         Self(u32::from_be_bytes([
             length,
-            at(0),
-            at(end),
-            at(end.wrapping_add(1)),
+            letter(octets.first()),
+            letter(middle),
+            letter(octets.last()),
         ]))
     }
 

@@ -177,8 +177,8 @@ impl fmt::Display for TagList<'_> {
 #[derive(Debug, Clone)]
 pub struct Tags<'a> {
     list: &'a [u8],
-    /// What of it is UTF-8, up to the first octet that is not.
-    text: &'a str,
+    /// The list, unless an octet of it is not ASCII, or may not stand where it does.
+    plain: Option<&'a str>,
     at: usize,
 }
 
@@ -186,14 +186,34 @@ impl<'a> Tags<'a> {
     /// The tags of this list.
     #[must_use]
     pub fn new(list: &'a [u8]) -> Self {
-        let text = core::str::from_utf8(list).or_else(|error| {
-            let (valid, _) = list.split_at(error.valid_up_to());
-            core::str::from_utf8(valid)
-        });
+        let ascii = list
+            .iter()
+            .fold(true, |all, c| all & c.is_ascii() & !is_unfit(*c));
+        let plain = ascii && check_folds(list, 0).is_ok();
         Self {
             list,
-            text: text.unwrap_or_default(),
+            plain: plain.then(|| core::str::from_utf8(list).ok()).flatten(),
             at: 0,
+        }
+    }
+
+    /// The tag that stands in these octets of the list.
+    fn tag(&self, part: &'a [u8], start: usize) -> Result<Tag<'a>, TagListError> {
+        if let Some(text) = self
+            .plain
+            .and_then(|list| list.get(start..start + part.len()))
+        {
+            return parse_tag(text, start);
+        }
+        check_folds(part, start)?;
+        let text = core::str::from_utf8(part).map_err(|error| TagListError::Octet {
+            offset: start + error.valid_up_to(),
+        })?;
+        let tag = parse_tag(text, start)?;
+        // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
+        match part.iter().position(|c| is_unfit(*c)) {
+            Some(at) => Err(TagListError::Octet { offset: start + at }),
+            None => Ok(tag),
         }
     }
 }
@@ -215,20 +235,6 @@ impl<'a> Iterator for Tags<'a> {
     }
 }
 
-impl<'a> Tags<'a> {
-    /// The tag that stands in these octets of the list.
-    fn tag(&self, part: &'a [u8], start: usize) -> Result<Tag<'a>, TagListError> {
-        check_folds(part, start)?;
-        let text = match self.text.get(start..start + part.len()) {
-            Some(text) => text,
-            None => core::str::from_utf8(part).map_err(|error| TagListError::Octet {
-                offset: start + error.valid_up_to(),
-            })?,
-        };
-        parse_tag(text, start)
-    }
-}
-
 fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     let lead = text.len() - trim_start(text).len();
     let offset = start + lead;
@@ -247,15 +253,6 @@ fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
         .ok_or(TagListError::MissingEquals { offset })?;
     let value_start = text.len() - raw_value.len();
     let value = trim_end(trim_start(raw_value));
-    // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
-    let unfit = |c: u8| (c < 0x21) & !is_space(c) | (c == 0x7f);
-    // Over all octets, without an early end, so that it is done many at a time.
-    if raw_value.bytes().fold(false, |any, c| any | unfit(c)) {
-        let at = raw_value.bytes().position(unfit).unwrap_or_default();
-        return Err(TagListError::Octet {
-            offset: start + value_start + at,
-        });
-    }
     Ok(Tag {
         name,
         value,
@@ -264,12 +261,20 @@ fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     })
 }
 
-/// RFC 6376 §2.8: "FWS      =   [*WSP CRLF] 1*WSP". A CR or LF elsewhere is a mistake.
+/// Neither a VALCHAR nor white space.
+fn is_unfit(octet: u8) -> bool {
+    (octet < b' ') & !is_space(octet) | (octet == 0x7f)
+}
+
+/// RFC 6376 §2.8: "FWS      =   [*WSP CRLF] 1*WSP". A CR or LF elsewhere is a mistake, but at the end of a tag.
 fn check_folds(part: &[u8], start: usize) -> Result<(), TagListError> {
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'\r', b'\n', &part[at..]) {
         at += found;
-        if !matches!(&part[at..], [b'\r', b'\n', b' ' | b'\t', ..]) && &part[at..] != b"\r\n" {
+        if !matches!(
+            &part[at..],
+            [b'\r', b'\n', b' ' | b'\t' | b';', ..] | [b'\r', b'\n']
+        ) {
             return Err(TagListError::Octet { offset: start + at });
         }
         at += 2;

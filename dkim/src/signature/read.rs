@@ -198,28 +198,18 @@ fn check_query_methods(list: &TagList<'_>) -> Result<(), SignatureError> {
 
 fn signed_fields(list: &TagList<'_>, kind: Kind) -> Result<FieldNames, SignatureError> {
     let tag = required(list, "h")?;
-    let mut names = FieldNames::with_capacity(tag.value().len() + 1);
-    let mut rest = tag.value();
-    loop {
-        let end = memchr::memchr(b':', rest.as_bytes());
-        let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
-        let name = name.trim_ascii();
+    let names = FieldNames::parse(tag.value()).ok_or_else(|| value_error("h", tag))?;
+    let fine = match kind {
+        // A place in the list of an ARC-Message-Signature may be empty: sealers have written such, and it names no field.
+        //
         // RFC 8617 §4.1.2: "ARC-related header fields (ARC-Authentication-Results, ARC-Message-Signature, and ARC-Seal) MUST NOT be
         // included in the list of header fields covered by the signature of the AMS header field." That binds sealers; the first two
         // are in lists that were written before it was a rule, and do no harm.
-        let forbidden = kind == Kind::ArcMessageSignature && name.eq_ignore_ascii_case("ARC-Seal");
-        // A place in the list of an ARC-Message-Signature may be empty: sealers have written such, and it names no field.
-        if forbidden || !is_field_name(name) {
-            if !(name.is_empty() && kind == Kind::ArcMessageSignature) {
-                return Err(value_error("h", tag));
-            }
-        } else {
-            names.push(name);
-        }
-        match behind.strip_prefix(':') {
-            Some(behind) => rest = behind,
-            None => break,
-        }
+        Kind::ArcMessageSignature => !names.contains("ARC-Seal"),
+        Kind::DkimSignature | Kind::ArcSeal => !names.has_empty(),
+    };
+    if !fine {
+        return Err(value_error("h", tag));
     }
     // RFC 6376 §6.1.1: "If the "h=" tag does not include the From header field, the Verifier MUST ignore the DKIM-Signature header
     // field and return PERMFAIL (From field not signed)."

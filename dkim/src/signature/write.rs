@@ -64,18 +64,12 @@ impl Signature {
     /// Writes `h=`, several names to a word so that white space stands only where the line is folded.
     fn write_signed_fields(&self, field: &mut FieldWriter) {
         const WORD: usize = 64;
-        let mut word = String::with_capacity(WORD);
-        word.push_str("h=");
-        let mut names = self.signed_fields.iter().peekable();
-        while let Some(name) = names.next() {
-            if word.len() + name.len() > WORD && word != "h=" {
-                field.word(&word);
-                word.clear();
-            }
-            word.push_str(name);
-            word.push(if names.peek().is_some() { ':' } else { ';' });
+        let mut tag = "h=";
+        for names in self.signed_fields.words(WORD, tag.len()) {
+            let end = if names.ends_with(':') { "" } else { ";" };
+            field.word_args(format_args!("{tag}{names}{end}"));
+            tag = "";
         }
-        field.word(&word);
     }
 }
 
