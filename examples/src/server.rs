@@ -62,7 +62,7 @@ pub struct Context {
     /// Who may log in.
     pub accounts: Accounts,
     /// DNS.
-    pub resolver: Resolver,
+    pub resolver: Arc<Resolver>,
     /// The server's certificate.
     pub tls: TlsServer,
     /// The keys that sign what leaves.
@@ -196,7 +196,7 @@ impl Server {
                 config,
                 store: Shared(store),
                 accounts,
-                resolver,
+                resolver: Arc::new(resolver),
                 tls,
                 signing,
                 judging: message_auth::Config::default(),

@@ -208,6 +208,17 @@ pub struct ReportRow {
     pub row: String,
     /// Messages.
     pub count: u64,
+    /// Those of them that were reports themselves.
+    pub reports: u64,
+}
+
+/// What is remembered of an address that reports go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportDestination {
+    /// As the server writes it.
+    pub state: String,
+    /// From this second since 1970 on it no longer matters.
+    pub until: u64,
 }
 
 /// Accounts, mailboxes, bodies, the queue.
@@ -404,8 +415,8 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn put_grey(&self, key: &str, entry: GreyEntry, expired: u64) -> Result<(), StoreError>;
 
-    /// Counts one more message for the aggregate report of a day, in days since 1970, on a domain. A row that is new is left out where
-    /// the report has `limit` rows already.
+    /// Counts one more message, which may be a report itself, for the aggregate report of a day, in days since 1970, on a domain. A row
+    /// that is new is left out where the report has `limit` rows already.
     ///
     /// # Errors
     ///
@@ -416,6 +427,7 @@ pub trait Store: Send + Sync + 'static {
         domain: &str,
         record: &str,
         row: &str,
+        is_report: bool,
         limit: u32,
     ) -> Result<(), StoreError>;
 
@@ -439,6 +451,20 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A failure of the database.
     fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError>;
+
+    /// Changes what is remembered of an address that reports go to, and forgets those that no longer matter at `now`.
+    ///
+    /// `change` gets what is there, and how many addresses are remembered; what it gives is kept. Nobody else changes it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database; nothing was changed then.
+    fn change_report_destination(
+        &self,
+        address: &str,
+        now: u64,
+        change: &mut dyn FnMut(Option<ReportDestination>, usize) -> Option<ReportDestination>,
+    ) -> Result<(), StoreError>;
 
     /// Tells of every change from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;

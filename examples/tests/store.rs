@@ -10,7 +10,8 @@
 use std::path::PathBuf;
 
 use examples::store::{
-    AccountId, Delivery, FlagChange, MailboxId, Outgoing, Settlement, Sqlite, Store, StoreError,
+    AccountId, Delivery, FlagChange, MailboxId, Outgoing, ReportDestination, Settlement, Sqlite,
+    Store, StoreError,
 };
 
 struct Folder(PathBuf);
@@ -250,7 +251,7 @@ fn report_rows_are_counted_by_day_and_domain() {
     let store = Sqlite::open(&folder.0).unwrap();
     let count = |day, domain: &str, row: &str| {
         store
-            .count_report_row(day, domain, "v=DMARC1; p=none", row, 2)
+            .count_report_row(day, domain, "v=DMARC1; p=none", row, false, 2)
             .unwrap();
     };
     count(7, "example.org", "a");
@@ -274,4 +275,52 @@ fn report_rows_are_counted_by_day_and_domain() {
     store.forget_report(7, "example.org").unwrap();
     assert_eq!(due(8), domains[..1]);
     assert_eq!(due(9).len(), 2);
+}
+
+/// As the version before wrote it: no column for reports about reports, no destinations.
+#[test]
+fn a_store_of_version_2_is_brought_up_to_date() {
+    let folder = Folder::new("version-2");
+    drop(Sqlite::open(&folder.0).unwrap());
+    let database = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
+    let older = "DROP TABLE report_destinations; ALTER TABLE dmarc_rows DROP COLUMN reports;
+                 INSERT INTO dmarc_rows VALUES (9, 'example.net', 'record', 'row', 7);
+                 PRAGMA user_version = 2";
+    database.execute_batch(older).unwrap();
+
+    let store = Sqlite::open(&folder.0).unwrap();
+    store
+        .count_report_row(9, "example.net", "record", "row", true, 10)
+        .unwrap();
+    let rows = store.report_rows(9, "example.net").unwrap();
+    assert_eq!((rows[0].count, rows[0].reports), (8, 1));
+    let kept = ReportDestination {
+        state: "state".to_owned(),
+        until: 100,
+    };
+    let change = |now, gives: Option<ReportDestination>| {
+        let mut seen = None;
+        let mut change = |known, count| {
+            seen = Some((known, count));
+            gives.clone()
+        };
+        store
+            .change_report_destination("a@example.net", now, &mut change)
+            .unwrap();
+        seen.unwrap()
+    };
+    assert_eq!(change(1, Some(kept.clone())), (None, 0));
+    assert_eq!(change(99, Some(kept.clone())), (Some(kept.clone()), 1));
+    // What no longer matters is forgotten.
+    assert_eq!(change(100, Some(kept.clone())), (None, 0));
+    assert_eq!(change(1, None), (Some(kept), 1));
+    assert_eq!(change(1, None), (None, 0));
+
+    let newer = "PRAGMA user_version = 99";
+    database.execute_batch(newer).unwrap();
+    drop(store);
+    assert!(matches!(
+        Sqlite::open(&folder.0),
+        Err(StoreError::Refused(_))
+    ));
 }

@@ -52,5 +52,6 @@ pub mod greylisting;
 pub mod iprev;
 pub mod network;
 pub mod s25r;
+pub mod store;
 
 pub use network::{Network, reverse_name};

@@ -20,7 +20,8 @@ use tokio::sync::{Notify, broadcast};
 
 use super::{
     Account, AccountId, BodyId, Change, Delivery, Entry, FlagChange, GreyEntry, Leased, Mailbox,
-    MailboxId, Outgoing, ReportRow, Settlement, Spool, Store, StoreError, StoredMessage,
+    MailboxId, Outgoing, ReportDestination, ReportRow, Settlement, Spool, Store, StoreError,
+    StoredMessage,
 };
 
 /// The embedded store.
@@ -435,9 +436,12 @@ impl Store for Sqlite {
         domain: &str,
         record: &str,
         row: &str,
+        is_report: bool,
         limit: u32,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| reports::count(transaction, day, domain, record, row, limit))
+        self.write(|transaction| {
+            reports::count(transaction, day, domain, record, row, is_report, limit)
+        })
     }
 
     fn reports_before(&self, day: u64) -> Result<Vec<(u64, String)>, StoreError> {
@@ -450,6 +454,15 @@ impl Store for Sqlite {
 
     fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError> {
         self.write(|transaction| reports::forget(transaction, day, domain))
+    }
+
+    fn change_report_destination(
+        &self,
+        address: &str,
+        now: u64,
+        change: &mut dyn FnMut(Option<ReportDestination>, usize) -> Option<ReportDestination>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| reports::change_destination(transaction, address, now, change))
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -9,12 +9,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use mail_syntax::date::DateTime;
 use mail_syntax::header::{Header, Limits, LineEnd};
 use mail_syntax::mime::Part;
+use memchr::memchr;
 
 use super::{
     AuthFailure, DeliveryResult, FailedSignature, FailureReport, IdentityAlignment, Original,
     SpfDns,
 };
-use crate::reports::read::{parts, with_crlf};
+use crate::reports::read::parts;
 
 /// Values of a field that may stand more than once, of which so many are kept.
 const MAX_VALUES: usize = 100;
@@ -80,8 +81,7 @@ impl FailureReport {
     /// # Errors
     /// [`NoFailureReport`] if it is something else.
     pub fn read(mail: &[u8]) -> Result<(Self, BTreeSet<FailureDefect>), NoFailureReport> {
-        let mail = with_crlf(mail);
-        let tree = parts(&mail);
+        let tree = parts(mail);
         let mut reader = Reader {
             report: Self {
                 user_agent: String::new(),
@@ -132,6 +132,25 @@ fn is_text(part: &Part<'_>) -> bool {
     part.content_type().is("text", "plain")
 }
 
+/// A message as it was on the wire, if it has come out of a mailbox whose lines end in a bare LF.
+fn with_crlf(mail: Vec<u8>) -> Vec<u8> {
+    let first = memchr(b'\n', &mail).and_then(|end| mail.get(..end));
+    if first.is_none_or(|line| line.ends_with(b"\r")) {
+        return mail;
+    }
+    let mut lines = Vec::with_capacity(mail.len() + mail.len() / 32);
+    for line in mail.split_inclusive(|octet| *octet == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(text) if !text.ends_with(b"\r") => {
+                lines.extend_from_slice(text);
+                lines.extend_from_slice(b"\r\n");
+            }
+            _ => lines.extend_from_slice(line),
+        }
+    }
+    lines
+}
+
 struct Reader {
     report: FailureReport,
     defects: BTreeSet<FailureDefect>,
@@ -144,9 +163,9 @@ impl Reader {
         }
         let media = part.content_type();
         if media.is_message() {
-            self.report.original = Original::Message(part.decoded_body());
+            self.report.original = Original::Message(with_crlf(part.decoded_body()));
         } else if media.is("text", "rfc822-headers") || media.is("text", "rfc822-header") {
-            self.report.original = Original::Header(part.decoded_body());
+            self.report.original = Original::Header(with_crlf(part.decoded_body()));
         }
     }
 
