@@ -212,7 +212,7 @@ impl Verifier {
         let header = Header::new(octets, &index);
         let mut fields = FieldsByName::new(&header);
         self.signatures.reserve_exact(fields.count(FIELD_NAME));
-        let mut open = Vec::new();
+        let mut open = Vec::with_capacity(self.signatures.capacity());
         for field in fields.named(FIELD_NAME) {
             let mut verification = Verification::new(&field);
             match self.begin(&mut verification.verdict, &field, &index) {
@@ -512,13 +512,12 @@ pub(crate) fn verify_by(
 /// The texts of an answer in the order of their octets, so that the order of the response changes nothing.
 pub(crate) fn key_texts(answer: &Answer) -> Result<Vec<Cow<'_, [u8]>>, Cause> {
     let records = answer.outcome().map_err(Cause::KeyUnavailable)?;
-    let mut texts: Vec<_> = (records.iter())
-        .filter_map(|record| match record {
-            // RFC 6376 §3.6.2.2: "Strings in a TXT RR MUST be concatenated together before use with no intervening whitespace."
-            Record::Txt(text) => Some(text.joined()),
-            _ => None,
-        })
-        .collect();
+    let mut texts = Vec::with_capacity(records.len());
+    texts.extend(records.iter().filter_map(|record| match record {
+        // RFC 6376 §3.6.2.2: "Strings in a TXT RR MUST be concatenated together before use with no intervening whitespace."
+        Record::Txt(text) => Some(text.joined()),
+        _ => None,
+    }));
     texts.sort_unstable();
     Ok(texts)
 }

@@ -157,6 +157,12 @@ fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
         if label.is_empty() {
             return Err(DomainError::EmptyLabel { offset });
         }
+        // Most labels are this; what is wrong with another is found below.
+        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+        if label.len() <= MAX_LABEL && label.bytes().all(plain) {
+            offset += label.len() + 1;
+            continue;
+        }
         // A U-label of n characters has an A-label of more than n octets, so characters are the least that may be counted.
         if label.chars().count() > MAX_LABEL {
             return Err(DomainError::LabelTooLong { offset });
