@@ -87,6 +87,7 @@ pub mod crypto;
 pub mod diagnosis;
 pub mod key_check;
 pub mod key_record;
+mod message_to_sign;
 pub mod public_key;
 mod quoted_printable;
 pub mod rotation;

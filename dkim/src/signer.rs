@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use mail_syntax::Domain;
 use mail_syntax::folding::{FieldWriter, FoldError};
-use mail_syntax::header::{Defect, Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
+use mail_syntax::header::{Defect, HeaderError, Limits};
 
 use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
+use crate::message_to_sign::{MessageToSign, Unsignable};
 use crate::signature::{self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature};
 use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_unsigned_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
@@ -239,6 +240,16 @@ pub enum SignError {
     },
 }
 
+impl From<Unsignable> for SignError {
+    fn from(unsignable: Unsignable) -> Self {
+        match unsignable {
+            Unsignable::Header(error) => Self::Header(error),
+            Unsignable::Malformed(defect) => Self::Malformed { defect },
+            Unsignable::From(count) => Self::From { count },
+        }
+    }
+}
+
 /// Makes the signatures of one message in one pass.
 ///
 /// Write the message as it will be sent, lines ending in CRLF, in any pieces; then finish. It holds the header, and of the body only
@@ -248,11 +259,7 @@ pub struct Signer {
     /// Each with the number of its body hash.
     signings: Vec<(Signing, usize)>,
     now: u64,
-    splitter: HeaderSplitter,
-    header: Vec<u8>,
-    in_body: bool,
-    error: Option<HeaderError>,
-    body: BodyHasher,
+    message: MessageToSign,
 }
 
 impl Signer {
@@ -279,30 +286,13 @@ impl Signer {
         Self {
             signings,
             now,
-            splitter: HeaderSplitter::new(limits, LineEnd::Crlf),
-            header: Vec::new(),
-            in_body: false,
-            error: None,
-            body,
+            message: MessageToSign::new(limits, body),
         }
     }
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
-        if self.in_body {
-            return self.body.update(octets);
-        }
-        match self.splitter.push(octets) {
-            Ok(Split::NeedInput) => self.header.extend_from_slice(octets),
-            Ok(Split::Complete { taken }) => {
-                let (header, body) = octets.split_at(taken.min(octets.len()));
-                self.header.extend_from_slice(header);
-                self.in_body = true;
-                self.body.update(body);
-            }
-            // It is told by finish; the octets are not kept.
-            Err(error) => self.error = Some(error),
-        }
+        self.message.write(octets);
     }
 
     /// Signs, and gives the header fields in the order of the signings, each folded and with its CRLF. They are to stand before
@@ -323,23 +313,10 @@ impl Signer {
     /// # Errors
     /// [`SignError`].
     pub fn finish_unsigned(self) -> Result<Vec<UnsignedField>, SignError> {
-        if let Some(error) = self.error {
-            return Err(error.into());
-        }
-        let index = self.splitter.finish();
-        if index.is_malformed() {
-            let defect = index.defects().iter().copied().find(Defect::is_malformed);
-            return Err(SignError::Malformed { defect });
-        }
-        let header = Header::new(&self.header, &index);
-        let mut fields = FieldsByName::new(&header);
-        let count = fields.count("From");
-        if count != 1 {
-            return Err(SignError::From { count });
-        }
-        let bodies = self.body.finish();
+        let message = self.message.finish()?;
+        let (_, mut fields) = message.header()?;
         let unsigned = |(signing, number): (Signing, usize)| {
-            let hash = bodies.get(number).map(|body| body.hash);
+            let hash = message.hashes.get(number).map(|body| body.hash);
             UnsignedField::new(signing, self.now, &mut fields, hash.unwrap_or_default())
         };
         self.signings.into_iter().map(unsigned).collect()
@@ -426,7 +403,7 @@ mod tests {
         for (at, name) in names.iter().enumerate() {
             assert!(signature::is_field_name(name) && !name.eq_ignore_ascii_case(FIELD_NAME));
             let is_same = |other: &&Cow<'_, str>| other.eq_ignore_ascii_case(name);
-            assert!(!names.iter().take(at).any(|other| is_same(other)), "{name}");
+            assert!(!names.iter().take(at).any(is_same), "{name}");
         }
         let mut changed = SignedFields::default();
         changed.present.to_mut().push("X".into());

@@ -1,4 +1,5 @@
 //! What a message costs on the heap: as much whether its body has 2 KiB or 5 MiB, and little for each signature.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::Arc;
 

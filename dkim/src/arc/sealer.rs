@@ -7,9 +7,7 @@ use std::sync::Arc;
 use mail_syntax::Domain;
 use mail_syntax::authentication_results::{self, AuthenticationResults};
 use mail_syntax::folding::{FieldWriter, FoldError};
-use mail_syntax::header::{
-    Defect, Field, Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split,
-};
+use mail_syntax::header::{Defect, Field, Header, HeaderError, Limits};
 use mail_syntax::tag_list::TagList;
 
 use super::seal::{ChainStatus, Seal};
@@ -17,6 +15,7 @@ use super::set::{Collected, FieldKind, MAX_SETS, SetFields, push_field};
 use super::verdict::{Set, Verdict};
 use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
+use crate::message_to_sign::{MessageToSign, Unsignable};
 use crate::signature::{self, Algorithm, FieldNames, Kind, Signature, SignatureError};
 use crate::signer::{NameList, SignedFields};
 use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_signature_field};
@@ -146,6 +145,16 @@ pub enum SealError {
     Signature(#[from] SignatureError),
 }
 
+impl From<Unsignable> for SealError {
+    fn from(unsignable: Unsignable) -> Self {
+        match unsignable {
+            Unsignable::Header(error) => Self::Header(error),
+            Unsignable::Malformed(defect) => Self::Malformed { defect },
+            Unsignable::From(count) => Self::From { count },
+        }
+    }
+}
+
 /// The three fields of an ARC set, each folded and with its CRLF; prints as they are to stand before everything else in the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -195,11 +204,7 @@ pub fn combined_results(header: &Header<'_>, authserv_id: &str) -> Authenticatio
 pub struct Sealer {
     sealing: Sealing,
     now: u64,
-    splitter: HeaderSplitter,
-    header: Vec<u8>,
-    in_body: bool,
-    error: Option<HeaderError>,
-    body: BodyHasher,
+    message: MessageToSign,
 }
 
 impl Sealer {
@@ -217,36 +222,13 @@ impl Sealer {
         Self {
             sealing,
             now,
-            splitter: HeaderSplitter::new(limits, LineEnd::Crlf),
-            header: Vec::new(),
-            in_body: false,
-            error: None,
-            body,
+            message: MessageToSign::new(limits, body),
         }
     }
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
-        if self.error.is_some() {
-            return;
-        }
-        if self.in_body {
-            return self.body.update(octets);
-        }
-        match self.splitter.push(octets) {
-            Ok(Split::NeedInput) => self.header.extend_from_slice(octets),
-            Ok(Split::Complete { taken }) => {
-                let (header, body) = octets.split_at(taken.min(octets.len()));
-                self.header.extend_from_slice(header);
-                self.in_body = true;
-                self.body.update(body);
-            }
-            // It is told by finish.
-            Err(error) => {
-                self.header = Vec::new();
-                self.error = Some(error);
-            }
-        }
+        self.message.write(octets);
     }
 
     /// Seals. `chain` is the verdict on the message as it arrived, `results` what authentication came to then, `arc` included.
@@ -279,20 +261,8 @@ impl Sealer {
         chain: &Verdict,
         results: &AuthenticationResults,
     ) -> Result<Option<UnsignedMessage>, SealError> {
-        if let Some(error) = self.error {
-            return Err(error.into());
-        }
-        let index = self.splitter.finish();
-        if index.is_malformed() {
-            let defect = index.defects().iter().copied().find(Defect::is_malformed);
-            return Err(SealError::Malformed { defect });
-        }
-        let header = Header::new(&self.header, &index);
-        let mut fields = FieldsByName::new(&header);
-        let count = fields.count("From");
-        if count != 1 {
-            return Err(SealError::From { count });
-        }
+        let message = self.message.finish()?;
+        let (header, mut fields) = message.header()?;
         let algorithm = self.sealing.key.algorithm();
         // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
         if algorithm == Algorithm::RsaSha1 {
@@ -303,7 +273,7 @@ impl Sealer {
         };
         let mut results = results.clone();
         results.set_instance(place.instance.into());
-        let body = self.body.finish().first().map(|body| body.hash);
+        let body = message.hashes.first().map(|body| body.hash);
         UnsignedMessage::new(
             &self.sealing,
             self.now,
