@@ -309,7 +309,8 @@ impl Verifier {
         let algorithm = signature.algorithm;
         let hash = (self.body).add_by(algorithm, self.options.crypto, kind, length);
         let kind = signature.header_canonicalization;
-        let mut input = Vec::with_capacity(fields.octets());
+        // The value of b= is not signed.
+        let mut input = Vec::with_capacity(fields.octets().saturating_sub(b.len()));
         fields.select(
             kind,
             &signature.signed_fields,

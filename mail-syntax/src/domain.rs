@@ -152,16 +152,13 @@ fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
     if text.len() > MAX_DOMAIN {
         return Err(DomainError::TooLong);
     }
+    if is_usual(text) {
+        return Ok(());
+    }
     let mut offset = 0;
     for label in text.split('.') {
         if label.is_empty() {
             return Err(DomainError::EmptyLabel { offset });
-        }
-        // Most labels are this; what is wrong with another is found below.
-        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
-        if label.len() <= MAX_LABEL && label.bytes().all(plain) {
-            offset += label.len() + 1;
-            continue;
         }
         // A U-label of n characters has an A-label of more than n octets, so characters are the least that may be counted.
         if label.chars().count() > MAX_LABEL {
@@ -182,6 +179,20 @@ fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
         offset += label.len() + 1;
     }
     Ok(())
+}
+
+/// Whether all labels are letters, digits and underscores, as most are: it needs one pass.
+fn is_usual(text: &str) -> bool {
+    let mut label = 0;
+    let fine = |octet: u8| {
+        if octet == b'.' {
+            core::mem::take(&mut label) > 0
+        } else {
+            label += 1;
+            label <= MAX_LABEL && (octet.is_ascii_alphanumeric() || octet == b'_')
+        }
+    };
+    text.bytes().all(fine) && label > 0
 }
 
 fn is_u_label_character(c: char) -> bool {
