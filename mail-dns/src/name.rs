@@ -27,7 +27,9 @@ pub struct Name {
     /// Labels as on the wire, each after its length, without the root's zero. Shared with the names this one was derived from.
     wire: Arc<[u8]>,
     /// Where in `wire` this name begins; always at the length octet of a label, or the end.
-    start: u8,
+    start: u16,
+    /// The octets of this name.
+    length: u8,
 }
 
 /// Why text or labels are no [`Name`].
@@ -64,13 +66,16 @@ pub enum NameError {
 const MAX_LABEL: usize = 63;
 /// Octets of a name on the wire without the root's own zero octet (RFC 1035 §2.3.4: 255 with it).
 const MAX_WIRE: usize = 254;
+/// Labels of a name, each of at least one octet besides its length, and one more for text that is a little too long.
+const MAX_LABELS: usize = MAX_WIRE / 2 + 1;
 
 impl Name {
     /// The root of the DNS, which prints as a dot.
     pub fn root() -> Self {
         Self {
-            wire: Arc::from([]),
+            wire: Arc::default(),
             start: 0,
+            length: 0,
         }
     }
 
@@ -135,12 +140,11 @@ impl Name {
 
     /// The name without its leftmost label; none for the root.
     pub fn parent(&self) -> Option<Self> {
-        let length = usize::from(*self.wire().first()?);
-        let start = usize::from(self.start) + 1 + length;
-        // A wire form has at most 254 octets, so the position fits.
+        let label = 1 + *self.wire().first()?;
         Some(Self {
             wire: Arc::clone(&self.wire),
-            start: u8::try_from(start).ok()?,
+            start: self.start + u16::from(label),
+            length: self.length.checked_sub(label)?,
         })
     }
 
@@ -201,6 +205,69 @@ impl Name {
         Ok(builder.name())
     }
 
+    /// The names that `label` makes with the name `dotted` (as in [`Name::from_dotted`]) and with those above it, but for the root, the
+    /// longest first: for `_dmarc` and `a.example.com` that are `_dmarc.a.example.com`, `_dmarc.example.com` and `_dmarc.com`.
+    ///
+    /// There are at most `most`: those next to the longest are left out. `None` stands for a name of more than 255 octets. All share one
+    /// piece of memory, so that to walk up the tree costs little more than one name.
+    ///
+    /// # Errors
+    ///
+    /// An empty or too long label, or a `dotted` of more than 255 octets.
+    pub fn up_from(
+        label: &[u8],
+        dotted: &[u8],
+        most: usize,
+    ) -> Result<impl Iterator<Item = Option<Self>> + use<>, NameError> {
+        // Longer than a name may be: those above may fit where the longest does not.
+        let mut base = [0; MAX_WIRE + 2];
+        let base = base.get_mut(..=dotted.len()).ok_or(NameError::TooLong)?;
+        let mut at = 0;
+        for part in dotted.split(|&octet| octet == b'.') {
+            write_label(base, at, part)?;
+            at += 1 + part.len();
+        }
+        let mut front = [0; 1 + MAX_LABEL];
+        write_label(&mut front, 0, label)?;
+        let front = front.get(..=label.len()).unwrap_or_default();
+
+        // The octets of each name, 0 for one that is too long.
+        let mut lengths = [0_u8; MAX_LABELS];
+        let mut count = 0;
+        let positions = Positions::of(base);
+        let skipped = positions.count.saturating_sub(most.max(1));
+        for (number, &start) in positions.starts.iter().enumerate().take(positions.count) {
+            if number == 0 || number > skipped {
+                let length = front.len() + base.len() - usize::from(start);
+                if let (Some(place), 0..=MAX_WIRE) = (lengths.get_mut(count), length) {
+                    *place = length as u8;
+                }
+                count += 1;
+            }
+        }
+        let octets = lengths.iter().copied().map(usize::from).sum();
+        let mut wire: Arc<[u8]> = core::iter::repeat_n(0, octets).collect();
+        // Nobody else has it yet.
+        let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
+        for length in lengths.iter().copied().filter(|&length| length > 0) {
+            let (name, rest) = room.split_at_mut(usize::from(length));
+            let (first, above) = name.split_at_mut(front.len());
+            first.copy_from_slice(front);
+            above.copy_from_slice(&base[base.len() - above.len()..]);
+            room = rest;
+        }
+        let mut start = 0;
+        Ok(lengths.into_iter().take(count).map(move |length| {
+            let name = Self {
+                wire: Arc::clone(&wire),
+                start,
+                length,
+            };
+            start += u16::from(length);
+            (length > 0).then_some(name)
+        }))
+    }
+
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.wire().is_empty()
@@ -211,12 +278,15 @@ impl Name {
         Self {
             wire: self.wire().to_ascii_lowercase().into(),
             start: 0,
+            length: self.length,
         }
     }
 
     /// The labels as on the wire, each after its length, without the root's final zero and without compression.
     pub fn wire(&self) -> &[u8] {
-        self.wire.get(usize::from(self.start)..).unwrap_or_default()
+        let start = usize::from(self.start);
+        let range = start..start + usize::from(self.length);
+        self.wire.get(range).unwrap_or_default()
     }
 
     /// The labels joined by dots with nothing escaped, as protocols write a name outside of zone files; empty for the root.
@@ -245,6 +315,21 @@ fn first_label_error(text: &[u8]) -> Option<NameError> {
         at += label.len() + 1;
     }
     None
+}
+
+/// Writes a label behind its length, at octet `at`.
+fn write_label(wire: &mut [u8], at: usize, label: &[u8]) -> Result<(), NameError> {
+    let length = match label.len() {
+        0 => return Err(NameError::EmptyLabel { at }),
+        length @ 1..=MAX_LABEL => length,
+        _ => return Err(NameError::LabelTooLong { at }),
+    };
+    let room = wire.get_mut(at..=at + length).ok_or(NameError::TooLong)?;
+    let (first, rest) = room.split_at_mut(1);
+    // At most 63.
+    first.fill(length as u8);
+    rest.copy_from_slice(label);
+    Ok(())
 }
 
 /// A name that grows label by label, always within the limits; nothing is allocated before it is whole.
@@ -293,6 +378,8 @@ impl Builder {
         Name {
             wire: self.wire.get(..self.length).unwrap_or_default().into(),
             start: 0,
+            // At most 254, the size of the builder.
+            length: self.length as u8,
         }
     }
 }
@@ -392,7 +479,9 @@ impl fmt::Debug for Name {
 // never letters: the wire form can be compared as one piece.
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.wire().eq_ignore_ascii_case(other.wire())
+        self.length == other.length
+            && (Arc::ptr_eq(&self.wire, &other.wire) && self.start == other.start
+                || self.wire().eq_ignore_ascii_case(other.wire()))
     }
 }
 
@@ -440,10 +529,10 @@ impl Ord for Name {
     }
 }
 
-/// Where the labels of a wire form begin: a label has at least one octet besides its length, so there are at most 127.
+/// Where the labels of a wire form begin.
 struct Positions<'a> {
     wire: &'a [u8],
-    starts: [u8; MAX_WIRE / 2],
+    starts: [u8; MAX_LABELS],
     count: usize,
 }
 
@@ -451,7 +540,7 @@ impl<'a> Positions<'a> {
     fn of(wire: &'a [u8]) -> Self {
         let mut positions = Self {
             wire,
-            starts: [0; MAX_WIRE / 2],
+            starts: [0; MAX_LABELS],
             count: 0,
         };
         let mut at = 0;
@@ -610,6 +699,56 @@ mod tests {
             name("_dmarc.example.com")
         );
         assert_eq!(Name::root().parent(), None);
+    }
+
+    #[test]
+    fn up_the_tree() {
+        let up = |dotted: &str, most| -> Vec<Option<Name>> {
+            Name::up_from(b"_x", dotted.as_bytes(), most)
+                .unwrap()
+                .collect()
+        };
+        let some = |names: &[&str]| -> Vec<Option<Name>> {
+            names.iter().map(|text| Some(name(text))).collect()
+        };
+        assert_eq!(
+            up("A.Example.com", 8),
+            some(&["_x.A.Example.com", "_x.Example.com", "_x.com"])
+        );
+        assert_eq!(
+            up("a.b.c.d.e", 3),
+            some(&["_x.a.b.c.d.e", "_x.d.e", "_x.e"])
+        );
+        assert_eq!(up("a.b.c", 1), some(&["_x.a.b.c"]));
+        let example_com = &up("A.Example.com", 8)[1];
+        let example_com = example_com.as_ref().unwrap();
+        assert_eq!(example_com.to_string(), "_x.Example.com");
+        assert_eq!(example_com.parent(), Some(name("example.com")));
+        assert_eq!(example_com.to_lowercase(), *example_com);
+        // As a name alone: the longest that fits, and one octet more.
+        let label = "a".repeat(63);
+        let fits = format!("{label}.{label}.{label}.{}", "b".repeat(58));
+        assert_eq!(up(&fits, 2)[0], Some(name(&format!("_x.{fits}"))));
+        assert_eq!(up(&format!("{fits}b"), 2)[0], None);
+        let longest = format!("{fits}bbbbb");
+        assert_eq!(longest.len(), 255);
+        assert_eq!(up(&longest, 2)[0], None);
+        assert_eq!(
+            up(&longest, 2)[1],
+            Some(name(&format!("_x.{}", "b".repeat(63))))
+        );
+        let many = "a.".repeat(127) + "a";
+        assert_eq!(up(&many, 200).len(), 128);
+        assert_eq!(up(&many, 2), [None, Some(name("_x.a"))]);
+        for (dotted, error) in [
+            (format!("{longest}b"), NameError::TooLong),
+            (String::new(), NameError::EmptyLabel { at: 0 }),
+            ("a..b".to_owned(), NameError::EmptyLabel { at: 2 }),
+            ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
+        ] {
+            let failed = Name::up_from(b"_x", dotted.as_bytes(), 8).map(|_| ());
+            assert_eq!(failed, Err(error));
+        }
     }
 
     #[test]
