@@ -86,7 +86,7 @@ pub struct ReportingUri(Box<str>);
 /// let record: Record = "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:dmarc@example.com!10m; pct=50".parse()?;
 /// assert_eq!(record.p, Some(Policy::Reject));
 /// assert_eq!(record.adkim, AlignmentMode::Strict);
-/// assert_eq!(record.to_string(), "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:dmarc@example.com");
+/// assert_eq!(record.to_string(), "v=DMARC1; p=reject; sp=quarantine; adkim=s; pct=50; rua=mailto:dmarc@example.com");
 /// # Ok::<(), dmarc::record::RecordError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,9 @@ pub struct Record {
     pub psd: Psd,
     /// Whether the policy is in test mode (`t=y`).
     pub test_mode: bool,
+    /// To how many percent of the messages the policy applies, at most 100: a tag of RFC 7489 §6.3, which RFC 9989 ignores. `None` stands
+    /// for all.
+    pub pct: Option<u8>,
     /// When failure reports are wanted; the default where there is no `ruf`.
     pub fo: FailureOptions,
     /// Where aggregate reports go.
@@ -194,9 +197,9 @@ pub(crate) fn begins_with_version(text: &[u8]) -> bool {
 
 /// The raw values of the tags that DMARC knows, each with the number of times it stands there.
 #[derive(Debug, Default)]
-struct KnownTags<'a>([(usize, &'a str); NAMES.len()]);
+struct KnownTags<'a>([(usize, &'a str); NAMES.len() + 1]);
 
-/// The tags of a record behind its version.
+/// The tags of a record behind its version, as RFC 9989 has them.
 pub(crate) const NAMES: [&str; 10] = [
     "p", "sp", "np", "adkim", "aspf", "psd", "t", "fo", "rua", "ruf",
 ];
@@ -204,9 +207,8 @@ pub(crate) const NAMES: [&str; 10] = [
 impl<'a> KnownTags<'a> {
     fn add(&mut self, tag: &Tag<'a>) {
         // RFC 9989 §4.7: "unknown tags MUST be ignored."
-        let known = NAMES
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(tag.name()));
+        let mut names = NAMES.iter().chain(&["pct"]);
+        let known = names.position(|name| name.eq_ignore_ascii_case(tag.name()));
         if let Some((count, value)) = known.and_then(|known| self.0.get_mut(known)) {
             *count += 1;
             *value = tag.value();
@@ -214,7 +216,7 @@ impl<'a> KnownTags<'a> {
     }
 
     fn record(&self) -> Record {
-        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf] =
+        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf, pct] =
             self.0.map(|(count, value)| match count {
                 0 => Value::Absent,
                 1 => Value::Once(value),
@@ -247,11 +249,19 @@ impl<'a> KnownTags<'a> {
             aspf: aspf.or_default(AlignmentMode::read),
             psd: psd.or_default(Psd::read),
             test_mode: t.or_default(|value| one_of(value, &[("y", true), ("n", false)])),
+            pct: pct.read(percent).ok().flatten(),
             fo,
             rua,
             ruf,
         }
     }
+}
+
+/// RFC 7489 §6.3: "plain-text integer between 0 and 100, inclusive".
+fn percent(value: &str) -> Option<u8> {
+    let is_number = (1..=3).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_digit());
+    let number = value.parse().ok().filter(|number| *number <= 100);
+    number.filter(|_| is_number)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -489,6 +499,9 @@ impl fmt::Display for Record {
         }
         if self.test_mode {
             f.write_str("; t=y")?;
+        }
+        if let Some(pct) = self.pct {
+            write!(f, "; pct={pct}")?;
         }
         for (name, uris) in [("rua", &self.rua), ("ruf", &self.ruf)] {
             for (at, uri) in uris.iter().enumerate() {

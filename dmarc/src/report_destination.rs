@@ -6,7 +6,7 @@ use mail_dns::{
 use mail_syntax::Domain;
 
 use crate::record::{Record, ReportingUri};
-use crate::tree_walk::{Progress, Walks, domains};
+use crate::tree_walk::{Progress, Targets, Walk, record_question};
 
 /// The most records at the confirming name that are read: 20.
 const MAX_RECORDS: usize = 20;
@@ -69,6 +69,14 @@ pub struct ReportDestination {
     walks: Option<Walks>,
 }
 
+/// The walks of the record's domain and of the host.
+#[derive(Clone, Debug)]
+struct Walks {
+    targets: Targets,
+    of_record: Walk,
+    of_host: Walk,
+}
+
 impl ReportDestination {
     /// Begins to verify a URI of the record that was found at this domain.
     #[must_use]
@@ -84,10 +92,12 @@ impl ReportDestination {
             walks: other
                 .filter(|host| have_a_common_label(record_domain, host))
                 .map(|host| {
-                    let mut walks = Walks::default();
-                    let names = domains(record_domain).into_iter().chain(domains(host));
-                    names.for_each(|domain| walks.ask(domain));
-                    walks
+                    let mut targets = Targets::default();
+                    Walks {
+                        of_record: targets.walk_from(record_domain),
+                        of_host: targets.walk_from(host),
+                        targets,
+                    }
                 }),
             host,
         }
@@ -98,14 +108,16 @@ impl ReportDestination {
         let Some(walks) = &self.walks else {
             return Some(Ok(*host == self.record_domain));
         };
-        match (walks.walk(&self.record_domain), walks.walk(host)) {
-            (Progress::Failed(question, failure), _) | (_, Progress::Failed(question, failure)) => {
-                Some(Err((question, failure)))
+        let progress = |walk| walks.targets.progress(walk);
+        match (progress(&walks.of_record), progress(&walks.of_host)) {
+            (Progress::Failed(name, failure), _) | (_, Progress::Failed(name, failure)) => {
+                Some(Err((record_question(name), failure)))
             }
             (Progress::Waiting, _) | (_, Progress::Waiting) => None,
-            (Progress::Done(of_record), Progress::Done(of_host)) => Some(Ok(of_record
-                .organizational_domain
-                == of_host.organizational_domain)),
+            (Progress::Done(of_record), Progress::Done(of_host)) => {
+                let of_record = self.record_domain.suffix(of_record.organizational_domain);
+                Some(Ok(of_record == host.suffix(of_host.organizational_domain)))
+            }
         }
     }
 
@@ -161,7 +173,11 @@ impl Evaluation for ReportDestination {
         if let Some(destination) = self.settle() {
             return Need::Done(destination);
         }
-        if let Some(question) = self.walks.as_mut().and_then(Walks::next_question) {
+        if let Some(question) = self
+            .walks
+            .as_mut()
+            .and_then(|walks| walks.targets.next_question())
+        {
             return Need::Lookup(question);
         }
         match &self.confirmation {
@@ -177,7 +193,7 @@ impl Evaluation for ReportDestination {
         if Some(question) == self.confirmation.as_ref() && self.confirmed.is_none() {
             self.confirmed = Some(answer.outcome().map(confirming_records));
         } else if let Some(walks) = &mut self.walks {
-            walks.answer(question, answer);
+            walks.targets.answer(question, answer);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The DNS Tree Walk (RFC 9989 §4.10): from a domain up to its Organizational Domain.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType};
 use mail_syntax::Domain;
@@ -21,7 +21,7 @@ pub enum Published {
     /// One that cannot be read.
     Unreadable(RecordError),
     /// One.
-    Record(Box<Record>),
+    Record(Arc<Record>),
     /// It is not known: the lookup failed.
     Failed(Failure),
 }
@@ -46,7 +46,7 @@ impl Published {
             (None, _) => Self::Nothing,
             (Some(_), Some(_)) => Self::Several,
             (Some(text), None) => match Record::parse(&text) {
-                Ok(record) => Self::Record(Box::new(record)),
+                Ok(record) => Self::Record(Arc::new(record)),
                 Err(error) => Self::Unreadable(error),
             },
         }
@@ -54,7 +54,7 @@ impl Published {
 
     /// The record, if there is exactly one.
     #[must_use]
-    pub fn record(&self) -> Option<&Record> {
+    pub fn record(&self) -> Option<&Arc<Record>> {
         match self {
             Self::Record(record) => Some(record),
             Self::Nothing | Self::Several | Self::Unreadable(_) | Self::Failed(_) => None,
@@ -75,142 +75,258 @@ impl Published {
 /// ```
 #[must_use]
 pub fn domains(start: &Domain) -> Vec<Domain> {
-    let above = core::iter::successors(start.parent(), Domain::parent);
-    // RFC 9989 §4.10: "If x >= 8, remove the left-most (highest-numbered) labels from the subject domain until 7 labels remain."
-    let skipped = start.labels().count().saturating_sub(MAX_QUERIES);
-    core::iter::once(start.clone())
-        .chain(above.skip(skipped))
+    label_counts(start)
+        .map(|labels| start.suffix(labels))
         .collect()
+}
+
+/// How many labels the domains of a walk have, from the right.
+fn label_counts(start: &Domain) -> impl Iterator<Item = usize> + use<> {
+    let all = label_count(start);
+    // RFC 9989 §4.10: "If x >= 8, remove the left-most (highest-numbered) labels from the subject domain until 7 labels remain."
+    let above = all.min(MAX_QUERIES);
+    core::iter::once(all).chain((1..above).rev())
+}
+
+pub(crate) fn label_count(domain: &Domain) -> usize {
+    let dots = domain.as_str().bytes().filter(|octet| *octet == b'.');
+    dots.count() + 1
 }
 
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.
 #[must_use]
 pub fn record_name(domain: &Domain) -> Option<Name> {
-    Name::from_dotted(domain.as_str().as_bytes())
-        .and_then(|name| name.prepend("_dmarc"))
-        .ok()
+    record_names(domain, 1).next().flatten()
 }
 
-/// Where a walk led.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Walk {
-    /// The Organizational Domain.
-    pub organizational_domain: Domain,
-    /// The Public Suffix Domain that ended the walk, where one did.
-    pub public_suffix: Option<Domain>,
+/// The names at which a domain and those above it publish their records, and then `None` without end.
+fn record_names(domain: &Domain, most: usize) -> impl Iterator<Item = Option<Name>> + use<> {
+    let names = Name::up_from(b"_dmarc", domain.as_str().as_bytes(), most);
+    names.into_iter().flatten().chain(core::iter::repeat(None))
+}
+
+/// The names that are asked for their records: each once, for any number of walks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets {
+    targets: Vec<Target>,
+    /// How many of them were handed out.
+    handed_out: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Target {
+    /// `None` where that would be no DNS name.
+    name: Option<Name>,
+    /// `None` while the answer is awaited.
+    published: Option<Published>,
+    /// Whether it counts as asked for the Author Domain or for a DKIM domain.
+    counted: bool,
+}
+
+/// Where one walk goes: the longest domain first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Walk {
+    steps: [Step; MAX_QUERIES],
+    length: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    /// How many labels of the domain at which the walk began this one has, from the right.
+    labels: u8,
+    /// Its place in the list of targets.
+    target: u32,
 }
 
 /// What a walk has come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress<'a> {
     /// Answers are missing below the stop.
     Waiting,
     /// This lookup below the stop failed; where the walk would have led cannot be told.
-    Failed(Question, Failure),
-    Done(Walk),
+    Failed(&'a Name, Failure),
+    Done(Led),
 }
 
-/// The names of any number of walks: each asked once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Walks {
-    /// What stands at `_dmarc` below each domain; `None` while the answer is awaited.
-    published: BTreeMap<Domain, Option<Published>>,
-    open: BTreeMap<Name, Domain>,
-    queue: VecDeque<Question>,
+/// Where a walk led: how many labels of the domain at which it began are that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Led {
+    pub(crate) organizational_domain: usize,
+    /// The Public Suffix Domain that ended the walk, where one did.
+    pub(crate) public_suffix: Option<usize>,
 }
 
-impl Walks {
-    /// Asks for the record of a domain, unless that is done.
-    pub(crate) fn ask(&mut self, domain: Domain) {
-        if self.published.contains_key(&domain) {
-            return;
+impl Walk {
+    fn steps(&self) -> &[Step] {
+        self.steps.get(..self.length).unwrap_or_default()
+    }
+
+    fn push(&mut self, labels: usize, target: usize) {
+        if let Some(step) = self.steps.get_mut(self.length) {
+            // A domain has at most 128 labels.
+            step.labels = labels as u8;
+            step.target = target as u32;
+            self.length += 1;
         }
-        let name = record_name(&domain);
-        let known = name.is_none().then_some(Published::Nothing);
-        self.published.insert(domain.clone(), known);
-        if let Some(name) = name {
-            self.open.insert(name.clone(), domain);
-            self.queue.push_back(Question::new(name, RecordType::Txt));
+    }
+}
+
+impl Targets {
+    /// Asks for the records of a walk from this domain.
+    pub(crate) fn walk_from(&mut self, domain: &Domain) -> Walk {
+        let mut walk = Walk::default();
+        for (labels, name) in label_counts(domain).zip(record_names(domain, MAX_QUERIES)) {
+            walk.push(labels, self.place(name));
+        }
+        walk
+    }
+
+    /// Asks for the records of this domain, and of what is left of it with this number of labels.
+    pub(crate) fn domain_and_above(&mut self, domain: &Domain, labels: usize) -> Walk {
+        let mut walk = Walk::default();
+        for labels in [label_count(domain), labels] {
+            walk.push(labels, self.place(record_name(&domain.suffix(labels))));
+        }
+        walk
+    }
+
+    /// The place of a name, put at the end of the list if it is new.
+    fn place(&mut self, name: Option<Name>) -> usize {
+        let known = self
+            .targets
+            .iter()
+            .position(|target| target.name.is_some() && target.name == name);
+        known.unwrap_or_else(|| {
+            self.targets.push(Target {
+                published: name.is_none().then_some(Published::Nothing),
+                counted: false,
+                name,
+            });
+            self.targets.len() - 1
+        })
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Forgets the names behind the first `length`.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.targets.truncate(length);
+    }
+
+    /// How many questions of a walk are not counted.
+    pub(crate) fn not_counted(&self, walk: &Walk) -> usize {
+        let targets = walk.steps().iter().filter_map(|step| self.target(*step));
+        targets
+            .filter(|target| target.name.is_some() && !target.counted)
+            .count()
+    }
+
+    /// Counts the questions of a walk.
+    pub(crate) fn count(&mut self, walk: &Walk) {
+        for step in walk.steps() {
+            if let Some(target) = self.targets.get_mut(step.target as usize) {
+                target.counted = true;
+            }
         }
     }
 
     /// The next question that was not handed out.
     pub(crate) fn next_question(&mut self) -> Option<Question> {
-        self.queue.pop_front()
+        while let Some(target) = self.targets.get(self.handed_out) {
+            self.handed_out += 1;
+            if let Some(name) = &target.name {
+                return Some(record_question(name));
+            }
+        }
+        None
     }
 
     /// Takes an answer; false if it is not awaited.
     pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        if question.kind != RecordType::Txt {
-            return false;
-        }
-        let Some(domain) = self.open.remove(&question.name) else {
-            return false;
+        self.publish(question, || Published::read(answer))
+    }
+
+    /// Takes what an answer comes to; false if it is not awaited.
+    pub(crate) fn publish(
+        &mut self,
+        question: &Question,
+        published: impl FnOnce() -> Published,
+    ) -> bool {
+        let awaited = |target: &&mut Target| {
+            target.published.is_none() && target.name.as_ref() == Some(&question.name)
         };
-        self.published.insert(domain, Some(Published::read(answer)));
-        true
+        let mut targets = self.targets.iter_mut();
+        match targets.find(awaited) {
+            Some(target) if question.kind == RecordType::Txt => {
+                target.published = Some(published());
+                true
+            }
+            _ => false,
+        }
     }
 
-    /// The record of a domain, and the domain as it was asked for.
-    pub(crate) fn record(&self, domain: &Domain) -> Option<(&Domain, &Record)> {
-        let (domain, published) = self.published.get_key_value(domain)?;
-        Some((domain, published.as_ref()?.record()?))
+    fn target(&self, step: Step) -> Option<&Target> {
+        self.targets.get(step.target as usize)
     }
 
-    /// Walks from a domain over what is known. Names above a stop are not looked at.
-    pub(crate) fn walk(&self, domain: &Domain) -> Progress {
+    /// What stands at the domain of this number of labels, if the walk comes by it and the answer is there; and its name.
+    pub(crate) fn published(
+        &self,
+        walk: &Walk,
+        labels: usize,
+    ) -> Option<(Option<&Name>, &Published)> {
+        let mut steps = walk.steps().iter();
+        let step = steps.find(|step| usize::from(step.labels) == labels)?;
+        let target = self.target(*step)?;
+        Some((target.name.as_ref(), target.published.as_ref()?))
+    }
+
+    /// Where a walk leads by what is known. Names above a stop are not looked at.
+    pub(crate) fn progress(&self, walk: &Walk) -> Progress<'_> {
+        let start = walk.steps().first().map_or(0, |step| step.labels);
+        let done = |organizational_domain: u8, public_suffix: Option<u8>| {
+            Progress::Done(Led {
+                organizational_domain: organizational_domain.into(),
+                public_suffix: public_suffix.map(usize::from),
+            })
+        };
         let mut highest = None;
-        for target in domains(domain) {
-            let psd = match self.published.get(&target).and_then(Option::as_ref) {
-                None => return Progress::Waiting,
-                Some(Published::Failed(failure)) => {
-                    return Progress::Failed(question(&target), *failure);
-                }
-                Some(Published::Record(record)) => record.psd,
-                Some(Published::Nothing | Published::Several | Published::Unreadable(_)) => {
-                    continue;
-                }
+        for step in walk.steps() {
+            let Some(target) = self.target(*step) else {
+                return Progress::Waiting;
             };
+            let psd = match (&target.published, &target.name) {
+                (None, _) => return Progress::Waiting,
+                (Some(Published::Failed(failure)), Some(name)) => {
+                    return Progress::Failed(name, *failure);
+                }
+                (Some(Published::Record(record)), _) => record.psd,
+                (Some(_), _) => continue,
+            };
+            let labels = step.labels;
             match psd {
                 // RFC 9989 §4.10.2: "If a valid DMARC Policy Record contains the "psd" tag set to "n" ("psd=n"), this is the Organizational
                 // Domain, and the selection process is complete."
-                Psd::No => return done(target, None),
+                Psd::No => return done(labels, None),
                 // RFC 9989 §4.10.2: "If a valid DMARC Policy Record, other than the one for the domain where the Tree Walk started,
                 // contains the "psd" tag set to "y" ("psd=y"), the Organizational Domain is the domain one label below this one in the
                 // DNS hierarchy, and the selection process is complete."
-                Psd::Yes if target != *domain => {
-                    return done(one_label_below(&target, domain), Some(target));
-                }
+                Psd::Yes if labels != start => return done(labels + 1, Some(labels)),
                 // RFC 9989 §4.10: "If a single record remains and it contains a "psd=n" or "psd=y" tag, stop."
-                Psd::Yes => return done(target, None),
-                Psd::Unspecified => highest = Some(target),
+                Psd::Yes => return done(labels, None),
+                Psd::Unspecified => highest = Some(labels),
             }
         }
         // RFC 9989 §4.10.2: "Otherwise, select the DMARC Policy Record found at the name with the fewest number of labels." … "If this
         // process does not determine the Organizational Domain, then the initial target domain is the Organizational Domain."
-        done(highest.unwrap_or_else(|| domain.clone()), None)
+        done(highest.unwrap_or(start), None)
     }
 }
 
-/// The question for the record of a domain that was asked for.
-fn question(domain: &Domain) -> Question {
-    Question::new(
-        record_name(domain).unwrap_or_else(Name::root),
-        RecordType::Txt,
-    )
-}
-
-fn done(organizational_domain: Domain, public_suffix: Option<Domain>) -> Progress {
-    Progress::Done(Walk {
-        organizational_domain,
-        public_suffix,
-    })
-}
-
-/// The domain on the way from `below` that is one label longer than `domain`.
-fn one_label_below(domain: &Domain, below: &Domain) -> Domain {
-    core::iter::successors(Some(below.clone()), Domain::parent)
-        .take_while(|candidate| candidate != domain)
-        .last()
-        .unwrap_or_else(|| below.clone())
+/// The question for the records at such a name.
+pub(crate) fn record_question(name: &Name) -> Question {
+    Question::new(name.clone(), RecordType::Txt)
 }

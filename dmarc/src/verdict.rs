@@ -1,6 +1,7 @@
 //! What an evaluation comes to.
 
 use core::fmt;
+use std::sync::Arc;
 
 use mail_dns::{Answer, Failure, Question};
 use mail_syntax::Domain;
@@ -25,7 +26,7 @@ pub struct Verdict {
     /// The domain whose record is in force.
     pub record_domain: Option<Domain>,
     /// The record in force.
-    pub record: Option<Record>,
+    pub record: Option<Arc<Record>>,
     /// The Organizational Domain of the Author Domain, where its walk came to an end.
     pub organizational_domain: Option<Domain>,
     /// The policy for this Author Domain, as published: of `p`, `sp` and `np` the one that applies. `None` where no record is in force, or
