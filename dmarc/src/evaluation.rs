@@ -9,7 +9,7 @@ use crate::AuthorDomains;
 use crate::config::Config;
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::Place;
-use crate::tree_walk::{Led, Progress, Published, Targets, Walk, label_count};
+use crate::tree_walk::{Led, Progress, Published, Targets, Walk, label_count, shared_labels};
 use crate::verdict::{Authentication, AuthorFault, Mechanism, Verdict};
 
 /// DMARC for one message: asks all names of the Author Domain's walk at once, and those of an identifier's walk as soon as they may matter.
@@ -48,6 +48,9 @@ struct Candidate {
     handed_in: Domain,
     /// The domain in A-labels; `None` where it has none, and so no name in the DNS.
     domain: Option<Domain>,
+    /// How many labels it has, and how many of them, from the right, in common with the Author Domain: that is all that alignment takes.
+    labels: usize,
+    shared: usize,
     authentication: Authentication,
     walk: CandidateWalk,
 }
@@ -59,6 +62,12 @@ enum CandidateWalk {
     BeyondLimit,
     /// Its Organizational Domain has so many labels, by the public suffixes.
     BySuffix(usize),
+}
+
+impl Candidate {
+    fn is_author(&self, author: &Author) -> bool {
+        self.shared == author.labels && self.labels == author.labels
+    }
 }
 
 /// Whether the Author Domain exists (RFC 9989 §3.2.13).
@@ -147,9 +156,9 @@ impl Dmarc {
         handed_in: &Domain,
         authentication: Authentication,
     ) {
-        if self.author.is_err() {
+        let Ok(author) = &self.author else {
             return;
-        }
+        };
         let known = self
             .identifiers
             .iter()
@@ -170,6 +179,10 @@ impl Dmarc {
             self.identifiers.push(Candidate {
                 mechanism,
                 handed_in: handed_in.clone(),
+                labels: domain.as_ref().map_or(0, label_count),
+                shared: domain
+                    .as_ref()
+                    .map_or(0, |domain| shared_labels(domain, &author.domain)),
                 domain,
                 authentication,
                 walk,
@@ -179,13 +192,12 @@ impl Dmarc {
             candidate.authentication = candidate.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
-        self.ask_for_identifier(at, |author, domain| {
-            shared_labels(domain, &author.domain) >= 2
-        });
+        self.ask_for_identifier(at, 2);
     }
 
-    /// Asks for the walk of an identifier that may be aligned, if it is `wanted` now.
-    fn ask_for_identifier(&mut self, at: usize, wanted: impl Fn(&Author, &Domain) -> bool) {
+    /// Asks for the walk of an identifier that has at least so many labels in common with the Author Domain, where that is not yet done
+    /// and may matter.
+    fn ask_for_identifier(&mut self, at: usize, shared: usize) {
         let (Ok(author), Some(candidate)) = (&self.author, self.identifiers.get_mut(at)) else {
             return;
         };
@@ -193,13 +205,15 @@ impl Dmarc {
             return;
         };
         if candidate.authentication == Authentication::Fail
-            || *domain == author.domain
-            || !wanted(author, domain)
+            || candidate.shared < shared
+            || candidate.is_author(author)
         {
             return;
         }
         let before = self.targets.len();
-        let walk = self.targets.walk_from(domain);
+        let walk = self
+            .targets
+            .walk_beside(&author.walk, domain, candidate.shared);
         if candidate.mechanism == Mechanism::Dkim {
             // What SPF asked is counted too, so that it changes nothing which of the two is handed in first.
             let questions = self.dkim_questions + self.targets.not_counted(&walk);
@@ -235,9 +249,7 @@ impl Dmarc {
             self.existence = Existence::Wanted;
         }
         for at in 0..self.identifiers.len() {
-            self.ask_for_identifier(at, |author, domain| {
-                domain.is_at_or_below(&author.domain.suffix(led.organizational_domain))
-            });
+            self.ask_for_identifier(at, led.organizational_domain);
         }
     }
 
@@ -268,15 +280,6 @@ fn author_domain(author: &AuthorDomains) -> Result<Domain, AuthorFault> {
 fn existence_question(author: &Author) -> Option<Question> {
     let name = Name::from_dotted(author.domain.as_str().as_bytes()).ok()?;
     Some(Question::new(name, RecordType::A))
-}
-
-/// How many labels two domains have in common, from the right.
-fn shared_labels(one: &Domain, other: &Domain) -> usize {
-    one.labels()
-        .rev()
-        .zip(other.labels().rev())
-        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
-        .count()
 }
 
 impl Evaluation for Dmarc {

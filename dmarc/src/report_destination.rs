@@ -6,7 +6,7 @@ use mail_dns::{
 use mail_syntax::Domain;
 
 use crate::record::{Record, ReportingUri};
-use crate::tree_walk::{Progress, Targets, Walk, record_question};
+use crate::tree_walk::{Progress, Targets, Walk, record_question, shared_labels};
 
 /// The most records at the confirming name that are read: 20.
 const MAX_RECORDS: usize = 20;
@@ -77,6 +77,20 @@ struct Walks {
     of_host: Walk,
 }
 
+impl Walks {
+    /// `None` for domains that cannot have a common Organizational Domain.
+    fn of(record_domain: &Domain, host: &Domain) -> Option<Self> {
+        let shared = shared_labels(record_domain, host);
+        let mut targets = Targets::default();
+        let of_record = targets.walk_from(record_domain);
+        (shared > 0).then(|| Self {
+            of_host: targets.walk_beside(&of_record, host, shared),
+            of_record,
+            targets,
+        })
+    }
+}
+
 impl ReportDestination {
     /// Begins to verify a URI of the record that was found at this domain.
     #[must_use]
@@ -89,16 +103,7 @@ impl ReportDestination {
             confirmation: other.and_then(|host| confirmation(record_domain, host)),
             confirmed: None,
             confirmation_asked: false,
-            walks: other
-                .filter(|host| have_a_common_label(record_domain, host))
-                .map(|host| {
-                    let mut targets = Targets::default();
-                    Walks {
-                        of_record: targets.walk_from(record_domain),
-                        of_host: targets.walk_from(host),
-                        targets,
-                    }
-                }),
+            walks: other.and_then(|host| Walks::of(record_domain, host)),
             host,
         }
     }
@@ -204,14 +209,6 @@ fn confirmation(record_domain: &Domain, host: &Domain) -> Option<Question> {
     let name = format!("{record_domain}._report._dmarc.{host}");
     let name = Name::from_dotted(name.as_bytes()).ok()?;
     Some(Question::new(name, RecordType::Txt))
-}
-
-/// False for domains that cannot have a common Organizational Domain.
-fn have_a_common_label(one: &Domain, other: &Domain) -> bool {
-    match (one.labels().next_back(), other.labels().next_back()) {
-        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-        _ => false,
-    }
 }
 
 /// RFC 9990 §4: "the "v=DMARC1" tag is mandatory and MUST appear first in the list. Discard any that do not pass this test."

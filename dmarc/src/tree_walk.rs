@@ -88,29 +88,56 @@ fn label_counts(start: &Domain) -> impl Iterator<Item = usize> + use<> {
     core::iter::once(all).chain((1..above).rev())
 }
 
+/// How many labels a domain has.
 pub(crate) fn label_count(domain: &Domain) -> usize {
     let dots = domain.as_str().bytes().filter(|octet| *octet == b'.');
     dots.count() + 1
 }
 
+/// How many labels two domains have in common, from the right.
+pub(crate) fn shared_labels(one: &Domain, other: &Domain) -> usize {
+    let mut octets = one.as_str().bytes().rev();
+    let mut others = other.as_str().bytes().rev();
+    let mut labels = 0;
+    loop {
+        match (octets.next(), others.next()) {
+            (Some(b'.'), Some(b'.')) => labels += 1,
+            (None | Some(b'.'), None | Some(b'.')) => return labels + 1,
+            (Some(one), Some(other)) if one.eq_ignore_ascii_case(&other) => {}
+            _ => return labels,
+        }
+    }
+}
+
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.
 #[must_use]
 pub fn record_name(domain: &Domain) -> Option<Name> {
-    record_names(domain, 1).next().flatten()
+    let [name] = record_names(domain);
+    name
 }
 
-/// The names at which a domain and those above it publish their records, and then `None` without end.
-fn record_names(domain: &Domain, most: usize) -> impl Iterator<Item = Option<Name>> + use<> {
-    let names = Name::up_from(b"_dmarc", domain.as_str().as_bytes(), most);
-    names.into_iter().flatten().chain(core::iter::repeat(None))
+/// The names at which a domain and those above it publish their records.
+fn record_names<const MOST: usize>(domain: &Domain) -> [Option<Name>; MOST] {
+    let names = Name::up_from(b"_dmarc", domain.as_str().as_bytes());
+    names.unwrap_or([const { None }; MOST])
 }
 
 /// The names that are asked for their records: each once, for any number of walks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Targets {
     targets: Vec<Target>,
     /// How many of them were handed out.
     handed_out: usize,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self {
+            // For one walk.
+            targets: Vec::with_capacity(MAX_QUERIES),
+            handed_out: 0,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -161,6 +188,13 @@ impl Walk {
         self.steps.get(..self.length).unwrap_or_default()
     }
 
+    /// The target at the domain of this number of labels.
+    fn target(&self, labels: usize) -> Option<usize> {
+        let mut steps = self.steps().iter();
+        let step = steps.find(|step| usize::from(step.labels) == labels)?;
+        Some(step.target as usize)
+    }
+
     fn push(&mut self, labels: usize, target: usize) {
         if let Some(step) = self.steps.get_mut(self.length) {
             // A domain has at most 128 labels.
@@ -174,9 +208,20 @@ impl Walk {
 impl Targets {
     /// Asks for the records of a walk from this domain.
     pub(crate) fn walk_from(&mut self, domain: &Domain) -> Walk {
+        self.walk_beside(&Walk::default(), domain, 0)
+    }
+
+    /// As [`Targets::walk_from`], beside another walk that began at a domain with so many labels in common with this one.
+    pub(crate) fn walk_beside(&mut self, other: &Walk, domain: &Domain, shared: usize) -> Walk {
         let mut walk = Walk::default();
-        for (labels, name) in label_counts(domain).zip(record_names(domain, MAX_QUERIES)) {
-            walk.push(labels, self.place(name));
+        let mut names = record_names::<MAX_QUERIES>(domain);
+        for (labels, name) in label_counts(domain).zip(&mut names) {
+            let known = if labels <= shared {
+                other.target(labels)
+            } else {
+                None
+            };
+            walk.push(labels, known.unwrap_or_else(|| self.place(name.take())));
         }
         walk
     }
@@ -278,9 +323,7 @@ impl Targets {
         walk: &Walk,
         labels: usize,
     ) -> Option<(Option<&Name>, &Published)> {
-        let mut steps = walk.steps().iter();
-        let step = steps.find(|step| usize::from(step.labels) == labels)?;
-        let target = self.target(*step)?;
+        let target = self.targets.get(walk.target(labels)?)?;
         Some((target.name.as_ref(), target.published.as_ref()?))
     }
 

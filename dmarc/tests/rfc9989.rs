@@ -916,7 +916,10 @@ fn section_5_3_3_results_are_preserved() {
             "DKIM example.com: fail",
         ]
     );
-    assert_eq!(verdict.record.as_deref(), Some(&record("v=DMARC1; p=reject")));
+    assert_eq!(
+        verdict.record.as_deref(),
+        Some(&record("v=DMARC1; p=reject"))
+    );
 }
 
 #[test]

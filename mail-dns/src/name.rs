@@ -66,8 +66,8 @@ pub enum NameError {
 const MAX_LABEL: usize = 63;
 /// Octets of a name on the wire without the root's own zero octet (RFC 1035 §2.3.4: 255 with it).
 const MAX_WIRE: usize = 254;
-/// Labels of a name, each of at least one octet besides its length, and one more for text that is a little too long.
-const MAX_LABELS: usize = MAX_WIRE / 2 + 1;
+/// Labels of a name: each has at least one octet besides its length.
+const MAX_LABELS: usize = MAX_WIRE / 2;
 
 impl Name {
     /// The root of the DNS, which prints as a dot.
@@ -208,48 +208,44 @@ impl Name {
     /// The names that `label` makes with the name `dotted` (as in [`Name::from_dotted`]) and with those above it, but for the root, the
     /// longest first: for `_dmarc` and `a.example.com` that are `_dmarc.a.example.com`, `_dmarc.example.com` and `_dmarc.com`.
     ///
-    /// There are at most `most`: those next to the longest are left out. `None` stands for a name of more than 255 octets. All share one
-    /// piece of memory, so that to walk up the tree costs little more than one name.
+    /// Where there are more than `MOST`, those next to the longest are left out. `None` stands for a name of more than 255 octets, and
+    /// behind the last. All share one piece of memory, so that to walk up a tree costs little more than one name.
     ///
     /// # Errors
     ///
     /// An empty or too long label, or a `dotted` of more than 255 octets.
-    pub fn up_from(
+    pub fn up_from<const MOST: usize>(
         label: &[u8],
         dotted: &[u8],
-        most: usize,
-    ) -> Result<impl Iterator<Item = Option<Self>> + use<>, NameError> {
+    ) -> Result<[Option<Self>; MOST], NameError> {
         // Longer than a name may be: those above may fit where the longest does not.
         let mut base = [0; MAX_WIRE + 2];
         let base = base.get_mut(..=dotted.len()).ok_or(NameError::TooLong)?;
-        let mut at = 0;
-        for part in dotted.split(|&octet| octet == b'.') {
-            write_label(base, at, part)?;
-            at += 1 + part.len();
-        }
         let mut front = [0; 1 + MAX_LABEL];
         write_label(&mut front, 0, label)?;
         let front = front.get(..=label.len()).unwrap_or_default();
 
-        // The octets of each name, 0 for one that is too long.
-        let mut lengths = [0_u8; MAX_LABELS];
-        let mut count = 0;
-        let positions = Positions::of(base);
-        let skipped = positions.count.saturating_sub(most.max(1));
-        for (number, &start) in positions.starts.iter().enumerate().take(positions.count) {
-            if number == 0 || number > skipped {
-                let length = front.len() + base.len() - usize::from(start);
-                if let (Some(place), 0..=MAX_WIRE) = (lengths.get_mut(count), length) {
-                    *place = length as u8;
-                }
-                count += 1;
+        let labels = 1 + dotted.iter().filter(|&&octet| octet == b'.').count();
+        let left_out = 1..=labels.saturating_sub(MOST);
+        // The octets of each name; 0 for one that is too long, or not there.
+        let mut lengths = [0_u8; MOST];
+        let mut places = lengths.iter_mut();
+        let mut at = 0;
+        for (number, part) in dotted.split(|&octet| octet == b'.').enumerate() {
+            write_label(base, at, part)?;
+            if !left_out.contains(&number)
+                && let Some(place) = places.next()
+            {
+                let length = front.len() + base.len() - at;
+                *place = if length <= MAX_WIRE { length as u8 } else { 0 };
             }
+            at += 1 + part.len();
         }
         let octets = lengths.iter().copied().map(usize::from).sum();
         let mut wire: Arc<[u8]> = core::iter::repeat_n(0, octets).collect();
         // Nobody else has it yet.
         let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
-        for length in lengths.iter().copied().filter(|&length| length > 0) {
+        for length in lengths.into_iter().filter(|&length| length > 0) {
             let (name, rest) = room.split_at_mut(usize::from(length));
             let (first, above) = name.split_at_mut(front.len());
             first.copy_from_slice(front);
@@ -257,14 +253,14 @@ impl Name {
             room = rest;
         }
         let mut start = 0;
-        Ok(lengths.into_iter().take(count).map(move |length| {
-            let name = Self {
-                wire: Arc::clone(&wire),
-                start,
-                length,
-            };
+        Ok(lengths.map(|length| {
+            let at = start;
             start += u16::from(length);
-            (length > 0).then_some(name)
+            (length > 0).then(|| Self {
+                wire: Arc::clone(&wire),
+                start: at,
+                length,
+            })
         }))
     }
 
@@ -283,6 +279,7 @@ impl Name {
     }
 
     /// The labels as on the wire, each after its length, without the root's final zero and without compression.
+    #[inline]
     pub fn wire(&self) -> &[u8] {
         let start = usize::from(self.start);
         let range = start..start + usize::from(self.length);
@@ -478,6 +475,7 @@ impl fmt::Debug for Name {
 // RFC 1035 §2.3.3 and RFC 4343 §3: only the letters of ASCII compare without case. The lengths between the labels are at most 63 and so
 // never letters: the wire form can be compared as one piece.
 impl PartialEq for Name {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.length == other.length
             && (Arc::ptr_eq(&self.wire, &other.wire) && self.start == other.start
@@ -703,50 +701,48 @@ mod tests {
 
     #[test]
     fn up_the_tree() {
-        let up = |dotted: &str, most| -> Vec<Option<Name>> {
-            Name::up_from(b"_x", dotted.as_bytes(), most)
-                .unwrap()
-                .collect()
-        };
-        let some = |names: &[&str]| -> Vec<Option<Name>> {
-            names.iter().map(|text| Some(name(text))).collect()
-        };
+        fn up<const MOST: usize>(dotted: &str) -> [Option<Name>; MOST] {
+            Name::up_from(b"_x", dotted.as_bytes()).unwrap()
+        }
+        let some = |text: &str| Some(name(text));
         assert_eq!(
-            up("A.Example.com", 8),
-            some(&["_x.A.Example.com", "_x.Example.com", "_x.com"])
+            up("A.Example.com"),
+            [
+                some("_x.A.Example.com"),
+                some("_x.Example.com"),
+                some("_x.com"),
+                None
+            ]
         );
-        assert_eq!(
-            up("a.b.c.d.e", 3),
-            some(&["_x.a.b.c.d.e", "_x.d.e", "_x.e"])
-        );
-        assert_eq!(up("a.b.c", 1), some(&["_x.a.b.c"]));
-        let example_com = &up("A.Example.com", 8)[1];
-        let example_com = example_com.as_ref().unwrap();
+        let three = [some("_x.a.b.c.d.e"), some("_x.d.e"), some("_x.e")];
+        assert_eq!(up("a.b.c.d.e"), three);
+        assert_eq!(up("a.b.c"), [some("_x.a.b.c")]);
+        assert_eq!(up::<0>("a.b.c"), []);
+        let [_, Some(example_com), _] = up("A.Example.com") else {
+            panic!("no name");
+        };
         assert_eq!(example_com.to_string(), "_x.Example.com");
-        assert_eq!(example_com.parent(), Some(name("example.com")));
-        assert_eq!(example_com.to_lowercase(), *example_com);
+        assert_eq!(example_com.parent(), some("example.com"));
+        assert_eq!(example_com.to_lowercase(), example_com);
         // As a name alone: the longest that fits, and one octet more.
         let label = "a".repeat(63);
         let fits = format!("{label}.{label}.{label}.{}", "b".repeat(58));
-        assert_eq!(up(&fits, 2)[0], Some(name(&format!("_x.{fits}"))));
-        assert_eq!(up(&format!("{fits}b"), 2)[0], None);
+        assert_eq!(up(&fits), [some(&format!("_x.{fits}"))]);
+        assert_eq!(up(&format!("{fits}b")), [None]);
         let longest = format!("{fits}bbbbb");
         assert_eq!(longest.len(), 255);
-        assert_eq!(up(&longest, 2)[0], None);
         assert_eq!(
-            up(&longest, 2)[1],
-            Some(name(&format!("_x.{}", "b".repeat(63))))
+            up(&longest),
+            [None, some(&format!("_x.{}", "b".repeat(63)))]
         );
-        let many = "a.".repeat(127) + "a";
-        assert_eq!(up(&many, 200).len(), 128);
-        assert_eq!(up(&many, 2), [None, Some(name("_x.a"))]);
+        assert_eq!(up(&("a.".repeat(127) + "b")), [None, some("_x.b")]);
         for (dotted, error) in [
             (format!("{longest}b"), NameError::TooLong),
             (String::new(), NameError::EmptyLabel { at: 0 }),
             ("a..b".to_owned(), NameError::EmptyLabel { at: 2 }),
             ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
         ] {
-            let failed = Name::up_from(b"_x", dotted.as_bytes(), 8).map(|_| ());
+            let failed = Name::up_from::<8>(b"_x", dotted.as_bytes());
             assert_eq!(failed, Err(error));
         }
     }

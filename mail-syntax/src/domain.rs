@@ -77,6 +77,7 @@ impl Domain {
     }
 
     /// The domain as it was spelled.
+    #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.text.get(usize::from(self.start)..).unwrap_or_default()
@@ -118,9 +119,12 @@ impl Domain {
     /// The last `count` labels as a domain, or the whole domain where it has no more; at least one label.
     #[must_use]
     pub fn suffix(&self, count: usize) -> Self {
-        let text = self.as_str();
-        let dot = text.rmatch_indices('.').nth(count.max(1) - 1);
-        let start = dot.map_or(0, |(at, _)| at + 1);
+        let mut dots = 0;
+        let dot = self.as_str().as_bytes().iter().rposition(|octet| {
+            dots += usize::from(*octet == b'.');
+            dots == count.max(1)
+        });
+        let start = dot.map_or(0, |at| at + 1);
         Self {
             text: Arc::clone(&self.text),
             start: self.start + start as u8,

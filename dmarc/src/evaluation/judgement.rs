@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use mail_dns::{Failure, Name};
 
-use super::{
-    Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question, shared_labels,
-};
+use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::record::{AlignmentMode, Place, Policy, Record};
 use crate::tree_walk::{Led, Progress, Published, record_question};
 use crate::verdict::{
@@ -172,19 +170,22 @@ impl Dmarc {
         progress: Progress<'_>,
         record: &Record,
     ) -> Option<Vec<Identifier>> {
-        let mut judged: Vec<Identifier> = Vec::with_capacity(self.identifiers.len());
-        for candidate in &self.identifiers {
+        let alignment = |candidate: &Candidate| {
             let mode = match candidate.mechanism {
                 Mechanism::Spf => record.aspf,
                 Mechanism::Dkim => record.adkim,
             };
-            let alignment = match candidate.authentication {
-                Authentication::Fail => None,
-                Authentication::Pass | Authentication::TempError => {
-                    Some(self.alignment(author, progress, candidate, mode)?)
-                }
-            };
-            judged.push(candidate.judged(alignment));
+            self.alignment(author, progress, candidate, mode)
+        };
+        let matters = |candidate: &Candidate| candidate.authentication != Authentication::Fail;
+        let mut candidates = self.identifiers.iter();
+        if candidates.any(|candidate| matters(candidate) && alignment(candidate).is_none()) {
+            return None;
+        }
+        let mut judged = Vec::with_capacity(self.identifiers.len());
+        for candidate in &self.identifiers {
+            let alignment = matters(candidate).then(|| alignment(candidate));
+            judged.push(candidate.judged(alignment.flatten()));
         }
         Some(judged)
     }
@@ -197,15 +198,15 @@ impl Dmarc {
         candidate: &Candidate,
         mode: AlignmentMode,
     ) -> Option<Alignment> {
-        let Some(domain) = &candidate.domain else {
+        if candidate.domain.is_none() {
             return Some(Alignment::NotAligned);
-        };
-        if *domain == author.domain {
+        }
+        if candidate.is_author(author) {
             return Some(Alignment::Aligned);
         }
         // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
         // is required."
-        if mode == AlignmentMode::Strict || shared_labels(domain, &author.domain) == 0 {
+        if mode == AlignmentMode::Strict || candidate.shared == 0 {
             return Some(Alignment::NotAligned);
         }
         let led_author = match progress {
@@ -213,7 +214,8 @@ impl Dmarc {
             Progress::Failed(name, failure) => return Some(unknown(name, failure)),
             Progress::Done(led) => led.organizational_domain,
         };
-        if !domain.is_at_or_below(&author.domain.suffix(led_author)) {
+        // It is neither the Author's Organizational Domain nor below it.
+        if candidate.shared < led_author {
             return Some(Alignment::NotAligned);
         }
         let led = match &candidate.walk {
