@@ -28,6 +28,8 @@ pub struct Dmarc {
     dkim_questions: usize,
     /// For `pct`.
     draw: u8,
+    /// Whether something was handed in since the last poll that found nothing: only then is there something to find.
+    changed: bool,
     trace: Vec<(Question, Answer)>,
 }
 
@@ -37,8 +39,8 @@ struct Author {
     domain: Domain,
     labels: usize,
     walk: Walk,
-    /// Where that is known without the walk: how many labels its Organizational Domain has.
-    by_suffix: Option<usize>,
+    /// Where the walk led, once that is known; by public suffixes from the beginning.
+    led: Option<Led>,
 }
 
 /// An identifier, and how far it is looked into.
@@ -60,8 +62,8 @@ enum CandidateWalk {
     NotAsked,
     Asked(Walk),
     BeyondLimit,
-    /// Its Organizational Domain has so many labels, by the public suffixes.
-    BySuffix(usize),
+    /// Its Organizational Domain has so many labels.
+    Led(usize),
 }
 
 impl Candidate {
@@ -87,12 +89,15 @@ impl Dmarc {
         let mut targets = Targets::default();
         let author = author_domain(author).map(|domain| {
             let labels = label_count(&domain);
-            let (walk, by_suffix) = match &config.organizational_domain {
+            let (walk, led) = match &config.organizational_domain {
                 OrganizationalDomain::TreeWalk => (targets.walk_from(&domain), None),
                 OrganizationalDomain::PublicSuffix(suffixes) => {
-                    let organizational = suffixes.labels(&domain);
-                    let walk = targets.domain_and_above(&domain, organizational);
-                    (walk, Some(organizational))
+                    let led = Led {
+                        organizational_domain: suffixes.labels(&domain),
+                        public_suffix: None,
+                    };
+                    let walk = targets.domain_and_above(&domain, led.organizational_domain);
+                    (walk, Some(led))
                 }
             };
             targets.count(&walk);
@@ -100,7 +105,7 @@ impl Dmarc {
                 domain,
                 labels,
                 walk,
-                by_suffix,
+                led,
             }
         });
         Self {
@@ -113,6 +118,7 @@ impl Dmarc {
             complete: false,
             dkim_questions: 0,
             draw: 0,
+            changed: true,
             trace: Vec::new(),
         }
     }
@@ -132,6 +138,7 @@ impl Dmarc {
     /// Says that SPF and DKIM are through.
     pub fn no_more_identifiers(&mut self) {
         self.complete = true;
+        self.changed = true;
     }
 
     /// Hands in a number below 100, drawn at random for this message, which decides whether it is among the `pct` percent of the record to
@@ -147,7 +154,7 @@ impl Dmarc {
     ///
     /// The question whether the Author Domain exists, for its A records, is to be answered by [`Evaluation::answer`].
     pub fn answer_published(&mut self, question: &Question, published: &Published) {
-        self.targets.publish(question, || published.clone());
+        self.changed |= self.targets.publish(question, || published.clone());
     }
 
     fn identifier(
@@ -159,6 +166,7 @@ impl Dmarc {
         let Ok(author) = &self.author else {
             return;
         };
+        self.changed = true;
         let known = self
             .identifiers
             .iter()
@@ -172,7 +180,7 @@ impl Dmarc {
             let domain = handed_in.to_a_labels().ok();
             let walk = match (&self.config.organizational_domain, &domain) {
                 (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
-                    CandidateWalk::BySuffix(suffixes.labels(domain))
+                    CandidateWalk::Led(suffixes.labels(domain))
                 }
                 _ => CandidateWalk::NotAsked,
             };
@@ -192,7 +200,8 @@ impl Dmarc {
             candidate.authentication = candidate.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
-        self.ask_for_identifier(at, 2);
+        let organizational_domain = author.led.map_or(2, |led| led.organizational_domain);
+        self.ask_for_identifier(at, organizational_domain.min(2));
     }
 
     /// Asks for the walk of an identifier that has at least so many labels in common with the Author Domain, where that is not yet done
@@ -228,37 +237,48 @@ impl Dmarc {
         candidate.walk = CandidateWalk::Asked(walk);
     }
 
-    /// Asks what has become worth asking.
-    fn ask_more(&mut self) {
-        let Ok(author) = &self.author else {
+    /// Keeps where walks have come to an end, and asks what has become worth asking by that.
+    fn advance(&mut self) {
+        let Ok(author) = &mut self.author else {
             return;
         };
-        if author.by_suffix.is_some() {
-            return;
-        }
-        let Progress::Done(led) = self.author_progress(author) else {
-            return;
-        };
-        if self.existence == Existence::NotNeeded
-            && let Some(in_force) = self.record_at(author, Some(led))
-            && in_force.labels != author.labels
-            && in_force.record.policy_for(Place::Below)
-                != in_force.record.policy_for(Place::NonExistentBelow)
-            && existence_question(author).is_some()
+        if author.led.is_none()
+            && let Progress::Done(led) = self.targets.progress(&author.walk)
         {
-            self.existence = Existence::Wanted;
+            author.led = Some(led);
+            self.existence = self.existence_needed();
+            for at in 0..self.identifiers.len() {
+                self.ask_for_identifier(at, led.organizational_domain);
+            }
         }
-        for at in 0..self.identifiers.len() {
-            self.ask_for_identifier(at, led.organizational_domain);
+        for candidate in &mut self.identifiers {
+            if let CandidateWalk::Asked(walk) = &candidate.walk
+                && let Progress::Done(led) = self.targets.progress(walk)
+            {
+                candidate.walk = CandidateWalk::Led(led.organizational_domain);
+            }
+        }
+    }
+
+    /// Whether it makes a difference that the Author Domain exists.
+    fn existence_needed(&self) -> Existence {
+        match &self.author {
+            Ok(author)
+                if self.record_at(author, author.led).is_some_and(|in_force| {
+                    in_force.labels != author.labels
+                        && in_force.record.policy_for(Place::Below)
+                            != in_force.record.policy_for(Place::NonExistentBelow)
+                }) && existence_question(author).is_some() =>
+            {
+                Existence::Wanted
+            }
+            _ => Existence::NotNeeded,
         }
     }
 
     fn author_progress(&self, author: &Author) -> Progress<'_> {
-        match author.by_suffix {
-            Some(organizational_domain) => Progress::Done(Led {
-                organizational_domain,
-                public_suffix: None,
-            }),
+        match author.led {
+            Some(led) => Progress::Done(led),
             None => self.targets.progress(&author.walk),
         }
     }
@@ -286,9 +306,12 @@ impl Evaluation for Dmarc {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
-        self.ask_more();
-        if let Some(verdict) = self.settle() {
-            return Need::Done(verdict);
+        if self.changed {
+            self.advance();
+            if let Some(verdict) = self.settle() {
+                return Need::Done(verdict);
+            }
+            self.changed = false;
         }
         if let Some(question) = self.targets.next_question() {
             return Need::Lookup(question);
@@ -312,6 +335,7 @@ impl Evaluation for Dmarc {
             self.existence = exists(question, answer);
         }
         let awaited = self.targets.answer(question, answer) || is_of_existence;
+        self.changed |= awaited;
         if awaited && self.config.trace {
             self.trace.push((question.clone(), answer.clone()));
         }

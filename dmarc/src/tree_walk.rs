@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType};
+use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType, Suffixes};
 use mail_syntax::Domain;
 
 use crate::record::{Psd, Record, RecordError, begins_with_version};
@@ -112,14 +112,14 @@ pub(crate) fn shared_labels(one: &Domain, other: &Domain) -> usize {
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.
 #[must_use]
 pub fn record_name(domain: &Domain) -> Option<Name> {
-    let [name] = record_names(domain);
-    name
+    let names = record_names(domain, &[label_count(domain)]);
+    names?.next()?
 }
 
-/// The names at which a domain and those above it publish their records.
-fn record_names<const MOST: usize>(domain: &Domain) -> [Option<Name>; MOST] {
-    let names = Name::up_from(b"_dmarc", domain.as_str().as_bytes());
-    names.unwrap_or([const { None }; MOST])
+/// The names at which what is left of a domain with these numbers of labels publishes its records; `None` where a label is too long for the
+/// DNS, which is as if all were.
+fn record_names(domain: &Domain, labels: &[usize]) -> Option<Suffixes> {
+    Name::of_suffixes(b"_dmarc", domain.as_str().as_bytes(), labels).ok()
 }
 
 /// The names that are asked for their records: each once, for any number of walks.
@@ -153,16 +153,11 @@ struct Target {
 /// Where one walk goes: the longest domain first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Walk {
-    steps: [Step; MAX_QUERIES],
-    length: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Step {
-    /// How many labels of the domain at which the walk began this one has, from the right.
-    labels: u8,
+    /// How many labels of the domain at which the walk began the domain of each step has, from the right.
+    labels: [u8; MAX_QUERIES],
     /// Its place in the list of targets.
-    target: u32,
+    targets: [u32; MAX_QUERIES],
+    length: u8,
 }
 
 /// What a walk has come to.
@@ -184,24 +179,27 @@ pub(crate) struct Led {
 }
 
 impl Walk {
-    fn steps(&self) -> &[Step] {
-        self.steps.get(..self.length).unwrap_or_default()
+    /// The steps: labels and target.
+    fn steps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let steps = self.labels.iter().zip(&self.targets);
+        steps
+            .take(usize::from(self.length))
+            .map(|(labels, target)| (usize::from(*labels), *target as usize))
     }
 
     /// The target at the domain of this number of labels.
     fn target(&self, labels: usize) -> Option<usize> {
-        let mut steps = self.steps().iter();
-        let step = steps.find(|step| usize::from(step.labels) == labels)?;
-        Some(step.target as usize)
+        let (_, target) = self.steps().find(|step| step.0 == labels)?;
+        Some(target)
     }
 
+    /// A step more; there are at most [`MAX_QUERIES`].
     fn push(&mut self, labels: usize, target: usize) {
-        if let Some(step) = self.steps.get_mut(self.length) {
-            // A domain has at most 128 labels.
-            step.labels = labels as u8;
-            step.target = target as u32;
-            self.length += 1;
-        }
+        let at = usize::from(self.length);
+        // A domain has at most 128 labels.
+        self.labels[at] = labels as u8;
+        self.targets[at] = target as u32;
+        self.length += 1;
     }
 }
 
@@ -214,41 +212,50 @@ impl Targets {
     /// As [`Targets::walk_from`], beside another walk that began at a domain with so many labels in common with this one.
     pub(crate) fn walk_beside(&mut self, other: &Walk, domain: &Domain, shared: usize) -> Walk {
         let mut walk = Walk::default();
-        let mut names = record_names::<MAX_QUERIES>(domain);
-        for (labels, name) in label_counts(domain).zip(&mut names) {
-            let known = if labels <= shared {
-                other.target(labels)
-            } else {
-                None
-            };
-            walk.push(labels, known.unwrap_or_else(|| self.place(name.take())));
+        // What the other walk does not come by has more labels, so it is what comes first.
+        let mut new = [0; MAX_QUERIES];
+        let mut count = 0;
+        for labels in label_counts(domain) {
+            let known = (labels <= shared).then(|| other.target(labels)).flatten();
+            if known.is_none() {
+                new[count] = labels;
+                count += 1;
+            }
+            walk.push(labels, known.unwrap_or_default());
         }
+        self.place(domain, &new[..count], &mut walk.targets);
         walk
     }
 
     /// Asks for the records of this domain, and of what is left of it with this number of labels.
     pub(crate) fn domain_and_above(&mut self, domain: &Domain, labels: usize) -> Walk {
         let mut walk = Walk::default();
-        for labels in [label_count(domain), labels] {
-            walk.push(labels, self.place(record_name(&domain.suffix(labels))));
+        let labels = [label_count(domain), labels];
+        for labels in labels {
+            walk.push(labels, 0);
         }
+        self.place(domain, &labels, &mut walk.targets);
         walk
     }
 
-    /// The place of a name, put at the end of the list if it is new.
-    fn place(&mut self, name: Option<Name>) -> usize {
-        let known = self
-            .targets
-            .iter()
-            .position(|target| target.name.is_some() && target.name == name);
-        known.unwrap_or_else(|| {
-            self.targets.push(Target {
-                published: name.is_none().then_some(Published::Nothing),
-                counted: false,
-                name,
+    /// The places of what is left of a domain with these numbers of labels, put at the end of the list where they are new.
+    fn place(&mut self, domain: &Domain, labels: &[usize], places: &mut [u32]) {
+        let mut names = record_names(domain, labels);
+        for place in places.iter_mut().take(labels.len()) {
+            let name = names.as_mut().and_then(Iterator::next).flatten();
+            let known = name.as_ref().and_then(|name| {
+                let mut targets = self.targets.iter();
+                targets.position(|target| target.name.as_ref().is_some_and(|known| known == name))
             });
-            self.targets.len() - 1
-        })
+            *place = known.unwrap_or(self.targets.len()) as u32;
+            if known.is_none() {
+                self.targets.push(Target {
+                    published: name.is_none().then_some(Published::Nothing),
+                    counted: false,
+                    name,
+                });
+            }
+        }
     }
 
     /// How many names there are.
@@ -263,7 +270,7 @@ impl Targets {
 
     /// How many questions of a walk are not counted.
     pub(crate) fn not_counted(&self, walk: &Walk) -> usize {
-        let targets = walk.steps().iter().filter_map(|step| self.target(*step));
+        let targets = walk.steps().filter_map(|(_, at)| self.targets.get(at));
         targets
             .filter(|target| target.name.is_some() && !target.counted)
             .count()
@@ -271,8 +278,8 @@ impl Targets {
 
     /// Counts the questions of a walk.
     pub(crate) fn count(&mut self, walk: &Walk) {
-        for step in walk.steps() {
-            if let Some(target) = self.targets.get_mut(step.target as usize) {
+        for (_, at) in walk.steps() {
+            if let Some(target) = self.targets.get_mut(at) {
                 target.counted = true;
             }
         }
@@ -313,10 +320,6 @@ impl Targets {
         }
     }
 
-    fn target(&self, step: Step) -> Option<&Target> {
-        self.targets.get(step.target as usize)
-    }
-
     /// What stands at the domain of this number of labels, if the walk comes by it and the answer is there; and its name.
     pub(crate) fn published(
         &self,
@@ -329,16 +332,16 @@ impl Targets {
 
     /// Where a walk leads by what is known. Names above a stop are not looked at.
     pub(crate) fn progress(&self, walk: &Walk) -> Progress<'_> {
-        let start = walk.steps().first().map_or(0, |step| step.labels);
-        let done = |organizational_domain: u8, public_suffix: Option<u8>| {
+        let start = walk.steps().next().map_or(0, |(labels, _)| labels);
+        let done = |organizational_domain, public_suffix| {
             Progress::Done(Led {
-                organizational_domain: organizational_domain.into(),
-                public_suffix: public_suffix.map(usize::from),
+                organizational_domain,
+                public_suffix,
             })
         };
         let mut highest = None;
-        for step in walk.steps() {
-            let Some(target) = self.target(*step) else {
+        for (labels, at) in walk.steps() {
+            let Some(target) = self.targets.get(at) else {
                 return Progress::Waiting;
             };
             let psd = match (&target.published, &target.name) {
@@ -349,7 +352,6 @@ impl Targets {
                 (Some(Published::Record(record)), _) => record.psd,
                 (Some(_), _) => continue,
             };
-            let labels = step.labels;
             match psd {
                 // RFC 9989 §4.10.2: "If a valid DMARC Policy Record contains the "psd" tag set to "n" ("psd=n"), this is the Organizational
                 // Domain, and the selection process is complete."

@@ -205,63 +205,62 @@ impl Name {
         Ok(builder.name())
     }
 
-    /// The names that `label` makes with the name `dotted` (as in [`Name::from_dotted`]) and with those above it, but for the root, the
-    /// longest first: for `_dmarc` and `a.example.com` that are `_dmarc.a.example.com`, `_dmarc.example.com` and `_dmarc.com`.
+    /// The names that `label` makes with the last labels of the name `dotted` (as in [`Name::from_dotted`]), for each of these numbers of
+    /// labels: for `_dmarc`, `a.example.com` and 3, 2, 1 that are `_dmarc.a.example.com`, `_dmarc.example.com` and `_dmarc.com`.
     ///
-    /// Where there are more than `MOST`, those next to the longest are left out. `None` stands for a name of more than 255 octets, and
-    /// behind the last. All share one piece of memory, so that to walk up a tree costs little more than one name.
+    /// `None` stands for a name of more than 255 octets, and for no labels or more than there are. All share one piece of memory, so that
+    /// the names of a walk up a tree cost little more than one.
     ///
     /// # Errors
     ///
-    /// An empty or too long label, or a `dotted` of more than 255 octets.
-    pub fn up_from<const MOST: usize>(
+    /// An empty or too long label, a `dotted` of more than 255 octets, or names of more than 65,535 in all.
+    pub fn of_suffixes(
         label: &[u8],
         dotted: &[u8],
-    ) -> Result<[Option<Self>; MOST], NameError> {
+        labels: &[usize],
+    ) -> Result<Suffixes, NameError> {
         // Longer than a name may be: those above may fit where the longest does not.
         let mut base = [0; MAX_WIRE + 2];
         let base = base.get_mut(..=dotted.len()).ok_or(NameError::TooLong)?;
-        let mut front = [0; 1 + MAX_LABEL];
-        write_label(&mut front, 0, label)?;
-        let front = front.get(..=label.len()).unwrap_or_default();
-
-        let labels = 1 + dotted.iter().filter(|&&octet| octet == b'.').count();
-        let left_out = 1..=labels.saturating_sub(MOST);
-        // The octets of each name; 0 for one that is too long, or not there.
-        let mut lengths = [0_u8; MOST];
-        let mut places = lengths.iter_mut();
-        let mut at = 0;
-        for (number, part) in dotted.split(|&octet| octet == b'.').enumerate() {
-            write_label(base, at, part)?;
-            if !left_out.contains(&number)
-                && let Some(place) = places.next()
-            {
-                let length = front.len() + base.len() - at;
-                *place = if length <= MAX_WIRE { length as u8 } else { 0 };
+        base[1..].copy_from_slice(dotted);
+        // Where the last labels begin, by their number. Each dot gives its place to a length.
+        let mut starts = [0_u8; MAX_WIRE / 2 + 2];
+        let (mut count, mut end) = (0, base.len());
+        for at in (0..base.len()).rev() {
+            if at == 0 || base[at] == b'.' {
+                base[at] = label_length(end - at - 1, at)?;
+                count += 1;
+                starts[count] = at as u8;
+                end = at;
             }
-            at += 1 + part.len();
         }
-        let octets = lengths.iter().copied().map(usize::from).sum();
+        let first = label_length(label.len(), 0)?;
+        let suffix = |labels: usize| {
+            let is_there = (1..=count).contains(&labels);
+            let suffix = &base[usize::from(*starts.get(labels).filter(|_| is_there)?)..];
+            (1 + label.len() + suffix.len() <= MAX_WIRE).then_some(suffix)
+        };
+        // Each name with the root's zero behind it; that alone for none.
+        let octets =
+            |&labels: &usize| suffix(labels).map_or(1, |suffix| 2 + label.len() + suffix.len());
+        let octets: usize = labels.iter().map(octets).sum();
+        if octets > usize::from(u16::MAX) {
+            return Err(NameError::TooLong);
+        }
         let mut wire: Arc<[u8]> = core::iter::repeat_n(0, octets).collect();
         // Nobody else has it yet.
         let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
-        for length in lengths.into_iter().filter(|&length| length > 0) {
-            let (name, rest) = room.split_at_mut(usize::from(length));
-            let (first, above) = name.split_at_mut(front.len());
-            first.copy_from_slice(front);
-            above.copy_from_slice(&base[base.len() - above.len()..]);
-            room = rest;
+        for suffix in labels.iter().map(|&labels| suffix(labels)) {
+            if let Some(suffix) = suffix {
+                room[0] = first;
+                room[1..=label.len()].copy_from_slice(label);
+                room = &mut room[1 + label.len()..];
+                room[..suffix.len()].copy_from_slice(suffix);
+                room = &mut room[suffix.len()..];
+            }
+            room = &mut room[1..];
         }
-        let mut start = 0;
-        Ok(lengths.map(|length| {
-            let at = start;
-            start += u16::from(length);
-            (length > 0).then(|| Self {
-                wire: Arc::clone(&wire),
-                start: at,
-                length,
-            })
-        }))
+        Ok(Suffixes { wire, at: 0 })
     }
 
     /// Whether this is the root.
@@ -314,19 +313,13 @@ fn first_label_error(text: &[u8]) -> Option<NameError> {
     None
 }
 
-/// Writes a label behind its length, at octet `at`.
-fn write_label(wire: &mut [u8], at: usize, label: &[u8]) -> Result<(), NameError> {
-    let length = match label.len() {
-        0 => return Err(NameError::EmptyLabel { at }),
-        length @ 1..=MAX_LABEL => length,
-        _ => return Err(NameError::LabelTooLong { at }),
-    };
-    let room = wire.get_mut(at..=at + length).ok_or(NameError::TooLong)?;
-    let (first, rest) = room.split_at_mut(1);
-    // At most 63.
-    first.fill(length as u8);
-    rest.copy_from_slice(label);
-    Ok(())
+/// The octet in front of a label that begins at `at`.
+fn label_length(length: usize, at: usize) -> Result<u8, NameError> {
+    match length {
+        0 => Err(NameError::EmptyLabel { at }),
+        1..=MAX_LABEL => Ok(length as u8),
+        _ => Err(NameError::LabelTooLong { at }),
+    }
 }
 
 /// A name that grows label by label, always within the limits; nothing is allocated before it is whole.
@@ -346,16 +339,7 @@ impl Default for Builder {
 
 impl Builder {
     fn label(&mut self, label: &[u8], at: usize) -> Result<(), NameError> {
-        if label.is_empty() {
-            return Err(NameError::EmptyLabel { at });
-        }
-        let Some(length) = u8::try_from(label.len())
-            .ok()
-            .filter(|&length| usize::from(length) <= MAX_LABEL)
-        else {
-            return Err(NameError::LabelTooLong { at });
-        };
-        self.append(&[length])?;
+        self.append(&[label_length(label.len(), at)?])?;
         self.append(label)
     }
 
@@ -477,9 +461,16 @@ impl fmt::Debug for Name {
 impl PartialEq for Name {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.length == other.length
-            && (Arc::ptr_eq(&self.wire, &other.wire) && self.start == other.start
-                || self.wire().eq_ignore_ascii_case(other.wire()))
+        self.length == other.length && self.has_labels_of(other)
+    }
+}
+
+impl Name {
+    fn has_labels_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wire, &other.wire) && self.start == other.start
+            // Seldom do two names differ in case alone, and this is much faster.
+            || self.wire() == other.wire()
+            || self.wire().eq_ignore_ascii_case(other.wire())
     }
 }
 
@@ -487,16 +478,28 @@ impl Eq for Name {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // In pieces of 64 octets: a hasher takes a piece much faster than its octets one by one.
-        for piece in self.wire().chunks(64) {
-            let mut lower = [0; 64];
-            let (lower, _) = lower.split_at_mut(piece.len());
-            lower.copy_from_slice(piece);
+        self.hash_with(0xff, state);
+    }
+}
+
+impl Name {
+    /// Hashes the name and one octet behind it, which is no length of a label, so that names in a sequence do not run into each other.
+    pub(crate) fn hash_with<H: Hasher>(&self, last: u8, state: &mut H) {
+        // In pieces, and those in lower case whole: a hasher takes a piece much faster than its octets one by one, and a processor changes 64
+        // octets faster than it counts to fewer. Most names with what is behind them are one piece.
+        let mut rest = self.wire();
+        loop {
+            let mut lower = [last; 64];
+            let (piece, behind) = rest.split_at(rest.len().min(63));
+            lower[..piece.len()].copy_from_slice(piece);
             lower.make_ascii_lowercase();
-            state.write(lower);
+            if behind.is_empty() {
+                state.write(&lower[..=piece.len()]);
+                return;
+            }
+            state.write(&lower[..piece.len()]);
+            rest = behind;
         }
-        // No label is that long, so names in a sequence do not run into each other.
-        state.write_u8(0xff);
     }
 }
 
@@ -593,6 +596,37 @@ impl Iterator for Ancestors {
         let name = self.next.take()?;
         self.next = name.parent();
         Some(name)
+    }
+}
+
+/// What [`Name::of_suffixes`] makes.
+#[derive(Clone, Debug)]
+pub struct Suffixes {
+    /// The names, each with a zero behind it.
+    wire: Arc<[u8]>,
+    at: usize,
+}
+
+impl Iterator for Suffixes {
+    type Item = Option<Name>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Option<Name>> {
+        let start = self.at;
+        loop {
+            let label = *self.wire.get(self.at)?;
+            self.at += 1 + usize::from(label);
+            if label == 0 {
+                break;
+            }
+        }
+        let length = self.at - 1 - start;
+        let name = Name {
+            wire: Arc::clone(&self.wire),
+            start: start as u16,
+            length: length as u8,
+        };
+        Some((length > 0).then_some(name))
     }
 }
 
@@ -700,51 +734,56 @@ mod tests {
     }
 
     #[test]
-    fn up_the_tree() {
-        fn up<const MOST: usize>(dotted: &str) -> [Option<Name>; MOST] {
-            Name::up_from(b"_x", dotted.as_bytes()).unwrap()
+    fn suffixes_below_a_label() {
+        fn of<const N: usize>(dotted: &str, labels: [usize; N]) -> [Option<Name>; N] {
+            let names = Name::of_suffixes(b"_x", dotted.as_bytes(), &labels).unwrap();
+            names.collect::<Vec<_>>().try_into().unwrap()
         }
         let some = |text: &str| Some(name(text));
         assert_eq!(
-            up("A.Example.com"),
+            of("A.Example.com", [3, 2, 1, 0, 4, usize::MAX]),
             [
                 some("_x.A.Example.com"),
                 some("_x.Example.com"),
                 some("_x.com"),
+                None,
+                None,
                 None
             ]
         );
-        let three = [some("_x.a.b.c.d.e"), some("_x.d.e"), some("_x.e")];
-        assert_eq!(up("a.b.c.d.e"), three);
-        assert_eq!(up("a.b.c"), [some("_x.a.b.c")]);
-        assert_eq!(up::<0>("a.b.c"), []);
-        let [_, Some(example_com), _] = up("A.Example.com") else {
+        let [Some(com), Some(all), Some(example_com)] = of("A.Example.com", [1, 3, 2]) else {
             panic!("no name");
         };
+        assert_eq!(com.to_string(), "_x.com");
+        assert_eq!(all.to_string(), "_x.A.Example.com");
         assert_eq!(example_com.to_string(), "_x.Example.com");
         assert_eq!(example_com.parent(), some("example.com"));
         assert_eq!(example_com.to_lowercase(), example_com);
         // As a name alone: the longest that fits, and one octet more.
         let label = "a".repeat(63);
         let fits = format!("{label}.{label}.{label}.{}", "b".repeat(58));
-        assert_eq!(up(&fits), [some(&format!("_x.{fits}"))]);
-        assert_eq!(up(&format!("{fits}b")), [None]);
+        assert_eq!(of(&fits, [4]), [some(&format!("_x.{fits}"))]);
+        assert_eq!(of(&format!("{fits}b"), [4]), [None]);
         let longest = format!("{fits}bbbbb");
         assert_eq!(longest.len(), 255);
+        let top = format!("_x.{}", "b".repeat(63));
+        assert_eq!(of(&longest, [4, 1]), [None, some(&top)]);
         assert_eq!(
-            up(&longest),
-            [None, some(&format!("_x.{}", "b".repeat(63)))]
+            of(&("a.".repeat(127) + "b"), [128, 1]),
+            [None, some("_x.b")]
         );
-        assert_eq!(up(&("a.".repeat(127) + "b")), [None, some("_x.b")]);
         for (dotted, error) in [
             (format!("{longest}b"), NameError::TooLong),
             (String::new(), NameError::EmptyLabel { at: 0 }),
             ("a..b".to_owned(), NameError::EmptyLabel { at: 2 }),
+            (".".repeat(255), NameError::EmptyLabel { at: 255 }),
             ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
         ] {
-            let failed = Name::up_from::<8>(b"_x", dotted.as_bytes());
-            assert_eq!(failed, Err(error));
+            let failed = Name::of_suffixes(b"_x", dotted.as_bytes(), &[1]);
+            assert_eq!(failed.map(Vec::from_iter), Err(error));
         }
+        let many = Name::of_suffixes(b"_x", fits.as_bytes(), &[4; 258]);
+        assert_eq!(many.map(Vec::from_iter), Err(NameError::TooLong));
     }
 
     #[test]

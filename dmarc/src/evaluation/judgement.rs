@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mail_dns::{Failure, Name};
 
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
+use crate::organizational_domain::OrganizationalDomain;
 use crate::record::{AlignmentMode, Place, Policy, Record};
 use crate::tree_walk::{Led, Progress, Published, record_question};
 use crate::verdict::{
@@ -101,7 +102,7 @@ impl Dmarc {
         } else {
             let mut verdict = self.verdict(DmarcResult::Fail, Cause::NotAligned, Some(in_force));
             verdict.disposition = policy.map_or(Disposition::None, |policy| {
-                self.disposition(author, policy, in_force.record)
+                self.disposition(policy, in_force.record)
             });
             verdict
         };
@@ -121,11 +122,15 @@ impl Dmarc {
             return Search::Ended(Some(in_force));
         }
         match progress {
-            Progress::Done(led) if author.by_suffix.is_some() => self.search_by_suffix(author, led),
+            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, led),
             Progress::Waiting => Search::Waiting,
             Progress::Failed(name, failure) => Search::Failed(name, failure),
             Progress::Done(led) => Search::Ended(self.record_at(author, Some(led))),
         }
+    }
+
+    fn by_tree_walk(&self) -> bool {
+        self.config.organizational_domain == OrganizationalDomain::TreeWalk
     }
 
     /// The record at the Author Domain, or where that has none and the walk has `led` somewhere, what is to be applied instead.
@@ -221,7 +226,7 @@ impl Dmarc {
         let led = match &candidate.walk {
             CandidateWalk::NotAsked => return None,
             CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
-            CandidateWalk::BySuffix(labels) => *labels,
+            CandidateWalk::Led(labels) => *labels,
             CandidateWalk::Asked(walk) => match self.targets.progress(walk) {
                 Progress::Waiting => return None,
                 Progress::Failed(name, failure) => return Some(unknown(name, failure)),
@@ -236,8 +241,8 @@ impl Dmarc {
     }
 
     /// What the policy comes to for a message that fails.
-    fn disposition(&self, author: &Author, policy: Policy, record: &Record) -> Disposition {
-        if author.by_suffix.is_none() {
+    fn disposition(&self, policy: Policy, record: &Record) -> Disposition {
+        if self.by_tree_walk() {
             return policy.disposition(record.test_mode);
         }
         // RFC 7489 §6.3: "if (random mod 100) < pct then selected = true"
