@@ -220,9 +220,9 @@ impl Dmarc {
             return;
         }
         let before = self.targets.len();
-        let walk = self
-            .targets
-            .walk_beside(&author.walk, domain, candidate.shared);
+        let walk =
+            self.targets
+                .walk_beside(&author.walk, domain, candidate.labels, candidate.shared);
         if candidate.mechanism == Mechanism::Dkim {
             // What SPF asked is counted too, so that it changes nothing which of the two is handed in first.
             let questions = self.dkim_questions + self.targets.not_counted(&walk);
@@ -316,13 +316,13 @@ impl Evaluation for Dmarc {
         if let Some(question) = self.targets.next_question() {
             return Need::Lookup(question);
         }
-        match self.author.as_ref().map(existence_question) {
-            Ok(Some(question)) if self.existence == Existence::Wanted => {
-                self.existence = Existence::Asked;
-                Need::Lookup(question)
-            }
-            _ => Need::Wait,
+        if self.existence == Existence::Wanted
+            && let Ok(Some(question)) = self.author.as_ref().map(existence_question)
+        {
+            self.existence = Existence::Asked;
+            return Need::Lookup(question);
         }
+        Need::Wait
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {

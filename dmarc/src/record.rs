@@ -427,18 +427,33 @@ fn is_uri(uri: &str) -> bool {
         && scheme
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
-    let escapes_ok = rest.split('%').skip(1).all(|behind| {
-        behind
-            .as_bytes()
-            .get(..2)
-            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    });
-    // The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing here.
-    let characters_ok = rest
-        .bytes()
-        .all(|c| c.is_ascii_alphanumeric() || b"-._~:/?#[]@$&'()*+=%".contains(&c));
-    scheme_ok && escapes_ok && characters_ok && !rest.is_empty()
+    let characters_ok = rest.bytes().all(|c| URI_CHARACTERS[usize::from(c)]);
+    let escapes_ok = !rest.contains('%')
+        || rest.split('%').skip(1).all(|behind| {
+            behind
+                .as_bytes()
+                .get(..2)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+        });
+    scheme_ok && characters_ok && escapes_ok && !rest.is_empty()
 }
+
+/// What may stand in a URI behind its scheme. The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing.
+const URI_CHARACTERS: [bool; 256] = {
+    let punctuation = b"-._~:/?#[]@$&'()*+=%";
+    let mut may = [false; 256];
+    let mut octet = 0;
+    while octet < may.len() {
+        may[octet] = (octet as u8).is_ascii_alphanumeric();
+        octet += 1;
+    }
+    let mut at = 0;
+    while at < punctuation.len() {
+        may[punctuation[at] as usize] = true;
+        at += 1;
+    }
+    may
+};
 
 impl FromStr for Record {
     type Err = RecordError;

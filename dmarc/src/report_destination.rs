@@ -6,7 +6,7 @@ use mail_dns::{
 use mail_syntax::Domain;
 
 use crate::record::{Record, ReportingUri};
-use crate::tree_walk::{Progress, Targets, Walk, record_question, shared_labels};
+use crate::tree_walk::{Progress, Targets, Walk, label_count, record_question, shared_labels};
 
 /// The most records at the confirming name that are read: 20.
 const MAX_RECORDS: usize = 20;
@@ -84,7 +84,7 @@ impl Walks {
         let mut targets = Targets::default();
         let of_record = targets.walk_from(record_domain);
         (shared > 0).then(|| Self {
-            of_host: targets.walk_beside(&of_record, host, shared),
+            of_host: targets.walk_beside(&of_record, host, label_count(host), shared),
             of_record,
             targets,
         })

@@ -75,14 +75,13 @@ impl Published {
 /// ```
 #[must_use]
 pub fn domains(start: &Domain) -> Vec<Domain> {
-    label_counts(start)
+    label_counts(label_count(start))
         .map(|labels| start.suffix(labels))
         .collect()
 }
 
-/// How many labels the domains of a walk have, from the right.
-fn label_counts(start: &Domain) -> impl Iterator<Item = usize> + use<> {
-    let all = label_count(start);
+/// How many labels the domains of a walk from a domain of so many have, from the right.
+fn label_counts(all: usize) -> impl Iterator<Item = usize> {
     // RFC 9989 §4.10: "If x >= 8, remove the left-most (highest-numbered) labels from the subject domain until 7 labels remain."
     let above = all.min(MAX_QUERIES);
     core::iter::once(all).chain((1..above).rev())
@@ -206,16 +205,23 @@ impl Walk {
 impl Targets {
     /// Asks for the records of a walk from this domain.
     pub(crate) fn walk_from(&mut self, domain: &Domain) -> Walk {
-        self.walk_beside(&Walk::default(), domain, 0)
+        self.walk_beside(&Walk::default(), domain, label_count(domain), 0)
     }
 
-    /// As [`Targets::walk_from`], beside another walk that began at a domain with so many labels in common with this one.
-    pub(crate) fn walk_beside(&mut self, other: &Walk, domain: &Domain, shared: usize) -> Walk {
+    /// As [`Targets::walk_from`] for a domain of so many `labels`, beside another walk that began at a domain with which it shares the last
+    /// `shared` of them.
+    pub(crate) fn walk_beside(
+        &mut self,
+        other: &Walk,
+        domain: &Domain,
+        labels: usize,
+        shared: usize,
+    ) -> Walk {
         let mut walk = Walk::default();
         // What the other walk does not come by has more labels, so it is what comes first.
         let mut new = [0; MAX_QUERIES];
         let mut count = 0;
-        for labels in label_counts(domain) {
+        for labels in label_counts(labels) {
             let known = (labels <= shared).then(|| other.target(labels)).flatten();
             if known.is_none() {
                 new[count] = labels;

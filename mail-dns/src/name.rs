@@ -226,9 +226,9 @@ impl Name {
         // Where the last labels begin, by their number. Each dot gives its place to a length.
         let mut starts = [0_u8; MAX_WIRE / 2 + 2];
         let (mut count, mut end) = (0, base.len());
-        for at in (0..base.len()).rev() {
-            if at == 0 || base[at] == b'.' {
-                base[at] = label_length(end - at - 1, at)?;
+        for (at, octet) in base.iter_mut().enumerate().rev() {
+            if at == 0 || *octet == b'.' {
+                *octet = label_length(end - at - 1, at)?;
                 count += 1;
                 starts[count] = at as u8;
                 end = at;
