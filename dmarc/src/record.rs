@@ -1,5 +1,7 @@
 //! DMARC Policy Records (RFC 9989 §4.7 and §4.8).
 
+mod zone;
+
 use core::fmt;
 use core::str::FromStr;
 
@@ -460,6 +462,23 @@ impl FromStr for Record {
 
     fn from_str(text: &str) -> Result<Self, RecordError> {
         Self::parse(text.as_bytes())
+    }
+}
+
+/// The text is no reporting URI: no absolute URI (RFC 3986 §3), or with a comma or an exclamation mark that is not encoded (RFC 9989 §4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no URI for reports, such as mailto:dmarc@example.com; a comma is written %2C, an exclamation mark %21"
+)]
+#[non_exhaustive]
+pub struct UriError;
+
+impl FromStr for ReportingUri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        let is_uri = is_uri(text);
+        is_uri.then(|| Self(text.into())).ok_or(UriError)
     }
 }
 

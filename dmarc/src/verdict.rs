@@ -32,6 +32,8 @@ pub struct Verdict {
     /// The policy for this Author Domain, as published: of `p`, `sp` and `np` the one that applies. `None` where no record is in force, or
     /// it could not be learned whether the Author Domain exists.
     pub policy: Option<Policy>,
+    /// Whether `pct` exempts the message from the policy; only with [`PublicSuffixes`](crate::PublicSuffixes).
+    pub sampled_out: bool,
     /// The SPF domain that passed and is aligned.
     pub aligned_spf: Option<Domain>,
     /// The first DKIM domain that passed and is aligned.

@@ -6,7 +6,7 @@ use mail_dns::{Failure, Name};
 
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::organizational_domain::OrganizationalDomain;
-use crate::record::{AlignmentMode, Place, Policy, Record};
+use crate::record::{AlignmentMode, Place, Record};
 use crate::tree_walk::{Led, Progress, Published, record_question};
 use crate::verdict::{
     Alignment, Authentication, Cause, Disposition, DmarcResult, Identifier, Mechanism, Verdict,
@@ -101,9 +101,11 @@ impl Dmarc {
             self.verdict(DmarcResult::TempError, cause, Some(in_force))
         } else {
             let mut verdict = self.verdict(DmarcResult::Fail, Cause::NotAligned, Some(in_force));
-            verdict.disposition = policy.map_or(Disposition::None, |policy| {
-                self.disposition(policy, in_force.record)
-            });
+            verdict.sampled_out = self.is_sampled_out(in_force.record);
+            // One step less than the policy, in test mode as when sampled out.
+            let lowered = verdict.sampled_out || self.by_tree_walk() && in_force.record.test_mode;
+            verdict.disposition =
+                policy.map_or(Disposition::None, |policy| policy.disposition(lowered));
             verdict
         };
         verdict.policy = policy;
@@ -240,17 +242,14 @@ impl Dmarc {
         })
     }
 
-    /// What the policy comes to for a message that fails.
-    fn disposition(&self, policy: Policy, record: &Record) -> Disposition {
-        if self.by_tree_walk() {
-            return policy.disposition(record.test_mode);
-        }
+    /// Whether `pct` exempts the message from the policy.
+    fn is_sampled_out(&self, record: &Record) -> bool {
         // RFC 7489 §6.3: "if (random mod 100) < pct then selected = true"
-        let selected = self.draw % 100 < record.pct.unwrap_or(100);
+        let is_selected = self.draw % 100 < record.pct.unwrap_or(100);
         // RFC 7489 §6.6.4: "If the email is not subject to the "reject" policy (due to the "pct" tag), the Mail Receiver SHOULD treat the
         // email as though the "quarantine" policy applies." Of "quarantine": "the Mail Receiver SHOULD apply local message classification
-        // as normal." That is one step less, as in test mode.
-        policy.disposition(!selected)
+        // as normal."
+        !self.by_tree_walk() && !is_selected
     }
 
     /// A verdict for which it makes no difference which identifiers are aligned.
@@ -284,6 +283,7 @@ impl Dmarc {
             record: in_force.map(|in_force| Arc::clone(in_force.record)),
             organizational_domain,
             policy: None,
+            sampled_out: false,
             aligned_spf: None,
             aligned_dkim: None,
             identifiers: Vec::new(),

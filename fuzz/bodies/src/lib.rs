@@ -13,6 +13,7 @@
 //! | [`dkim_sign_verify_ops`] | what is signed verifies, in any pieces and order of calls; a changed body does not |
 //! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
+//! | [`dmarc_evaluation`] | one verdict in every order of answers; each question once, and no more than allowed |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
 
@@ -28,6 +29,7 @@
 mod arc;
 mod authentication;
 mod dkim;
+mod dmarc;
 mod imap;
 mod mime;
 mod pieces;
@@ -38,6 +40,7 @@ mod sasl;
 mod smtp;
 
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
+pub use self::dmarc::dmarc_evaluation;
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
 pub use imap::{imap_response_roundtrip, imap_server_split};
@@ -53,7 +56,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -73,4 +76,5 @@ pub const TARGETS: [Target; 16] = [
     ("mail_syntax_mime_tree", mail_syntax_mime_tree),
     ("dmarc_aggregate_report", dmarc_aggregate_report),
     ("dmarc_failure_report", dmarc_failure_report),
+    ("dmarc_evaluation", dmarc_evaluation),
 ];
