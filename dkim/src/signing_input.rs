@@ -416,3 +416,40 @@ impl Hash {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_syntax::header::Limits;
+
+    /// Names of one key, as somebody may choose them, are told apart, and in any case of their letters.
+    #[test]
+    fn names_of_one_key() {
+        let names = ["abcd", "axcd", "ABCD", "azcd", "to", "abcd"];
+        assert!(
+            names
+                .iter()
+                .all(|name| name.len() == 2 || Key::of(name) == Key::of("abcd"))
+        );
+        let lines = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| format!("{name}: {at}\r\n"));
+        let block = lines.collect::<String>() + "\r\n";
+        let (header, _) = Header::split(block.as_bytes(), &Limits::default()).unwrap();
+        let mut fields = FieldsByName::new(&header);
+        let counts =
+            ["Abcd", "aXcd", "aycd", "azcd", "To", "TO:", ""].map(|name| fields.count(name));
+        assert_eq!(counts, [3, 1, 0, 1, 1, 0, 0]);
+        let signed = ["abcd", "axcd", "abcd", "aycd", "abcd", "abcd"]
+            .into_iter()
+            .collect();
+        for own in [None, Some(header.fields().next().unwrap().offset())] {
+            let mut input = Vec::new();
+            fields.select(Canonicalization::Relaxed, &signed, own, &mut input);
+            let first = if own.is_none() { "abcd:0\r\n" } else { "" };
+            let expected = format!("abcd:5\r\naxcd:1\r\nabcd:2\r\n{first}");
+            assert_eq!(String::from_utf8(input).unwrap(), expected);
+        }
+    }
+}

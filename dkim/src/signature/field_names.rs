@@ -98,3 +98,46 @@ impl<'n> FromIterator<&'n str> for FieldNames {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists() {
+        for (list, names, has_empty) in [
+            ("From", Some(&["From"][..]), false),
+            ("From : To\r\n\t:cc", Some(&["From", "To", "cc"]), false),
+            ("", Some(&[]), true),
+            (":From", Some(&["From"]), true),
+            ("From:", Some(&["From"]), true),
+            ("From:\r\n :To", Some(&["From", "To"]), true),
+            ("From To", None, false),
+            ("From\r\n To", None, false),
+            ("Fröm", None, false),
+        ] {
+            let parsed = FieldNames::parse(list);
+            let read = parsed.as_ref().map(|parsed| parsed.iter().collect());
+            assert_eq!(read, names.map(<[_]>::to_vec), "{list}");
+            assert_eq!(parsed.is_some_and(|names| names.has_empty()), has_empty);
+        }
+    }
+
+    #[test]
+    fn words() {
+        let words = |names: &[&str], before| {
+            let names: FieldNames = names.iter().copied().collect();
+            names
+                .words(8, before)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&["a", "b", "cdef"], 0), ["a:b:cdef"]);
+        assert_eq!(words(&["a", "b", "cdef"], 2), ["a:b:", "cdef"]);
+        assert_eq!(
+            words(&["longer-than-all", "b"], 2),
+            ["longer-than-all:", "b"]
+        );
+        assert!(words(&[], 2).is_empty());
+    }
+}
