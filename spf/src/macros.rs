@@ -181,11 +181,8 @@ impl<'a> Iterator for Parts<'a> {
 
 /// The piece that a text begins with, and its length.
 fn part(text: &str, grammar: Grammar) -> Result<(Part<'_>, usize), (usize, MacroFault)> {
-    let in_literal = |octet: u8| match octet {
-        b'%' => false,
-        b' ' => grammar.spaces,
-        octet => matches!(octet, b'!'..=b'~'),
-    };
+    let least = if grammar.spaces { b' ' } else { b'!' };
+    let in_literal = |octet: &u8| (least..=b'~').contains(octet) && *octet != b'%';
     let escape = match text.as_bytes() {
         [b'%', b'{', inner @ ..] => {
             let (of, length) = macro_expand(inner).map_err(|(at, fault)| (2 + at, fault))?;
@@ -197,10 +194,7 @@ fn part(text: &str, grammar: Grammar) -> Result<(Part<'_>, usize), (usize, Macro
         [b'%', escape, ..] => Some(*escape),
         [b'%'] => None,
         octets => {
-            let run = octets
-                .iter()
-                .take_while(|&&octet| in_literal(octet))
-                .count();
+            let run = octets.iter().take_while(|octet| in_literal(octet)).count();
             // A run is ASCII, so it ends at a character.
             return match text.get(..run) {
                 Some(literal) if run > 0 => Ok((Part::Literal(literal), run)),

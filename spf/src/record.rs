@@ -193,10 +193,13 @@ pub enum RecordFault {
 
 /// RFC 7208 §4.5: whether a TXT record has a version section of exactly `v=spf1`, terminated by a space or the end.
 pub fn is_spf_record(text: &[u8]) -> bool {
-    text.split_at_checked(6).is_some_and(|(version, rest)| {
-        version.eq_ignore_ascii_case(b"v=spf1") && matches!(rest.first(), None | Some(b' '))
-    })
+    text.split_at_checked(VERSION.len())
+        .is_some_and(|(version, rest)| {
+            version.eq_ignore_ascii_case(VERSION) && matches!(rest.first(), None | Some(b' '))
+        })
 }
+
+const VERSION: &[u8] = b"v=spf1";
 
 impl SpfRecord {
     /// Parses a record of any octets, the strings of its TXT record already joined.
@@ -212,16 +215,22 @@ impl SpfRecord {
         if !is_spf_record(text) {
             return fault(0, RecordFault::Version);
         }
+        let terms = match core::str::from_utf8(text) {
+            Ok(text) => grammar::terms(text, VERSION.len()),
+            Err(error) => Err(RecordError {
+                at: error.valid_up_to(),
+                fault: RecordFault::Character,
+            }),
+        };
+        // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. No term takes another
+        // character, so it is looked for only to say what is wrong.
         let visible = |octet: &u8| matches!(octet, b' '..=b'~');
-        // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. Most records are fine: without
-        // a way out the loop takes many octets at once.
-        if !text.iter().fold(true, |all, octet| all & visible(octet)) {
-            let at = text.iter().position(|octet| !visible(octet));
-            return fault(at.unwrap_or_default(), RecordFault::Character);
-        }
-        match core::str::from_utf8(text) {
-            Ok(text) => grammar::terms(text).map(|terms| Self { terms }),
-            Err(error) => fault(error.valid_up_to(), RecordFault::Character),
+        match terms {
+            Ok(terms) => Ok(Self { terms }),
+            Err(error) => match text.iter().position(|octet| !visible(octet)) {
+                Some(at) => fault(at, RecordFault::Character),
+                None => Err(error),
+            },
         }
     }
 
