@@ -121,25 +121,38 @@ impl Letter {
     }
 }
 
+/// A domain-spec or macro-string where it stands in a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spec<'a> {
+    pub(crate) text: &'a str,
+    /// The octet of the record where it begins.
+    pub(crate) at: usize,
+}
+
 /// What a text may hold.
-#[derive(Clone, Copy)]
-struct Grammar {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grammar {
     spaces: bool,
     /// The letters for explanations too.
     all_letters: bool,
+    /// The end of a domain-spec.
+    top_label: bool,
 }
 
-const DOMAIN_SPEC: Grammar = Grammar {
+pub(crate) const DOMAIN_SPEC: Grammar = Grammar {
     spaces: false,
     all_letters: false,
+    top_label: true,
 };
-const MACRO_STRING: Grammar = Grammar {
+pub(crate) const MACRO_STRING: Grammar = Grammar {
     spaces: false,
     all_letters: true,
+    top_label: false,
 };
 const EXPLAIN_STRING: Grammar = Grammar {
     spaces: true,
     all_letters: true,
+    top_label: false,
 };
 
 /// The pieces of a text, up to the first fault.
@@ -257,10 +270,42 @@ fn macro_expand(octets: &[u8]) -> Result<(Macro<'_>, usize), (usize, MacroFault)
     Ok((of, at + 1))
 }
 
-/// Whether a macro of one of these letters is in a text that is known to be right.
-fn uses(text: &str, letters: &[Letter]) -> bool {
-    text.contains('%')
-        && parts(text).any(|part| matches!(part, Part::Macro(of) if letters.contains(&of.letter)))
+/// Whether a text is one of this grammar.
+fn check(text: &str, grammar: Grammar) -> Result<(), MacroError> {
+    let mut parts = text_parts(text, grammar);
+    let last = parts.try_fold(None, |_, part| part.map(Some))?;
+    // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand
+    let ends = match last {
+        Some(Part::Literal(literal)) => ends_in_top_label(literal),
+        Some(_) => true,
+        None => false,
+    };
+    if grammar.top_label && !ends {
+        let (at, fault) = (text.len(), MacroFault::TopLabel);
+        return Err(MacroError { at, fault });
+    }
+    Ok(())
+}
+
+impl Spec<'_> {
+    pub(crate) fn check(self, grammar: Grammar) -> Result<(), MacroError> {
+        check(self.text, grammar)
+    }
+
+    /// Whether a macro of one of these letters is in it, which was checked.
+    pub(crate) fn uses(self, letters: &[Letter]) -> bool {
+        uses(self.text, letters)
+    }
+
+    /// A copy of what was checked as a domain-spec.
+    pub(crate) fn to_domain_spec(self) -> DomainSpec {
+        DomainSpec(self.text.into())
+    }
+
+    /// A copy of what was checked as a macro-string.
+    pub(crate) fn to_macro_string(self) -> MacroString {
+        MacroString(self.text.into())
+    }
 }
 
 impl ExplainString {
@@ -269,19 +314,17 @@ impl ExplainString {
     }
 }
 
-impl DomainSpec {
-    /// Whether a macro of one of these letters is in it.
-    pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
-        uses(&self.0, letters)
-    }
+/// Whether a macro of one of these letters is in a text that was checked.
+fn uses(text: &str, letters: &[Letter]) -> bool {
+    text.contains('%')
+        && parts(text).any(|part| matches!(part, Part::Macro(of) if letters.contains(&of.letter)))
 }
 
 impl FromStr for MacroString {
     type Err = MacroError;
 
     fn from_str(text: &str) -> Result<Self, MacroError> {
-        text_parts(text, MACRO_STRING).try_for_each(|part| part.map(|_| ()))?;
-        Ok(Self(text.into()))
+        check(text, MACRO_STRING).map(|()| Self(text.into()))
     }
 }
 
@@ -289,8 +332,7 @@ impl FromStr for ExplainString {
     type Err = MacroError;
 
     fn from_str(text: &str) -> Result<Self, MacroError> {
-        text_parts(text, EXPLAIN_STRING).try_for_each(|part| part.map(|_| ()))?;
-        Ok(Self(text.into()))
+        check(text, EXPLAIN_STRING).map(|()| Self(text.into()))
     }
 }
 
@@ -298,38 +340,28 @@ impl FromStr for DomainSpec {
     type Err = MacroError;
 
     fn from_str(text: &str) -> Result<Self, MacroError> {
-        let mut parts = text_parts(text, DOMAIN_SPEC);
-        let last = parts.try_fold(None, |_, part| part.map(Some))?;
-        // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand
-        let ends = match last {
-            Some(Part::Literal(literal)) => {
-                let literal = literal.strip_suffix('.').unwrap_or(literal);
-                literal
-                    .rsplit_once('.')
-                    .is_some_and(|(_, label)| is_top_label(label))
-            }
-            Some(_) => true,
-            None => false,
-        };
-        if ends {
-            Ok(Self(text.into()))
-        } else {
-            let (at, fault) = (text.len(), MacroFault::TopLabel);
-            Err(MacroError { at, fault })
-        }
+        check(text, DOMAIN_SPEC).map(|()| Self(text.into()))
     }
 }
 
-/// RFC 7208 §7.1: `toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )`
-fn is_top_label(label: &str) -> bool {
-    let alphanumeric = |octet: &u8| octet.is_ascii_alphanumeric();
-    let octets = label.as_bytes();
-    octets.first().is_some_and(alphanumeric)
-        && octets.last().is_some_and(alphanumeric)
-        && octets
-            .iter()
-            .all(|octet| alphanumeric(octet) || *octet == b'-')
-        && !octets.iter().all(u8::is_ascii_digit)
+/// RFC 7208 §7.1: `toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )`, behind a dot and
+/// before another one or none.
+fn ends_in_top_label(literal: &str) -> bool {
+    let literal = literal.as_bytes();
+    let literal = literal.strip_suffix(b".").unwrap_or(literal);
+    let Some(dot) = literal.iter().rposition(|octet| *octet == b'.') else {
+        return false;
+    };
+    let label = literal.get(dot + 1..).unwrap_or_default();
+    let (mut digits, mut hyphens) = (true, true);
+    for octet in label {
+        if !octet.is_ascii_alphanumeric() && *octet != b'-' {
+            return false;
+        }
+        digits &= octet.is_ascii_digit();
+    }
+    hyphens &= label.first() != Some(&b'-') && label.last() != Some(&b'-');
+    !digits && hyphens
 }
 
 impl fmt::Display for MacroString {

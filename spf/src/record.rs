@@ -2,13 +2,15 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::macros::{DomainSpec, MacroFault, MacroString};
+use crate::macros::{DomainSpec, MacroFault, MacroString, Spec};
 use crate::{Limits, SpfResult};
 
 mod grammar;
 mod network;
+
+pub(crate) use grammar::{MechanismRef, TermRef, Terms};
 
 /// A whole SPF record, every term of it valid.
 ///
@@ -114,21 +116,6 @@ pub enum Mechanism {
     Exists(DomainSpec),
 }
 
-impl Mechanism {
-    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
-    pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
-        let whole: u8 = if ip.to_canonical().is_ipv4() { 32 } else { 128 };
-        let prefix = match self {
-            Self::All => 0,
-            Self::A { prefix, .. } | Self::Mx { prefix, .. } if whole == 32 => prefix.v4,
-            Self::A { prefix, .. } | Self::Mx { prefix, .. } => prefix.v6,
-            Self::Ip4 { prefix, .. } | Self::Ip6 { prefix, .. } => *prefix,
-            Self::Include(_) | Self::Exists(_) | Self::Ptr(_) => return None,
-        };
-        whole.checked_sub(prefix)
-    }
-}
-
 /// The prefix lengths of `a` and `mx` (RFC 7208 §5.6, dual-cidr-length), within 0 to 32 and 0 to 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DualPrefix {
@@ -137,6 +124,9 @@ pub struct DualPrefix {
 }
 
 impl DualPrefix {
+    /// All of the address.
+    pub(crate) const WHOLE: Self = Self { v4: 32, v6: 128 };
+
     /// Bits that count of an IPv4 address; 32 where none was written.
     pub const fn v4(self) -> u8 {
         self.v4
@@ -201,6 +191,53 @@ pub fn is_spf_record(text: &[u8]) -> bool {
 
 const VERSION: &[u8] = b"v=spf1";
 
+/// Reads a whole record, and hands out its terms on the way: all of them, or those before the first fault. The text it was.
+pub(crate) fn read<'a>(
+    text: &'a [u8],
+    limits: &Limits,
+    each: impl FnMut(TermRef<'a>),
+) -> Result<&'a str, RecordError> {
+    let fault = |at, fault| Err(RecordError { at, fault });
+    if text.len() > limits.record {
+        return fault(limits.record, RecordFault::TooLong);
+    }
+    if !is_spf_record(text) {
+        return fault(0, RecordFault::Version);
+    }
+    let read = match core::str::from_utf8(text) {
+        Ok(text) => grammar::read(text, VERSION.len(), each).map(|()| text),
+        Err(error) => fault(error.valid_up_to(), RecordFault::Character),
+    };
+    // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. No term takes another
+    // character, so it is looked for only to say what is wrong.
+    let visible = |octet: &u8| matches!(octet, b' '..=b'~');
+    read.or_else(
+        |error| match text.iter().position(|octet| !visible(octet)) {
+            Some(at) => fault(at, RecordFault::Character),
+            None => Err(error),
+        },
+    )
+}
+
+/// The terms of a record that was read, from this octet on.
+pub(crate) fn terms(record: &str, from: usize) -> Terms<'_> {
+    Terms::new(record, from.max(VERSION.len()))
+}
+
+/// The target of `redirect=` of a record that was read, unless there is an `all`.
+pub(crate) fn redirect(record: &str) -> Option<Spec<'_>> {
+    let mut target = None;
+    for (_, term) in terms(record, 0).map_while(Result::ok) {
+        match term {
+            // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
+            TermRef::Directive(_, MechanismRef::All) => return None,
+            TermRef::Redirect(spec) => target = Some(spec),
+            _ => {}
+        }
+    }
+    target
+}
+
 impl SpfRecord {
     /// Parses a record of any octets, the strings of its TXT record already joined.
     ///
@@ -208,30 +245,10 @@ impl SpfRecord {
     ///
     /// The first fault, and where it is.
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, RecordError> {
-        let fault = |at, fault| Err(RecordError { at, fault });
-        if text.len() > limits.record {
-            return fault(limits.record, RecordFault::TooLong);
-        }
-        if !is_spf_record(text) {
-            return fault(0, RecordFault::Version);
-        }
-        let terms = match core::str::from_utf8(text) {
-            Ok(text) => grammar::terms(text, VERSION.len()),
-            Err(error) => Err(RecordError {
-                at: error.valid_up_to(),
-                fault: RecordFault::Character,
-            }),
-        };
-        // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. No term takes another
-        // character, so it is looked for only to say what is wrong.
-        let visible = |octet: &u8| matches!(octet, b' '..=b'~');
-        match terms {
-            Ok(terms) => Ok(Self { terms }),
-            Err(error) => match text.iter().position(|octet| !visible(octet)) {
-                Some(at) => fault(at, RecordFault::Character),
-                None => Err(error),
-            },
-        }
+        // Nearly every term is longer.
+        let mut terms = Vec::with_capacity(text.len() / 12);
+        read(text, limits, |term| terms.push(term.to_term()))?;
+        Ok(Self { terms })
     }
 
     /// The terms in their order.

@@ -3,86 +3,88 @@
 //! It walks the way that the evaluation will take if no term with a lookup matches, and adds questions. It decides nothing and counts
 //! against no limit of the evaluation, so the verdict cannot depend on it.
 
-use std::sync::Arc;
-
 use mail_dns::{Name, Record, RecordType};
 
-use super::{CheckHost, Stage, read_record};
-use crate::macros::{DomainSpec, Letter};
-use crate::record::{Mechanism, SpfRecord, Term};
-
 use super::mechanisms::{Target, same_network};
+use super::texts::{Text, Texts};
+use super::{CheckHost, Stage};
+use crate::macros::Letter;
+use crate::record::{MechanismRef, TermRef, redirect, terms};
 
 /// A record that is walked, and the term that comes next.
 struct Walk {
     domain: Name,
-    record: Arc<SpfRecord>,
-    next: usize,
+    record: Text,
+    at: usize,
+}
+
+/// What a term with a lookup wants to know of its target.
+#[derive(Clone, Copy)]
+enum Asks {
+    Record,
+    Exchanges,
+    Of(RecordType),
+    ClientNames,
 }
 
 impl CheckHost {
     pub(super) fn look_ahead(&mut self) {
-        if !matches!(self.stage, Stage::Evaluating) {
-            return;
+        if matches!(self.stage, Stage::Evaluating) {
+            let mut texts = core::mem::take(&mut self.texts);
+            self.walk(&mut texts);
+            self.texts = texts;
         }
-        let mut terms = self.terms;
+    }
+
+    fn walk(&mut self, texts: &mut Texts) {
+        let mut counted = self.terms;
         let mut stack = Vec::new();
         for (depth, frame) in self.frames.iter().enumerate() {
-            let Some(record) = frame.record.clone() else {
+            let Some(record) = frame.record else {
                 // The record on top is being asked for.
                 break;
             };
+            let mut at = frame.at;
             // The term below an `include` is being evaluated on top of it.
-            let on_top = depth + 1 == self.frames.len();
-            if on_top && frame.counted {
-                terms = terms.saturating_sub(1);
+            if depth + 1 < self.frames.len() {
+                let mut terms = frame.terms(texts);
+                terms.next();
+                at = terms.at();
+            } else if frame.counted {
+                counted = counted.saturating_sub(1);
             }
             stack.push(Walk {
                 domain: frame.domain.clone(),
                 record,
-                next: frame.next + usize::from(!on_top),
+                at,
             });
         }
         while let Some(walk) = stack.last_mut() {
-            let (domain, record) = (walk.domain.clone(), Arc::clone(&walk.record));
-            let (spec, mechanism) = match record.terms().get(walk.next) {
-                Some(Term::Directive(directive)) => {
-                    walk.next += 1;
-                    (spec_of(&directive.mechanism), Some(&directive.mechanism))
+            let (domain, text) = (walk.domain.clone(), texts.text(walk.record));
+            let mut terms = terms(text, walk.at);
+            let term = terms.next();
+            walk.at = terms.at();
+            let (spec, asks) = match term {
+                Some(Ok((_, TermRef::Directive(_, mechanism)))) => {
+                    let Some(asks) = self.asks(mechanism) else {
+                        if self.settles(mechanism) {
+                            stack.pop();
+                        }
+                        continue;
+                    };
+                    (mechanism.spec(), asks)
                 }
-                Some(_) => {
-                    walk.next += 1;
-                    continue;
-                }
+                Some(_) => continue,
                 None => {
                     stack.pop();
-                    match record.redirect() {
-                        Some(spec) => (Some(spec), None),
+                    match redirect(text) {
+                        Some(spec) => (Some(spec), Asks::Record),
                         None => continue,
                     }
                 }
             };
-            match mechanism {
-                Some(Mechanism::Ip4 { network, prefix }) => {
-                    if same_network(self.session.ip, (*network).into(), *prefix, 0) {
-                        stack.pop();
-                    }
-                    continue;
-                }
-                Some(Mechanism::Ip6 { network, prefix }) => {
-                    if same_network(self.session.ip, (*network).into(), 0, *prefix) {
-                        stack.pop();
-                    }
-                    continue;
-                }
-                Some(Mechanism::All) => {
-                    stack.pop();
-                    continue;
-                }
-                _ => {}
-            }
-            terms += 1;
-            if terms > self.config.limits.terms {
+            counted += 1;
+            if counted > self.config.limits.terms {
                 return;
             }
             // What `%{p}` stands for takes questions of its own: such a term waits for its turn.
@@ -92,50 +94,59 @@ impl CheckHost {
             let Ok(Target::Name(target)) = self.target(&domain, spec) else {
                 continue;
             };
-            if let Some(record) = self.ask_ahead(&target, mechanism) {
+            if let Some(record) = self.ask_ahead(&target, asks, texts) {
                 stack.push(Walk {
                     domain: target,
                     record,
-                    next: 0,
+                    at: 0,
                 });
             }
         }
     }
 
-    /// Asks what a term wants to know; the record it leads to, where that is known already.
-    fn ask_ahead(
-        &mut self,
-        target: &Name,
-        mechanism: Option<&Mechanism>,
-    ) -> Option<Arc<SpfRecord>> {
+    const fn asks(&self, mechanism: MechanismRef<'_>) -> Option<Asks> {
         match mechanism {
-            None | Some(Mechanism::Include(_)) => {
+            MechanismRef::Include(_) => Some(Asks::Record),
+            MechanismRef::Mx(..) => Some(Asks::Exchanges),
+            MechanismRef::Exists(_) => Some(Asks::Of(RecordType::A)),
+            MechanismRef::A(..) => Some(Asks::Of(self.address_type())),
+            MechanismRef::Ptr(_) => Some(Asks::ClientNames),
+            MechanismRef::All | MechanismRef::Ip4(..) | MechanismRef::Ip6(..) => None,
+        }
+    }
+
+    /// Whether a term without a lookup matches, so that none behind it is reached.
+    fn settles(&self, mechanism: MechanismRef<'_>) -> bool {
+        let ip = self.session.ip;
+        match mechanism {
+            MechanismRef::All => true,
+            MechanismRef::Ip4(network, prefix) => same_network(ip, network.into(), prefix, 0),
+            MechanismRef::Ip6(network, prefix) => same_network(ip, network.into(), 0, prefix),
+            _ => false,
+        }
+    }
+
+    /// Asks what a term wants to know; the record it leads to, where that is known already.
+    fn ask_ahead(&mut self, target: &Name, asks: Asks, texts: &mut Texts) -> Option<Text> {
+        match asks {
+            Asks::Record => {
                 if target.label_count() < 2 || !self.add_ahead(target, RecordType::Txt) {
                     return None;
                 }
-                let limits = &self.config.limits;
                 let lookup = self.lookups.find_mut(target, RecordType::Txt)?;
-                if lookup.record.is_none() {
-                    let record = read_record(lookup.answer()?, target, limits).ok()?;
-                    lookup.record = Some(Arc::new(record));
-                }
-                return lookup.record.clone();
+                return lookup.record(&self.config.limits, texts).ok();
             }
-            Some(Mechanism::Mx { .. }) => {
+            Asks::Exchanges => {
                 if self.add_ahead(target, RecordType::Mx) {
                     self.ask_exchanges(target);
                 }
             }
-            Some(Mechanism::Exists(_)) => {
-                self.add_ahead(target, RecordType::A);
+            Asks::Of(kind) => {
+                self.add_ahead(target, kind);
             }
-            Some(Mechanism::A { .. }) => {
-                self.add_ahead(target, self.address_type());
-            }
-            Some(Mechanism::Ptr(_)) => {
+            Asks::ClientNames => {
                 self.add_ahead(&Name::reverse(self.session.ip), RecordType::Ptr);
             }
-            Some(Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. }) => {}
         }
         None
     }
@@ -164,14 +175,5 @@ impl CheckHost {
                 self.lookups.add(exchange, kind, false);
             }
         }
-    }
-}
-
-const fn spec_of(mechanism: &Mechanism) -> Option<&DomainSpec> {
-    match mechanism {
-        Mechanism::Include(spec) | Mechanism::Exists(spec) => Some(spec),
-        Mechanism::Ptr(spec) => spec.as_ref(),
-        Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } => domain.as_ref(),
-        Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
     }
 }

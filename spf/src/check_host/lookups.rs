@@ -1,10 +1,10 @@
 //! What an evaluation has asked, and the answers so far.
 
-use std::sync::Arc;
-
 use mail_dns::{Answer, Name, Question, RecordType};
 
-use crate::record::SpfRecord;
+use super::texts::{Text, Texts, read_record};
+use crate::config::Limits;
+use crate::verdict::Cause;
 
 /// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
 /// always the last ones are looked for, so a list read from its end is quicker than a map.
@@ -17,8 +17,8 @@ pub(super) struct Lookup {
     state: State,
     /// Asked for a term before its turn.
     ahead: bool,
-    /// The record that look-ahead read out of the answer.
-    pub(super) record: Option<Arc<SpfRecord>>,
+    /// The record that was read out of the answer.
+    record: Option<Text>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +30,10 @@ enum State {
 }
 
 impl Lookup {
+    fn is(&self, name: &Name, kind: RecordType) -> bool {
+        self.question.kind == kind && self.question.name == *name
+    }
+
     pub(super) const fn answer(&self) -> Option<&Answer> {
         match &self.state {
             State::Answered(answer) => Some(answer),
@@ -38,12 +42,38 @@ impl Lookup {
     }
 }
 
+impl Lookup {
+    /// The record in the answer, which is read once.
+    pub(super) fn record(&mut self, limits: &Limits, texts: &mut Texts) -> Result<Text, Cause> {
+        let domain = &self.question.name;
+        match (self.record, &self.state) {
+            (Some(record), _) => Ok(record),
+            (None, State::Answered(answer)) => {
+                let record = read_record(answer, domain, limits, texts)?;
+                Ok(*self.record.insert(record))
+            }
+            (None, State::Unasked | State::Open) => Err(Cause::NoRecord {
+                domain: domain.clone(),
+            }),
+        }
+    }
+}
+
 impl Lookups {
+    /// Adds a question unless it is there already; its answer, if that is there too.
+    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> Option<&Answer> {
+        let found = self.0.iter().rposition(|of| of.is(name, kind));
+        match found {
+            Some(at) => self.0.get(at)?.answer(),
+            None => {
+                self.push(name, kind, false);
+                None
+            }
+        }
+    }
+
     pub(super) fn find(&self, name: &Name, kind: RecordType) -> Option<&Lookup> {
-        self.0
-            .iter()
-            .rev()
-            .find(|of| of.question.kind == kind && of.question.name == *name)
+        self.0.iter().rev().find(|of| of.is(name, kind))
     }
 
     pub(super) fn answer_to(&self, name: &Name, kind: RecordType) -> Option<&Answer> {
@@ -51,24 +81,25 @@ impl Lookups {
     }
 
     pub(super) fn find_mut(&mut self, name: &Name, kind: RecordType) -> Option<&mut Lookup> {
-        self.0
-            .iter_mut()
-            .rev()
-            .find(|of| of.question.kind == kind && of.question.name == *name)
+        self.0.iter_mut().rev().find(|of| of.is(name, kind))
     }
 
     /// Adds a question unless it is there already; whether it was new.
     pub(super) fn add(&mut self, name: &Name, kind: RecordType, ahead: bool) -> bool {
         let new = self.find(name, kind).is_none();
         if new {
-            self.0.push(Lookup {
-                question: Question::new(name.clone(), kind),
-                state: State::Unasked,
-                ahead,
-                record: None,
-            });
+            self.push(name, kind, ahead);
         }
         new
+    }
+
+    fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) {
+        self.0.push(Lookup {
+            question: Question::new(name.clone(), kind),
+            state: State::Unasked,
+            ahead,
+            record: None,
+        });
     }
 
     /// The next question that nobody has carried away.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use mail_dns::{Name, NameError};
 
-use super::{DomainSpec, ExplainString, Letter, Macro, MacroString, Part, parts};
+use super::{DomainSpec, ExplainString, Letter, Macro, MacroString, Part, Spec, parts};
 
 /// Octets of an expanded name that are asked for (RFC 7208 §7.3).
 const MAX_NAME: usize = 253;
@@ -78,10 +78,17 @@ impl DomainSpec {
     pub fn expand(&self, context: &Context<'_>) -> Result<Name, NameError> {
         name(&expand_end(&self.0, context))
     }
+}
+
+impl Spec<'_> {
+    /// As [`DomainSpec::expand`].
+    pub(crate) fn expand(self, context: &Context<'_>) -> Result<Name, NameError> {
+        name(&expand_end(self.text, context))
+    }
 
     /// The target-name of text without macros, which is nearly every domain-spec.
-    pub(crate) fn literal(&self) -> Option<Result<Name, NameError>> {
-        (!self.0.contains('%')).then(|| name(self.0.as_bytes()))
+    pub(crate) fn literal(self) -> Option<Result<Name, NameError>> {
+        (!self.text.contains('%')).then(|| name(self.text.as_bytes()))
     }
 }
 

@@ -1,139 +1,254 @@
 //! The terms of a record out of its text (RFC 7208 §4.6.1, §12).
+//!
+//! They are read where they stand: [`SpfRecord`](super::SpfRecord) keeps copies, and an evaluation reads each when its turn comes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::network::{decimal, ip4, ip6};
 use super::{Directive, DualPrefix, Mechanism, Qualifier, RecordError, RecordFault, Term};
-use crate::macros::{DomainSpec, MacroError};
+use crate::macros::{DOMAIN_SPEC, MACRO_STRING, Spec};
+
+/// A term of a record that holds the record's own text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TermRef<'a> {
+    Directive(Qualifier, MechanismRef<'a>),
+    Redirect(Spec<'a>),
+    Explanation(Spec<'a>),
+    Unknown(&'a str, Spec<'a>),
+}
+
+/// A mechanism that holds the record's own text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MechanismRef<'a> {
+    All,
+    Include(Spec<'a>),
+    A(Option<Spec<'a>>, DualPrefix),
+    Mx(Option<Spec<'a>>, DualPrefix),
+    Ptr(Option<Spec<'a>>),
+    Ip4(Ipv4Addr, u8),
+    Ip6(Ipv6Addr, u8),
+    Exists(Spec<'a>),
+}
 
 /// The octet of the record, and what is wrong there.
 type Fault = (usize, RecordFault);
 
-/// The terms behind the version of a record. Whatever stands in the wrong place is a fault, so no character needs to be looked at before.
-pub(super) fn terms(text: &str, version: usize) -> Result<Vec<Term>, RecordError> {
-    // Nearly every term is longer.
-    let mut terms = Vec::with_capacity(text.len() / 12);
-    let mut reader = Reader {
-        text,
-        at: version,
-        redirect: false,
-        explanation: false,
-    };
-    while reader.skip_spaces() {
-        match reader.term() {
-            Ok(term) => terms.push(term),
-            Err((at, fault)) => return Err(RecordError { at, fault }),
-        }
-    }
-    Ok(terms)
-}
-
-/// Reads a record from left to right, each octet once where that is possible.
-struct Reader<'a> {
-    text: &'a str,
-    /// What comes next.
+/// The terms of a text from this octet on, up to the first fault; of each the octet where it begins. Domain-specs and macro-strings are
+/// cut out and not looked at.
+pub(crate) struct Terms<'a> {
+    text: Text<'a>,
     at: usize,
-    /// Whether that modifier was there.
-    redirect: bool,
-    explanation: bool,
 }
 
-impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+impl<'a> Terms<'a> {
+    pub(crate) const fn new(text: &'a str, at: usize) -> Self {
+        let text = Text(text);
+        Self { text, at }
     }
 
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    /// Where the last one ended.
+    pub(crate) const fn at(&self) -> usize {
+        self.at
     }
+}
 
-    /// Whether something stands behind the spaces.
-    fn skip_spaces(&mut self) -> bool {
-        while self.peek() == Some(b' ') {
+impl<'a> Iterator for Terms<'a> {
+    type Item = Result<(usize, TermRef<'a>), RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.text.octet(self.at) == b' ' {
+            if self.at >= self.text.0.len() {
+                return None;
+            }
             self.at += 1;
         }
-        self.at < self.text.len()
-    }
-
-    /// Moves past this octet, if it comes next.
-    fn take(&mut self, octet: u8) -> bool {
-        let is_next = self.peek() == Some(octet);
-        self.at += usize::from(is_next);
-        is_next
-    }
-
-    /// At the end of a term, or this fault here.
-    fn end(&self, fault: RecordFault) -> Result<(), Fault> {
-        match self.peek() {
-            None | Some(b' ') => Ok(()),
-            Some(_) => Err((self.at, fault)),
-        }
-    }
-
-    /// All up to the end of the term.
-    fn word(&mut self) -> &'a str {
         let start = self.at;
-        while !matches!(self.peek(), None | Some(b' ')) {
-            self.at += 1;
+        match self.text.term(start) {
+            Ok((term, end)) => {
+                self.at = end;
+                Some(Ok((start, term)))
+            }
+            Err((at, fault)) => Some(Err(RecordError { at, fault })),
         }
-        // Both stand beside an ASCII character, and so at the boundary of one.
-        self.text.get(start..self.at).unwrap_or_default()
     }
+}
 
-    fn term(&mut self) -> Result<Term, Fault> {
-        let qualifier = match self.peek() {
-            Some(b'+') => Some(Qualifier::Pass),
-            Some(b'-') => Some(Qualifier::Fail),
-            Some(b'~') => Some(Qualifier::SoftFail),
-            Some(b'?') => Some(Qualifier::Neutral),
-            _ => None,
+/// Reads the terms of a record behind its version and hands each to `each`: all of them, or all before the first fault.
+pub(crate) fn read<'a>(
+    text: &'a str,
+    version: usize,
+    mut each: impl FnMut(TermRef<'a>),
+) -> Result<(), RecordError> {
+    let (mut redirect, mut explanation) = (false, false);
+    for term in Terms::new(text, version) {
+        let (start, term) = term?;
+        term.check()?;
+        // RFC 7208 §6: "These two modifiers MUST NOT appear in a record more than once each."
+        let seen = match term {
+            TermRef::Redirect(_) => core::mem::replace(&mut redirect, true),
+            TermRef::Explanation(_) => core::mem::replace(&mut explanation, true),
+            _ => false,
         };
-        self.at += usize::from(qualifier.is_some());
-        let start = self.at;
-        let mut word = 0;
-        while let Some(octet) = self.peek().filter(|octet| in_name(*octet)) {
-            word = word << 8 | u64::from(octet.to_ascii_lowercase());
-            self.at += 1;
+        if seen {
+            let (at, fault) = (start, RecordFault::Twice);
+            return Err(RecordError { at, fault });
+        }
+        each(term);
+    }
+    Ok(())
+}
+
+impl TermRef<'_> {
+    /// Looks at the domain-spec or macro-string.
+    fn check(self) -> Result<(), RecordError> {
+        let checked = match self {
+            Self::Directive(_, mechanism) => {
+                mechanism.spec().map(|spec| (spec, spec.check(DOMAIN_SPEC)))
+            }
+            Self::Redirect(spec) | Self::Explanation(spec) => Some((spec, spec.check(DOMAIN_SPEC))),
+            Self::Unknown(_, value) => Some((value, value.check(MACRO_STRING))),
+        };
+        match checked {
+            Some((spec, Err(error))) => Err(RecordError {
+                at: spec.at + error.at,
+                fault: RecordFault::Macro(error.fault),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A copy of a term that was checked.
+    pub(crate) fn to_term(self) -> Term {
+        match self {
+            Self::Directive(qualifier, mechanism) => {
+                Term::Directive(mechanism.to_directive(qualifier))
+            }
+            Self::Redirect(spec) => Term::Redirect(spec.to_domain_spec()),
+            Self::Explanation(spec) => Term::Explanation(spec.to_domain_spec()),
+            Self::Unknown(name, value) => Term::Unknown {
+                name: name.into(),
+                value: value.to_macro_string(),
+            },
+        }
+    }
+}
+
+impl<'a> MechanismRef<'a> {
+    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
+    pub(crate) fn address_bits(self, ip: IpAddr) -> Option<u8> {
+        let whole: u8 = if ip.to_canonical().is_ipv4() { 32 } else { 128 };
+        let prefix = match self {
+            Self::All => 0,
+            Self::A(_, prefix) | Self::Mx(_, prefix) if whole == 32 => prefix.v4,
+            Self::A(_, prefix) | Self::Mx(_, prefix) => prefix.v6,
+            Self::Ip4(_, prefix) | Self::Ip6(_, prefix) => prefix,
+            Self::Include(_) | Self::Exists(_) | Self::Ptr(_) => return None,
+        };
+        whole.checked_sub(prefix)
+    }
+
+    pub(crate) const fn spec(self) -> Option<Spec<'a>> {
+        match self {
+            Self::Include(spec) | Self::Exists(spec) => Some(spec),
+            Self::A(spec, _) | Self::Mx(spec, _) | Self::Ptr(spec) => spec,
+            Self::All | Self::Ip4(..) | Self::Ip6(..) => None,
+        }
+    }
+
+    pub(crate) fn to_directive(self, qualifier: Qualifier) -> Directive {
+        let copy = |spec: Spec<'_>| spec.to_domain_spec();
+        let mechanism = match self {
+            Self::All => Mechanism::All,
+            Self::Include(spec) => Mechanism::Include(copy(spec)),
+            Self::Exists(spec) => Mechanism::Exists(copy(spec)),
+            Self::Ptr(spec) => Mechanism::Ptr(spec.map(copy)),
+            Self::A(spec, prefix) => Mechanism::A {
+                domain: spec.map(copy),
+                prefix,
+            },
+            Self::Mx(spec, prefix) => Mechanism::Mx {
+                domain: spec.map(copy),
+                prefix,
+            },
+            Self::Ip4(network, prefix) => Mechanism::Ip4 { network, prefix },
+            Self::Ip6(network, prefix) => Mechanism::Ip6 { network, prefix },
+        };
+        Directive {
+            qualifier,
+            mechanism,
+        }
+    }
+}
+
+/// The text of a record, which is looked at as if spaces without end stood behind it.
+#[derive(Clone, Copy)]
+struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    fn octet(self, at: usize) -> u8 {
+        self.0.as_bytes().get(at).copied().unwrap_or(b' ')
+    }
+
+    fn from(self, at: usize) -> &'a [u8] {
+        self.0.as_bytes().get(at..).unwrap_or_default()
+    }
+
+    /// Where the term ends that goes on here.
+    fn end(self, mut at: usize) -> usize {
+        while self.octet(at) != b' ' {
+            at += 1;
+        }
+        at
+    }
+
+    /// A part that has ASCII characters before and behind it, or the ends of the text.
+    fn part(self, start: usize, end: usize) -> &'a str {
+        self.0.get(start..end).unwrap_or_default()
+    }
+
+    fn spec(self, at: usize, end: usize) -> Spec<'a> {
+        let text = self.part(at, end);
+        Spec { text, at }
+    }
+
+    /// The term that begins here, and where it ends.
+    fn term(self, start: usize) -> Result<(TermRef<'a>, usize), Fault> {
+        let (qualifier, name) = match self.octet(start) {
+            b'+' => (Some(Qualifier::Pass), start + 1),
+            b'-' => (Some(Qualifier::Fail), start + 1),
+            b'~' => (Some(Qualifier::SoftFail), start + 1),
+            b'?' => (Some(Qualifier::Neutral), start + 1),
+            _ => (None, start),
+        };
+        let (mut at, mut word) = (name, 0);
+        while in_name(self.octet(at)) {
+            word = word << 8 | u64::from(self.octet(at).to_ascii_lowercase());
+            at += 1;
         }
         // RFC 7208 §4.6.1: "Modifiers always contain an equals ('=') character immediately after the name, and before any ":" or "/"
         // characters that might be part of the macro-string."
-        if self.peek() == Some(b'=') && qualifier.is_none() {
-            let name = self.text.get(start..self.at).unwrap_or_default();
-            if name.starts_with(|first: char| first.is_ascii_alphabetic()) {
-                self.at += 1;
-                return self.modifier(name, start);
-            }
+        if self.octet(at) == b'=' && self.octet(start).is_ascii_alphabetic() {
+            let (name, end) = (self.part(start, at), self.end(at));
+            let value = self.spec(at + 1, end);
+            let term = if name.eq_ignore_ascii_case("redirect") {
+                TermRef::Redirect(value)
+            } else if name.eq_ignore_ascii_case("exp") {
+                TermRef::Explanation(value)
+            } else {
+                TermRef::Unknown(name, value)
+            };
+            return Ok((term, end));
         }
-        let qualifier = qualifier.unwrap_or_default();
-        match self.mechanism(word)? {
-            Some(mechanism) => Ok(Term::Directive(Directive {
-                qualifier,
-                mechanism,
-            })),
-            None => Err((start, RecordFault::Mechanism)),
-        }
-    }
-
-    fn modifier(&mut self, name: &str, start: usize) -> Result<Term, Fault> {
-        // RFC 7208 §6: "These two modifiers MUST NOT appear in a record more than once each."
-        let once = |seen: &mut bool| match core::mem::replace(seen, true) {
-            true => Err((start, RecordFault::Twice)),
-            false => Ok(()),
+        let (mechanism, end) = match self.mechanism(word, at)? {
+            Some(mechanism) => mechanism,
+            None => return Err((name, RecordFault::Mechanism)),
         };
-        Ok(if name.eq_ignore_ascii_case("redirect") {
-            once(&mut self.redirect)?;
-            Term::Redirect(self.domain_spec()?)
-        } else if name.eq_ignore_ascii_case("exp") {
-            once(&mut self.explanation)?;
-            Term::Explanation(self.domain_spec()?)
-        } else {
-            let at = self.at;
-            let value = self.word().parse().map_err(within(at))?;
-            let name = name.into();
-            Term::Unknown { name, value }
-        })
+        let qualifier = qualifier.unwrap_or_default();
+        Ok((TermRef::Directive(qualifier, mechanism), end))
     }
 
-    /// The mechanism of this name, if it is one.
-    fn mechanism(&mut self, name: u64) -> Result<Option<Mechanism>, Fault> {
+    /// The mechanism of this name, if it is one, with the argument that begins here.
+    fn mechanism(self, name: u64, at: usize) -> Result<Option<(MechanismRef<'a>, usize)>, Fault> {
         const ALL: u64 = word(b"all");
         const INCLUDE: u64 = word(b"include");
         const A: u64 = word(b"a");
@@ -143,116 +258,116 @@ impl<'a> Reader<'a> {
         const IP6: u64 = word(b"ip6");
         const EXISTS: u64 = word(b"exists");
         Ok(Some(match name {
-            ALL => {
-                self.end(RecordFault::Argument)?;
-                Mechanism::All
-            }
-            INCLUDE => Mechanism::Include(self.argument()?),
-            A => {
-                let (domain, prefix) = self.domain_and_prefix()?;
-                Mechanism::A { domain, prefix }
-            }
-            MX => {
-                let (domain, prefix) = self.domain_and_prefix()?;
-                Mechanism::Mx { domain, prefix }
-            }
-            PTR if self.end(RecordFault::Argument).is_ok() => Mechanism::Ptr(None),
-            PTR => Mechanism::Ptr(Some(self.argument()?)),
             IP4 => {
-                let (network, prefix) = self.network(ip4, 32)?;
-                Mechanism::Ip4 { network, prefix }
+                let (network, prefix, end) = self.network(at, ip4, 32)?;
+                (MechanismRef::Ip4(network, prefix), end)
             }
             IP6 => {
-                let (network, prefix) = self.network(ip6, 128)?;
-                Mechanism::Ip6 { network, prefix }
+                let (network, prefix, end) = self.network(at, ip6, 128)?;
+                (MechanismRef::Ip6(network, prefix), end)
             }
-            EXISTS => Mechanism::Exists(self.argument()?),
+            INCLUDE => {
+                let (spec, end) = self.argument(at)?;
+                (MechanismRef::Include(spec), end)
+            }
+            EXISTS => {
+                let (spec, end) = self.argument(at)?;
+                (MechanismRef::Exists(spec), end)
+            }
+            ALL | PTR if self.octet(at) == b' ' => match name {
+                ALL => (MechanismRef::All, at),
+                _ => (MechanismRef::Ptr(None), at),
+            },
+            ALL => return Err((at, RecordFault::Argument)),
+            PTR => {
+                let (spec, end) = self.argument(at)?;
+                (MechanismRef::Ptr(Some(spec)), end)
+            }
+            A => {
+                let (spec, prefix, end) = self.domain_and_prefix(at)?;
+                (MechanismRef::A(spec, prefix), end)
+            }
+            MX => {
+                let (spec, prefix, end) = self.domain_and_prefix(at)?;
+                (MechanismRef::Mx(spec, prefix), end)
+            }
             _ => return Ok(None),
         }))
     }
 
-    fn colon(&mut self) -> Result<(), Fault> {
-        match self.take(b':') {
-            true => Ok(()),
-            false => Err((self.at, RecordFault::Argument)),
+    fn colon(self, at: usize) -> Result<usize, Fault> {
+        match self.octet(at) {
+            b':' => Ok(at + 1),
+            _ => Err((at, RecordFault::Argument)),
         }
     }
 
     /// `":" domain-spec`
-    fn argument(&mut self) -> Result<DomainSpec, Fault> {
-        self.colon()?;
-        self.domain_spec()
-    }
-
-    fn domain_spec(&mut self) -> Result<DomainSpec, Fault> {
-        let start = self.at;
-        self.word().parse().map_err(within(start))
+    fn argument(self, at: usize) -> Result<(Spec<'a>, usize), Fault> {
+        let (start, end) = (self.colon(at)?, self.end(at));
+        Ok((self.spec(start, end), end))
     }
 
     /// `":" ip4-network [ ip4-cidr-length ]`, and so for ip6.
     fn network<A>(
-        &mut self,
-        read: fn(&[u8]) -> Option<(A, usize)>,
+        self,
+        at: usize,
+        read: impl Fn(&[u8]) -> Option<(A, usize)>,
         most: u8,
-    ) -> Result<(A, u8), Fault> {
-        self.colon()?;
-        let start = self.at;
-        let (network, length) = read(self.rest()).ok_or((start, RecordFault::Address))?;
-        self.at += length;
-        if !self.take(b'/') {
-            self.end(RecordFault::Address)
-                .map_err(|(_, fault)| (start, fault))?;
-            return Ok((network, most));
+    ) -> Result<(A, u8, usize), Fault> {
+        let start = self.colon(at)?;
+        let fault = (start, RecordFault::Address);
+        let (network, length) = read(self.from(start)).ok_or(fault.clone())?;
+        let at = start + length;
+        match self.octet(at) {
+            b' ' => Ok((network, most, at)),
+            b'/' => {
+                let (prefix, end) = self.prefix(at + 1, most)?;
+                match self.octet(end) {
+                    b' ' => Ok((network, prefix, end)),
+                    _ => Err((at + 1, RecordFault::Prefix)),
+                }
+            }
+            _ => Err(fault),
         }
-        Ok((network, self.prefix(most)?))
     }
 
     /// RFC 7208 §5.6: `"0" / %x31-39 0*1DIGIT`, within 0 to 32, and so for 128.
-    fn prefix(&mut self, most: u8) -> Result<u8, Fault> {
-        let fault = (self.at, RecordFault::Prefix);
-        match decimal(self.rest()).filter(|(prefix, _)| *prefix <= most) {
-            Some((prefix, length)) => {
-                self.at += length;
-                self.end(RecordFault::Prefix).map_err(|_| fault)?;
-                Ok(prefix)
-            }
-            None => Err(fault),
+    fn prefix(self, at: usize, most: u8) -> Result<(u8, usize), Fault> {
+        match decimal(self.from(at)) {
+            Some((prefix, length)) if prefix <= most => Ok((prefix, at + length)),
+            _ => Err((at, RecordFault::Prefix)),
         }
     }
 
     /// `[ ":" domain-spec ] [ dual-cidr-length ]`; a domain-spec may hold slashes itself, so the lengths are taken from the end.
-    fn domain_and_prefix(&mut self) -> Result<(Option<DomainSpec>, DualPrefix), Fault> {
-        let mut both = DualPrefix { v4: 32, v6: 128 };
-        let start = self.at;
-        let mut text = self.word();
-        let read = |digits: &str, at, most| match decimal(digits.as_bytes()) {
-            Some((prefix, length)) if length == digits.len() && prefix <= most => Ok(prefix),
-            _ => Err((at, RecordFault::Prefix)),
-        };
-        if let Some((rest, digits)) = digits_behind(text, "//") {
-            both.v6 = read(digits, start + text.len() - digits.len(), 128)?;
-            text = rest;
+    fn domain_and_prefix(self, at: usize) -> Result<(Option<Spec<'a>>, DualPrefix, usize), Fault> {
+        let mut prefix = DualPrefix::WHOLE;
+        let end = self.end(at);
+        let mut rest = end;
+        let digits = self.digits_before(rest, at);
+        if self.part(at, digits).ends_with("//") {
+            prefix.v6 = self.prefix(digits, 128)?.0;
+            rest = digits - 2;
         }
-        if let Some((rest, digits)) =
-            digits_behind(text, "/").filter(|(_, digits)| !digits.is_empty())
-        {
-            both.v4 = read(digits, start + text.len() - digits.len(), 32)?;
-            text = rest;
+        let digits = self.digits_before(rest, at);
+        if digits < rest && self.part(at, digits).ends_with('/') {
+            prefix.v4 = self.prefix(digits, 32)?.0;
+            rest = digits - 1;
         }
-        let domain = match text.strip_prefix(':') {
-            Some(domain) => Some(domain.parse().map_err(within(start + 1))?),
-            None if text.is_empty() => None,
-            None => return Err((start, RecordFault::Argument)),
+        let spec = if rest == at {
+            None
+        } else {
+            Some(self.spec(self.colon(at)?, rest))
         };
-        Ok((domain, both))
+        Ok((spec, prefix, end))
     }
-}
 
-/// The digits at the end of a text, and what stands before the mark before them.
-fn digits_behind<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
-    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (rest, digits) = text.split_at_checked(text.len() - digits)?;
-    Some((rest.strip_suffix(mark)?, digits))
+    /// Where the digits begin that end here.
+    fn digits_before(self, end: usize, start: usize) -> usize {
+        let digits = self.part(start, end).bytes().rev();
+        end - digits.take_while(u8::is_ascii_digit).count()
+    }
 }
 
 /// RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." )
@@ -278,9 +393,4 @@ const fn word(name: &[u8]) -> u64 {
         rest = after;
     }
     word
-}
-
-/// The fault of a macro-string that begins at this octet.
-fn within(start: usize) -> impl Fn(MacroError) -> Fault {
-    move |error| (start + error.at, RecordFault::Macro(error.fault))
 }

@@ -1,0 +1,280 @@
+//! The terms of a record one after the other, and what their results come to (RFC 7208 §4.6, §4.7, §5.2, §6.1).
+
+use mail_dns::{Answer, Name, Question, RecordType};
+
+use super::mechanisms::{Target, Test};
+use super::texts::{Text, Texts};
+use super::{CheckHost, Frame, Stage, Step, Stop, Why, no_domain};
+use crate::macros::{Letter, Spec};
+use crate::record::{MechanismRef, Qualifier, TermRef, Terms, redirect, terms};
+use crate::verdict::{Cause, SpfResult, TermOutcome};
+
+/// Where the evaluation of a record goes on.
+enum Next {
+    /// In the record of an `include`.
+    Include(Name),
+    /// In the record of a `redirect`, and not here again.
+    Redirect(Name),
+}
+
+impl CheckHost {
+    /// Evaluates until an answer is missing, or to the end.
+    pub(super) fn run(&mut self) {
+        // Apart from the rest, so that terms can be read out of them while it changes.
+        let mut texts = core::mem::take(&mut self.texts);
+        while !matches!(self.stage, Stage::Done(..)) {
+            match self.step(&mut texts) {
+                Ok(()) => {}
+                Err(Stop::Wait) => break,
+                Err(Stop::End(result, why)) => self.end(&texts, result, why),
+            }
+        }
+        self.texts = texts;
+    }
+
+    fn step(&mut self, texts: &mut Texts) -> Step<()> {
+        let Some(mut frame) = self.frames.pop() else {
+            return self.explain(texts);
+        };
+        match self.evaluate(&mut frame, texts) {
+            Ok(Next::Include(target)) => {
+                self.frames.push(frame);
+                self.frames.push(Frame::new(target, true));
+            }
+            Ok(Next::Redirect(target)) => self.frames.push(Frame::new(target, true)),
+            Err(stop) => {
+                self.frames.push(frame);
+                return Err(stop);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, frame: &mut Frame, texts: &mut Texts) -> Step<Next> {
+        let text = match frame.record {
+            Some(record) => texts.text(record),
+            None => {
+                self.heard.clear();
+                let record = self.record(frame, texts);
+                let outcome = match &record {
+                    Ok(_) => TermOutcome::Read,
+                    Err(Stop::End(..)) => TermOutcome::Ended,
+                    Err(Stop::Wait) => return Err(Stop::Wait),
+                };
+                let term = || "record".to_owned();
+                self.note(self.frames.len(), &frame.domain, term, outcome);
+                texts.text(*frame.record.insert(record?))
+            }
+        };
+        for (at, term) in terms(text, frame.at).map_while(Result::ok) {
+            frame.at = at;
+            if let TermRef::Directive(qualifier, mechanism) = term {
+                if let Some(target) = self.directive(frame, qualifier, mechanism)? {
+                    return Ok(Next::Include(target));
+                }
+                frame.counted = false;
+            }
+        }
+        frame.at = text.len();
+        self.after_terms(frame, text).map(Next::Redirect)
+    }
+
+    /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
+    fn record(&mut self, frame: &Frame, texts: &mut Texts) -> Step<Text> {
+        let domain = &frame.domain;
+        self.lookup(domain, RecordType::Txt)?;
+        let Some(lookup) = self.lookups.find_mut(domain, RecordType::Txt) else {
+            return Err(Stop::Wait);
+        };
+        lookup
+            .record(&self.config.limits, texts)
+            .map_err(|cause| match cause {
+                Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if frame.referred => {
+                    Stop::end(
+                        SpfResult::PermError,
+                        Cause::TargetWithoutRecord { target: domain },
+                    )
+                }
+                Cause::NoSuchDomain { .. } | Cause::NoRecord { .. } => {
+                    Stop::end(SpfResult::None, cause)
+                }
+                cause => Stop::end(SpfResult::PermError, cause),
+            })
+    }
+
+    /// The domain to ask first, for an `include`; nothing, if the term does not match.
+    fn directive(
+        &mut self,
+        frame: &mut Frame,
+        qualifier: Qualifier,
+        mechanism: MechanismRef<'_>,
+    ) -> Step<Option<Name>> {
+        self.heard.clear();
+        let test = self.test(frame, mechanism);
+        let outcome = match &test {
+            Ok(Test::Match) => TermOutcome::Match,
+            Ok(Test::NoMatch) => TermOutcome::NoMatch,
+            Ok(Test::Void) => TermOutcome::Void,
+            Ok(Test::Include(_)) => TermOutcome::Followed,
+            Err(Stop::End(..)) => TermOutcome::Ended,
+            Err(Stop::Wait) => return Err(Stop::Wait),
+        };
+        let term = || mechanism.to_directive(qualifier).to_string();
+        self.note(self.frames.len(), &frame.domain, term, outcome);
+        match test? {
+            // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
+            Test::Match => {
+                self.authorized_bits = mechanism.address_bits(self.session.ip);
+                Err(Stop::End(qualifier.into(), Why::Matched))
+            }
+            Test::NoMatch => {
+                self.lookups.forget_unasked();
+                Ok(None)
+            }
+            Test::Void => {
+                self.lookups.forget_unasked();
+                self.void_lookups += 1;
+                // RFC 7208 §4.6.4: "Exceeding the limit produces a "permerror" result."
+                if self.void_lookups > self.config.limits.void_lookups {
+                    let cause = Cause::TooManyVoidLookups;
+                    return Err(Stop::end(SpfResult::PermError, cause));
+                }
+                Ok(None)
+            }
+            Test::Include(target) => {
+                self.lookups.forget_unasked();
+                Ok(Some(target))
+            }
+        }
+    }
+
+    /// RFC 7208 §6.1: the target of `redirect`, or the default of §4.7.
+    fn after_terms(&mut self, frame: &mut Frame, text: &str) -> Step<Name> {
+        let Some(spec) = redirect(text) else {
+            return Err(Stop::End(SpfResult::Neutral, Why::NoMatch));
+        };
+        self.heard.clear();
+        self.count_term(frame, Some(spec))?;
+        // RFC 7208 §6.1: "if no SPF record is found, or if the <target-name> is malformed, the result is a "permerror" rather than
+        // "none"."
+        let target = match self.target(&frame.domain, Some(spec))? {
+            Target::Name(target) if target.label_count() > 1 => target,
+            _ => return Err(no_domain(&frame.domain, spec)),
+        };
+        let term = || format!("redirect={}", spec.text);
+        self.note(
+            self.frames.len(),
+            &frame.domain,
+            term,
+            TermOutcome::Followed,
+        );
+        Ok(target)
+    }
+
+    /// RFC 7208 §4.6.4: "SPF implementations MUST limit the total number of those terms to 10 during SPF evaluation, to avoid unreasonable
+    /// load on the DNS.  If this limit is exceeded, the implementation MUST return "permerror"." And: "When evaluating the "ptr" mechanism
+    /// or the %{p} macro, the number of "PTR" resource records queried is included in the overall limit of 10 mechanisms/modifiers".
+    pub(super) fn count_term(&mut self, frame: &mut Frame, spec: Option<Spec<'_>>) -> Step<()> {
+        if !core::mem::replace(&mut frame.counted, true) {
+            self.terms += 1 + usize::from(spec.is_some_and(|spec| spec.uses(&[Letter::Validated])));
+        }
+        if self.terms > self.config.limits.terms {
+            return Err(Stop::end(SpfResult::PermError, Cause::TooManyTerms));
+        }
+        Ok(())
+    }
+
+    /// The answer to a question of which a failure ends the evaluation.
+    ///
+    /// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
+    /// topmost check_host() returns "temperror"."
+    pub(super) fn lookup(&mut self, name: &Name, kind: RecordType) -> Step<&Answer> {
+        let answer = self.ask(name, kind)?;
+        match answer.outcome() {
+            Ok(_) => Ok(answer),
+            Err(failure) => {
+                let question = Question::new(name.clone(), kind);
+                let cause = Cause::LookupFailed { question, failure };
+                Err(Stop::end(SpfResult::TempError, cause))
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> Step<&Answer> {
+        self.hear(name, kind);
+        self.lookups.ask(name, kind).ok_or(Stop::Wait)
+    }
+
+    /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
+    fn end(&mut self, texts: &Texts, mut result: SpfResult, mut why: Why) {
+        self.lookups.forget_unasked();
+        let mut ended = self.frames.pop();
+        while let Some(mut parent) = self.frames.pop() {
+            let mut terms = parent.terms(texts);
+            let Some(Ok((_, TermRef::Directive(qualifier, include)))) = terms.next() else {
+                // Never: a frame below another stands at an `include`.
+                break;
+            };
+            let term = || include.to_directive(qualifier).to_string();
+            let depth = self.frames.len();
+            match result {
+                SpfResult::Pass => {
+                    self.note(depth, &parent.domain, term, TermOutcome::Match);
+                    (result, why) = (qualifier.into(), Why::Matched);
+                }
+                SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
+                    self.note(depth, &parent.domain, term, TermOutcome::NoMatch);
+                    (parent.at, parent.counted) = (terms.at(), false);
+                    self.frames.push(parent);
+                    return;
+                }
+                SpfResult::TempError | SpfResult::PermError => {}
+                SpfResult::None => result = SpfResult::PermError,
+            }
+            ended = Some(parent);
+        }
+        let cause = match (why, &ended) {
+            (Why::Cause(cause), _) => *cause,
+            (why, Some(frame)) => frame.cause(texts, &why),
+            // Never: whatever ends was a frame.
+            (_, None) => Cause::NoDomain,
+        };
+        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
+        // last frame to end is the one that counts.
+        self.stage = match ended {
+            Some(frame) if result == SpfResult::Fail && self.config.explain.is_some() => {
+                Stage::Explaining(frame, cause)
+            }
+            _ => Stage::Done(result, cause, None),
+        };
+    }
+
+    fn explain(&mut self, texts: &Texts) -> Step<()> {
+        if let Stage::Explaining(frame, cause) = &self.stage {
+            let (frame, cause) = (frame.clone(), cause.clone());
+            let explanation = self.explanation(&frame, texts)?;
+            self.stage = Stage::Done(SpfResult::Fail, cause, explanation);
+        }
+        Ok(())
+    }
+}
+
+impl Frame {
+    /// The terms of its record, from the one that is evaluated on.
+    pub(super) fn terms<'a>(&self, texts: &'a Texts) -> Terms<'a> {
+        let text = self.record.map(|record| texts.text(record));
+        terms(text.unwrap_or_default(), self.at)
+    }
+
+    /// Why the record came to its result.
+    fn cause(&self, texts: &Texts, why: &Why) -> Cause {
+        let domain = self.domain.clone();
+        match (why, self.terms(texts).next()) {
+            (Why::Matched, Some(Ok((_, TermRef::Directive(qualifier, mechanism))))) => {
+                let directive = mechanism.to_directive(qualifier);
+                Cause::Matched { domain, directive }
+            }
+            _ => Cause::NoMatch { domain },
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The records that an evaluation has read.
+
+use mail_dns::{Answer, Data, Name, Record};
+
+use crate::config::Limits;
+use crate::record::{is_spf_record, read};
+use crate::verdict::Cause;
+
+/// The texts of the records, one behind the other. Each was checked as a whole; its terms are read where they stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts(String);
+
+/// Where one of the texts stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text {
+    start: usize,
+    end: usize,
+}
+
+impl Texts {
+    /// Room for a record and those of a few `include`s, so that it seldom grows.
+    const ROOM: usize = 1024;
+
+    fn add(&mut self, text: &str) -> Text {
+        self.0
+            .reserve(text.len().max(Self::ROOM - self.0.len().min(Self::ROOM)));
+        let start = self.0.len();
+        self.0.push_str(text);
+        let end = self.0.len();
+        Text { start, end }
+    }
+
+    pub(super) fn text(&self, of: Text) -> &str {
+        self.0.get(of.start..of.end).unwrap_or_default()
+    }
+}
+
+/// RFC 7208 §4.5: the one SPF record in the answer for this domain.
+pub(super) fn read_record(
+    answer: &Answer,
+    domain: &Name,
+    limits: &Limits,
+    texts: &mut Texts,
+) -> Result<Text, Cause> {
+    let strings = answer.records().iter().filter_map(|record| match record {
+        Record::Txt(text) => Some(text.joined()),
+        _ => None,
+    });
+    // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
+    let mut records = strings.filter(|text| is_spf_record(text));
+    let (record, second) = (records.next(), records.next());
+    let domain = || domain.clone();
+    match (record, second) {
+        // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
+        // "permerror", without further interpretation or evaluation."
+        (Some(record), None) => match read(&record, limits, |_| {}) {
+            Ok(text) => Ok(texts.add(text)),
+            Err(error) => Err(Cause::Syntax {
+                domain: domain(),
+                error,
+            }),
+        },
+        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
+        (Some(_), Some(_)) => Err(Cause::SeveralRecords { domain: domain() }),
+        (None, _) => Err(match answer.data {
+            Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
+            _ => Cause::NoRecord { domain: domain() },
+        }),
+    }
+}
