@@ -191,11 +191,12 @@ pub fn is_spf_record(text: &[u8]) -> bool {
 
 const VERSION: &[u8] = b"v=spf1";
 
-/// Reads a whole record, and hands out its terms on the way: all of them, or those before the first fault. The text it was.
+/// Reads a whole record, and hands out its terms on the way, each with the octet where it begins: all of them, or those before the first
+/// fault. The text it was.
 pub(crate) fn read<'a>(
     text: &'a [u8],
     limits: &Limits,
-    each: impl FnMut(TermRef<'a>),
+    each: impl FnMut(usize, TermRef<'a>),
 ) -> Result<&'a str, RecordError> {
     let fault = |at, fault| Err(RecordError { at, fault });
     if text.len() > limits.record {
@@ -206,15 +207,15 @@ pub(crate) fn read<'a>(
     }
     let read = match core::str::from_utf8(text) {
         Ok(text) => grammar::read(text, VERSION.len(), each).map(|()| text),
-        Err(error) => fault(error.valid_up_to(), RecordFault::Character),
+        Err(error) => Err((error.valid_up_to(), RecordFault::Character)),
     };
     // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. No term takes another
     // character, so it is looked for only to say what is wrong.
     let visible = |octet: &u8| matches!(octet, b' '..=b'~');
     read.or_else(
-        |error| match text.iter().position(|octet| !visible(octet)) {
+        |(at, of)| match text.iter().position(|octet| !visible(octet)) {
             Some(at) => fault(at, RecordFault::Character),
-            None => Err(error),
+            None => fault(at, of),
         },
     )
 }
@@ -227,7 +228,7 @@ pub(crate) fn terms(record: &str, from: usize) -> Terms<'_> {
 /// The target of `redirect=` of a record that was read, unless there is an `all`.
 pub(crate) fn redirect(record: &str) -> Option<Spec<'_>> {
     let mut target = None;
-    for (_, term) in terms(record, 0).map_while(Result::ok) {
+    for (_, term) in terms(record, 0) {
         match term {
             // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
             TermRef::Directive(_, MechanismRef::All) => return None,
@@ -247,7 +248,7 @@ impl SpfRecord {
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, RecordError> {
         // Nearly every term is longer.
         let mut terms = Vec::with_capacity(text.len() / 12);
-        read(text, limits, |term| terms.push(term.to_term()))?;
+        read(text, limits, |_, term| terms.push(term.to_term()))?;
         Ok(Self { terms })
     }
 

@@ -63,13 +63,16 @@ impl CheckHost {
                 };
                 let term = || "record".to_owned();
                 self.note(self.frames.len(), &frame.domain, term, outcome);
-                texts.text(*frame.record.insert(record?))
+                let record = record?;
+                frame.at = record.first;
+                texts.text(*frame.record.insert(record))
             }
         };
-        for (at, term) in terms(text, frame.at).map_while(Result::ok) {
-            frame.at = at;
+        let mut terms = terms(text, frame.at);
+        while let Some((at, term)) = &terms.next() {
+            frame.at = *at;
             if let TermRef::Directive(qualifier, mechanism) = term {
-                if let Some(target) = self.directive(frame, qualifier, mechanism)? {
+                if let Some(target) = self.directive(frame, *qualifier, mechanism)? {
                     return Ok(Next::Include(target));
                 }
                 frame.counted = false;
@@ -83,11 +86,12 @@ impl CheckHost {
     fn record(&mut self, frame: &Frame, texts: &mut Texts) -> Step<Text> {
         let domain = &frame.domain;
         self.lookup(domain, RecordType::Txt)?;
+        let ip = (!self.config.trace).then_some(self.session.ip);
         let Some(lookup) = self.lookups.find_mut(domain, RecordType::Txt) else {
             return Err(Stop::Wait);
         };
         lookup
-            .record(&self.config.limits, texts)
+            .record(&self.config.limits, ip, texts)
             .map_err(|cause| match cause {
                 Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if frame.referred => {
                     Stop::end(
@@ -107,7 +111,7 @@ impl CheckHost {
         &mut self,
         frame: &mut Frame,
         qualifier: Qualifier,
-        mechanism: MechanismRef<'_>,
+        mechanism: &MechanismRef<'_>,
     ) -> Step<Option<Name>> {
         self.heard.clear();
         let test = self.test(frame, mechanism);
@@ -211,7 +215,7 @@ impl CheckHost {
         let mut ended = self.frames.pop();
         while let Some(mut parent) = self.frames.pop() {
             let mut terms = parent.terms(texts);
-            let Some(Ok((_, TermRef::Directive(qualifier, include)))) = terms.next() else {
+            let Some((_, TermRef::Directive(qualifier, include))) = terms.next() else {
                 // Never: a frame below another stands at an `include`.
                 break;
             };
@@ -270,7 +274,7 @@ impl Frame {
     fn cause(&self, texts: &Texts, why: &Why) -> Cause {
         let domain = self.domain.clone();
         match (why, self.terms(texts).next()) {
-            (Why::Matched, Some(Ok((_, TermRef::Directive(qualifier, mechanism))))) => {
+            (Why::Matched, Some((_, TermRef::Directive(qualifier, mechanism)))) => {
                 let directive = mechanism.to_directive(qualifier);
                 Cause::Matched { domain, directive }
             }

@@ -65,7 +65,7 @@ impl CheckHost {
             let term = terms.next();
             walk.at = terms.at();
             let (spec, asks) = match term {
-                Some(Ok((_, TermRef::Directive(_, mechanism)))) => {
+                Some((_, TermRef::Directive(_, mechanism))) => {
                     let Some(asks) = self.asks(mechanism) else {
                         if self.settles(mechanism) {
                             stack.pop();
@@ -97,8 +97,8 @@ impl CheckHost {
             if let Some(record) = self.ask_ahead(&target, asks, texts) {
                 stack.push(Walk {
                     domain: target,
+                    at: record.first,
                     record,
-                    at: 0,
                 });
             }
         }
@@ -134,7 +134,8 @@ impl CheckHost {
                     return None;
                 }
                 let lookup = self.lookups.find_mut(target, RecordType::Txt)?;
-                return lookup.record(&self.config.limits, texts).ok();
+                let ip = (!self.config.trace).then_some(self.session.ip);
+                return lookup.record(&self.config.limits, ip, texts).ok();
             }
             Asks::Exchanges => {
                 if self.add_ahead(target, RecordType::Mx) {

@@ -1,5 +1,7 @@
 //! What an evaluation has asked, and the answers so far.
 
+use std::net::IpAddr;
+
 use mail_dns::{Answer, Name, Question, RecordType};
 
 use super::texts::{Text, Texts, read_record};
@@ -43,13 +45,18 @@ impl Lookup {
 }
 
 impl Lookup {
-    /// The record in the answer, which is read once.
-    pub(super) fn record(&mut self, limits: &Limits, texts: &mut Texts) -> Result<Text, Cause> {
+    /// The record in the answer, which is read once; with the address of the client, networks without it are passed over.
+    pub(super) fn record(
+        &mut self,
+        limits: &Limits,
+        ip: Option<IpAddr>,
+        texts: &mut Texts,
+    ) -> Result<Text, Cause> {
         let domain = &self.question.name;
         match (self.record, &self.state) {
             (Some(record), _) => Ok(record),
             (None, State::Answered(answer)) => {
-                let record = read_record(answer, domain, limits, texts)?;
+                let record = read_record(answer, domain, limits, ip, texts)?;
                 Ok(*self.record.insert(record))
             }
             (None, State::Unasked | State::Open) => Err(Cause::NoRecord {

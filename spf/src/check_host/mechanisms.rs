@@ -31,9 +31,9 @@ pub(super) enum Target {
 }
 
 impl CheckHost {
-    pub(super) fn test(&mut self, frame: &mut Frame, mechanism: MechanismRef<'_>) -> Step<Test> {
+    pub(super) fn test(&mut self, frame: &mut Frame, mechanism: &MechanismRef<'_>) -> Step<Test> {
         let ip = self.session.ip;
-        match mechanism {
+        match *mechanism {
             MechanismRef::All => return Ok(Test::Match),
             MechanismRef::Ip4(network, prefix) => {
                 return Ok(of(same_network(ip, network.into(), prefix, 0)));
@@ -48,10 +48,10 @@ impl CheckHost {
         let target = match (self.target(&frame.domain, spec)?, mechanism) {
             // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
             (Target::Malformed, MechanismRef::Include(spec)) => {
-                return Err(no_domain(&frame.domain, spec));
+                return Err(no_domain(&frame.domain, *spec));
             }
             (Target::Name(target), MechanismRef::Include(spec)) if target.label_count() < 2 => {
-                return Err(no_domain(&frame.domain, spec));
+                return Err(no_domain(&frame.domain, *spec));
             }
             (Target::Name(target), _) => target,
             // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
@@ -60,7 +60,7 @@ impl CheckHost {
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
             (Target::NotAscii, _) => return Ok(Test::NoMatch),
         };
-        match mechanism {
+        match *mechanism {
             MechanismRef::Include(_) => Ok(Test::Include(target)),
             MechanismRef::Exists(_) => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
@@ -284,7 +284,7 @@ impl CheckHost {
         let (Some(record), Some(explain)) = (frame.record, self.config.explain.clone()) else {
             return Ok(None);
         };
-        let mut terms = terms(texts.text(record), 0).map_while(Result::ok);
+        let mut terms = terms(texts.text(record), 0);
         let Some(spec) = terms.find_map(|(_, term)| match term {
             TermRef::Explanation(spec) => Some(spec),
             _ => None,
@@ -334,6 +334,19 @@ fn has_client(ip: IpAddr, answer: &Answer, prefix: DualPrefix) -> bool {
 
 const fn of(matches: bool) -> Test {
     if matches { Test::Match } else { Test::NoMatch }
+}
+
+/// Whether a term is a network without the client.
+pub(super) fn passes_over(ip: IpAddr, term: &TermRef<'_>) -> bool {
+    match *term {
+        TermRef::Directive(_, MechanismRef::Ip4(network, prefix)) => {
+            !same_network(ip, network.into(), prefix, 0)
+        }
+        TermRef::Directive(_, MechanismRef::Ip6(network, prefix)) => {
+            !same_network(ip, network.into(), 0, prefix)
+        }
+        _ => false,
+    }
 }
 
 /// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are

@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::network::{decimal, ip4, ip6};
-use super::{Directive, DualPrefix, Mechanism, Qualifier, RecordError, RecordFault, Term};
-use crate::macros::{DOMAIN_SPEC, MACRO_STRING, Spec};
+use super::{Directive, DualPrefix, Mechanism, Qualifier, RecordFault, Term};
+use crate::macros::{DOMAIN_SPEC, MACRO_STRING, MacroError, Spec};
 
 /// A term of a record that holds the record's own text.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +31,9 @@ pub(crate) enum MechanismRef<'a> {
 }
 
 /// The octet of the record, and what is wrong there.
-type Fault = (usize, RecordFault);
+pub(super) type Fault = (usize, RecordFault);
 
-/// The terms of a text from this octet on, up to the first fault; of each the octet where it begins. Domain-specs and macro-strings are
-/// cut out and not looked at.
+/// The terms of a record that was read, each with the octet where it begins.
 pub(crate) struct Terms<'a> {
     text: Text<'a>,
     at: usize,
@@ -53,35 +52,28 @@ impl<'a> Terms<'a> {
 }
 
 impl<'a> Iterator for Terms<'a> {
-    type Item = Result<(usize, TermRef<'a>), RecordError>;
+    type Item = (usize, TermRef<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.text.octet(self.at) == b' ' {
-            if self.at >= self.text.0.len() {
-                return None;
-            }
-            self.at += 1;
-        }
-        let start = self.at;
-        match self.text.term(start) {
-            Ok((term, end)) => {
-                self.at = end;
-                Some(Ok((start, term)))
-            }
-            Err((at, fault)) => Some(Err(RecordError { at, fault })),
-        }
+        let start = self.text.next_term(self.at)?;
+        // The record was read without a fault.
+        let (term, end) = self.text.term(start).ok()?;
+        self.at = end;
+        Some((start, term))
     }
 }
 
-/// Reads the terms of a record behind its version and hands each to `each`: all of them, or all before the first fault.
+/// Reads the terms of a record behind its version and hands each to `each`, with the octet where it begins: all of them, or all before
+/// the first fault.
 pub(crate) fn read<'a>(
     text: &'a str,
     version: usize,
-    mut each: impl FnMut(TermRef<'a>),
-) -> Result<(), RecordError> {
+    mut each: impl FnMut(usize, TermRef<'a>),
+) -> Result<(), Fault> {
+    let (text, mut at) = (Text(text), version);
     let (mut redirect, mut explanation) = (false, false);
-    for term in Terms::new(text, version) {
-        let (start, term) = term?;
+    while let Some(start) = text.next_term(at) {
+        let (term, end) = text.term(start)?;
         term.check()?;
         // RFC 7208 §6: "These two modifiers MUST NOT appear in a record more than once each."
         let seen = match term {
@@ -90,31 +82,27 @@ pub(crate) fn read<'a>(
             _ => false,
         };
         if seen {
-            let (at, fault) = (start, RecordFault::Twice);
-            return Err(RecordError { at, fault });
+            return Err((start, RecordFault::Twice));
         }
-        each(term);
+        each(start, term);
+        at = end;
     }
     Ok(())
 }
 
 impl TermRef<'_> {
     /// Looks at the domain-spec or macro-string.
-    fn check(self) -> Result<(), RecordError> {
-        let checked = match self {
-            Self::Directive(_, mechanism) => {
-                mechanism.spec().map(|spec| (spec, spec.check(DOMAIN_SPEC)))
-            }
-            Self::Redirect(spec) | Self::Explanation(spec) => Some((spec, spec.check(DOMAIN_SPEC))),
-            Self::Unknown(_, value) => Some((value, value.check(MACRO_STRING))),
+    fn check(self) -> Result<(), Fault> {
+        let (spec, grammar) = match self {
+            Self::Directive(_, mechanism) => match mechanism.spec() {
+                Some(spec) => (spec, DOMAIN_SPEC),
+                None => return Ok(()),
+            },
+            Self::Redirect(spec) | Self::Explanation(spec) => (spec, DOMAIN_SPEC),
+            Self::Unknown(_, value) => (value, MACRO_STRING),
         };
-        match checked {
-            Some((spec, Err(error))) => Err(RecordError {
-                at: spec.at + error.at,
-                fault: RecordFault::Macro(error.fault),
-            }),
-            _ => Ok(()),
-        }
+        let fault = |error: MacroError| (spec.at + error.at, RecordFault::Macro(error.fault));
+        spec.check(grammar).map_err(fault)
     }
 
     /// A copy of a term that was checked.
@@ -193,6 +181,17 @@ impl<'a> Text<'a> {
         self.0.as_bytes().get(at..).unwrap_or_default()
     }
 
+    /// Where the next term begins, behind spaces.
+    fn next_term(self, mut at: usize) -> Option<usize> {
+        while self.octet(at) == b' ' {
+            if at >= self.0.len() {
+                return None;
+            }
+            at += 1;
+        }
+        Some(at)
+    }
+
     /// Where the term ends that goes on here.
     fn end(self, mut at: usize) -> usize {
         while self.octet(at) != b' ' {
@@ -211,7 +210,8 @@ impl<'a> Text<'a> {
         Spec { text, at }
     }
 
-    /// The term that begins here, and where it ends.
+    /// The term that begins here, and where it ends. Inlined, so that whoever wants to know little of a term does not pay for all of it.
+    #[inline(always)]
     fn term(self, start: usize) -> Result<(TermRef<'a>, usize), Fault> {
         let (qualifier, name) = match self.octet(start) {
             b'+' => (Some(Qualifier::Pass), start + 1),
@@ -248,6 +248,7 @@ impl<'a> Text<'a> {
     }
 
     /// The mechanism of this name, if it is one, with the argument that begins here.
+    #[inline(always)]
     fn mechanism(self, name: u64, at: usize) -> Result<Option<(MechanismRef<'a>, usize)>, Fault> {
         const ALL: u64 = word(b"all");
         const INCLUDE: u64 = word(b"include");
