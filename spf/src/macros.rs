@@ -56,7 +56,7 @@ pub enum MacroFault {
 
 /// A piece of a macro-string.
 enum Part<'a> {
-    Literal(&'a str),
+    Literal(&'a [u8]),
     /// `%%`
     Percent,
     /// `%_`
@@ -124,7 +124,7 @@ impl Letter {
 /// A domain-spec or macro-string where it stands in a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spec<'a> {
-    pub(crate) text: &'a str,
+    pub(crate) text: &'a [u8],
     /// The octet of the record where it begins.
     pub(crate) at: usize,
 }
@@ -137,6 +137,16 @@ pub(crate) struct Grammar {
     all_letters: bool,
     /// The end of a domain-spec.
     top_label: bool,
+}
+
+impl Grammar {
+    /// The text up to what is no literal.
+    fn literal(self, text: &[u8]) -> &[u8] {
+        let least = if self.spaces { b' ' } else { b'!' };
+        let is_literal = |octet: &u8| (least..=b'~').contains(octet) && *octet != b'%';
+        let end = text.iter().position(|octet| !is_literal(octet));
+        end.and_then(|end| text.get(..end)).unwrap_or(text)
+    }
 }
 
 pub(crate) const DOMAIN_SPEC: Grammar = Grammar {
@@ -157,18 +167,18 @@ const EXPLAIN_STRING: Grammar = Grammar {
 
 /// The pieces of a text, up to the first fault.
 struct Parts<'a> {
-    text: &'a str,
+    text: &'a [u8],
     at: usize,
     grammar: Grammar,
 }
 
 /// The pieces of a text that is known to be right.
-fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+fn parts(text: &[u8]) -> impl Iterator<Item = Part<'_>> {
     // The grammar that takes all that the others take.
     text_parts(text, EXPLAIN_STRING).map_while(Result::ok)
 }
 
-const fn text_parts(text: &str, grammar: Grammar) -> Parts<'_> {
+const fn text_parts(text: &[u8], grammar: Grammar) -> Parts<'_> {
     let at = 0;
     Parts { text, at, grammar }
 }
@@ -193,10 +203,8 @@ impl<'a> Iterator for Parts<'a> {
 }
 
 /// The piece that a text begins with, and its length.
-fn part(text: &str, grammar: Grammar) -> Result<(Part<'_>, usize), (usize, MacroFault)> {
-    let least = if grammar.spaces { b' ' } else { b'!' };
-    let in_literal = |octet: &u8| (least..=b'~').contains(octet) && *octet != b'%';
-    let escape = match text.as_bytes() {
+fn part(text: &[u8], grammar: Grammar) -> Result<(Part<'_>, usize), (usize, MacroFault)> {
+    let escape = match text {
         [b'%', b'{', inner @ ..] => {
             let (of, length) = macro_expand(inner).map_err(|(at, fault)| (2 + at, fault))?;
             if of.letter.only_in_explanations() && !grammar.all_letters {
@@ -207,11 +215,9 @@ fn part(text: &str, grammar: Grammar) -> Result<(Part<'_>, usize), (usize, Macro
         [b'%', escape, ..] => Some(*escape),
         [b'%'] => None,
         octets => {
-            let run = octets.iter().take_while(|octet| in_literal(octet)).count();
-            // A run is ASCII, so it ends at a character.
-            return match text.get(..run) {
-                Some(literal) if run > 0 => Ok((Part::Literal(literal), run)),
-                _ => Err((0, MacroFault::Character)),
+            return match grammar.literal(octets) {
+                [] => Err((0, MacroFault::Character)),
+                literal => Ok((Part::Literal(literal), literal.len())),
             };
         }
     };
@@ -271,9 +277,13 @@ fn macro_expand(octets: &[u8]) -> Result<(Macro<'_>, usize), (usize, MacroFault)
 }
 
 /// Whether a text is one of this grammar.
-fn check(text: &str, grammar: Grammar) -> Result<(), MacroError> {
-    let mut parts = text_parts(text, grammar);
-    let last = parts.try_fold(None, |_, part| part.map(Some))?;
+fn check(text: &[u8], grammar: Grammar) -> Result<(), MacroError> {
+    let literal = grammar.literal(text);
+    let last = match literal.len() == text.len() {
+        // Nearly every text is one literal.
+        true => Some(Part::Literal(literal)),
+        false => text_parts(text, grammar).try_fold(None, |_, part| part.map(Some))?,
+    };
     // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand
     let ends = match last {
         Some(Part::Literal(literal)) => ends_in_top_label(literal),
@@ -299,24 +309,29 @@ impl Spec<'_> {
 
     /// A copy of what was checked as a domain-spec.
     pub(crate) fn to_domain_spec(self) -> DomainSpec {
-        DomainSpec(self.text.into())
+        DomainSpec(owned(self.text))
     }
 
     /// A copy of what was checked as a macro-string.
     pub(crate) fn to_macro_string(self) -> MacroString {
-        MacroString(self.text.into())
+        MacroString(owned(self.text))
     }
 }
 
 impl ExplainString {
     pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
-        uses(&self.0, letters)
+        uses(self.0.as_bytes(), letters)
     }
 }
 
+/// What was checked is ASCII.
+fn owned(text: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(text).into()
+}
+
 /// Whether a macro of one of these letters is in a text that was checked.
-fn uses(text: &str, letters: &[Letter]) -> bool {
-    text.contains('%')
+fn uses(text: &[u8], letters: &[Letter]) -> bool {
+    memchr::memchr(b'%', text).is_some()
         && parts(text).any(|part| matches!(part, Part::Macro(of) if letters.contains(&of.letter)))
 }
 
@@ -324,7 +339,7 @@ impl FromStr for MacroString {
     type Err = MacroError;
 
     fn from_str(text: &str) -> Result<Self, MacroError> {
-        check(text, MACRO_STRING).map(|()| Self(text.into()))
+        check(text.as_bytes(), MACRO_STRING).map(|()| Self(text.into()))
     }
 }
 
@@ -332,7 +347,7 @@ impl FromStr for ExplainString {
     type Err = MacroError;
 
     fn from_str(text: &str) -> Result<Self, MacroError> {
-        check(text, EXPLAIN_STRING).map(|()| Self(text.into()))
+        check(text.as_bytes(), EXPLAIN_STRING).map(|()| Self(text.into()))
     }
 }
 
@@ -340,28 +355,23 @@ impl FromStr for DomainSpec {
     type Err = MacroError;
 
     fn from_str(text: &str) -> Result<Self, MacroError> {
-        check(text, DOMAIN_SPEC).map(|()| Self(text.into()))
+        check(text.as_bytes(), DOMAIN_SPEC).map(|()| Self(text.into()))
     }
 }
 
 /// RFC 7208 §7.1: `toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )`, behind a dot and
 /// before another one or none.
-fn ends_in_top_label(literal: &str) -> bool {
-    let literal = literal.as_bytes();
+fn ends_in_top_label(literal: &[u8]) -> bool {
     let literal = literal.strip_suffix(b".").unwrap_or(literal);
     let Some(dot) = literal.iter().rposition(|octet| *octet == b'.') else {
         return false;
     };
     let label = literal.get(dot + 1..).unwrap_or_default();
-    let (mut digits, mut hyphens) = (true, true);
-    for octet in label {
-        if !octet.is_ascii_alphanumeric() && *octet != b'-' {
-            return false;
-        }
-        digits &= octet.is_ascii_digit();
-    }
-    hyphens &= label.first() != Some(&b'-') && label.last() != Some(&b'-');
-    !digits && hyphens
+    let within = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
+    label.iter().all(within)
+        && !label.iter().all(u8::is_ascii_digit)
+        && label.first() != Some(&b'-')
+        && label.last() != Some(&b'-')
 }
 
 impl fmt::Display for MacroString {

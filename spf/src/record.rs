@@ -192,12 +192,12 @@ pub fn is_spf_record(text: &[u8]) -> bool {
 const VERSION: &[u8] = b"v=spf1";
 
 /// Reads a whole record, and hands out its terms on the way, each with the octet where it begins: all of them, or those before the first
-/// fault. The text it was.
+/// fault.
 pub(crate) fn read<'a>(
     text: &'a [u8],
     limits: &Limits,
     each: impl FnMut(usize, TermRef<'a>),
-) -> Result<&'a str, RecordError> {
+) -> Result<(), RecordError> {
     let fault = |at, fault| Err(RecordError { at, fault });
     if text.len() > limits.record {
         return fault(limits.record, RecordFault::TooLong);
@@ -205,28 +205,24 @@ pub(crate) fn read<'a>(
     if !is_spf_record(text) {
         return fault(0, RecordFault::Version);
     }
-    let read = match core::str::from_utf8(text) {
-        Ok(text) => grammar::read(text, VERSION.len(), each).map(|()| text),
-        Err(error) => Err((error.valid_up_to(), RecordFault::Character)),
-    };
     // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. No term takes another
     // character, so it is looked for only to say what is wrong.
     let visible = |octet: &u8| matches!(octet, b' '..=b'~');
-    read.or_else(
-        |(at, of)| match text.iter().position(|octet| !visible(octet)) {
+    grammar::read(text, VERSION.len(), each).or_else(|(at, of)| {
+        match text.iter().position(|octet| !visible(octet)) {
             Some(at) => fault(at, RecordFault::Character),
             None => fault(at, of),
-        },
-    )
+        }
+    })
 }
 
 /// The terms of a record that was read, from this octet on.
-pub(crate) fn terms(record: &str, from: usize) -> Terms<'_> {
+pub(crate) fn terms(record: &[u8], from: usize) -> Terms<'_> {
     Terms::new(record, from.max(VERSION.len()))
 }
 
 /// The target of `redirect=` of a record that was read, unless there is an `all`.
-pub(crate) fn redirect(record: &str) -> Option<Spec<'_>> {
+pub(crate) fn redirect(record: &[u8]) -> Option<Spec<'_>> {
     let mut target = None;
     for (_, term) in terms(record, 0) {
         match term {

@@ -153,7 +153,7 @@ impl CheckHost {
     }
 
     /// RFC 7208 §6.1: the target of `redirect`, or the default of §4.7.
-    fn after_terms(&mut self, frame: &mut Frame, text: &str) -> Step<Name> {
+    fn after_terms(&mut self, frame: &mut Frame, text: &[u8]) -> Step<Name> {
         let Some(spec) = redirect(text) else {
             return Err(Stop::End(SpfResult::Neutral, Why::NoMatch));
         };
@@ -165,7 +165,7 @@ impl CheckHost {
             Target::Name(target) if target.label_count() > 1 => target,
             _ => return Err(no_domain(&frame.domain, spec)),
         };
-        let term = || format!("redirect={}", spec.text);
+        let term = || TermRef::Redirect(spec).to_term().to_string();
         self.note(
             self.frames.len(),
             &frame.domain,

@@ -11,7 +11,7 @@ use crate::verdict::Cause;
 
 /// The texts of the records, one behind the other. Each was checked as a whole; its terms are read where they stand.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Texts(String);
+pub(super) struct Texts(Vec<u8>);
 
 /// Where one of the texts stands.
 #[derive(Clone, Copy, Debug)]
@@ -26,16 +26,16 @@ impl Texts {
     /// Room for a record and those of a few `include`s, so that it seldom grows.
     const ROOM: usize = 1024;
 
-    fn add(&mut self, text: &str, first: usize) -> Text {
+    fn add(&mut self, text: &[u8], first: usize) -> Text {
         self.0
             .reserve(text.len().max(Self::ROOM - self.0.len().min(Self::ROOM)));
         let start = self.0.len();
-        self.0.push_str(text);
+        self.0.extend_from_slice(text);
         let end = self.0.len();
         Text { start, end, first }
     }
 
-    pub(super) fn text(&self, of: Text) -> &str {
+    pub(super) fn text(&self, of: Text) -> &[u8] {
         self.0.get(of.start..of.end).unwrap_or_default()
     }
 }
@@ -67,7 +67,7 @@ pub(super) fn read_record(
         // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
         // "permerror", without further interpretation or evaluation."
         (Some(record), None) => match read(&record, limits, begin) {
-            Ok(text) => Ok(texts.add(text, first.unwrap_or(text.len()))),
+            Ok(()) => Ok(texts.add(&record, first.unwrap_or(record.len()))),
             Err(error) => Err(Cause::Syntax {
                 domain: domain(),
                 error,

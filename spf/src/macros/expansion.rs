@@ -43,7 +43,7 @@ impl MacroString {
     ///
     /// [`TooLong`].
     pub fn expand(&self, context: &Context<'_>, most: usize) -> Result<Vec<u8>, TooLong> {
-        expand(&self.0, context, most)
+        expand(self.0.as_bytes(), context, most)
     }
 }
 
@@ -54,11 +54,11 @@ impl ExplainString {
     ///
     /// [`TooLong`] beyond `most` octets.
     pub fn expand(&self, context: &Context<'_>, most: usize) -> Result<Vec<u8>, TooLong> {
-        expand(&self.0, context, most)
+        expand(self.0.as_bytes(), context, most)
     }
 }
 
-fn expand(text: &str, context: &Context<'_>, most: usize) -> Result<Vec<u8>, TooLong> {
+fn expand(text: &[u8], context: &Context<'_>, most: usize) -> Result<Vec<u8>, TooLong> {
     let mut expanded = Vec::new();
     for part in parts(text) {
         expanded.extend_from_slice(&part.expand(context));
@@ -76,7 +76,7 @@ impl DomainSpec {
     ///
     /// The expansion is no name: an empty label, or one of more than 63 octets.
     pub fn expand(&self, context: &Context<'_>) -> Result<Name, NameError> {
-        name(&expand_end(&self.0, context))
+        name(&expand_end(self.0.as_bytes(), context))
     }
 }
 
@@ -88,13 +88,15 @@ impl Spec<'_> {
 
     /// The target-name of text without macros, which is nearly every domain-spec.
     pub(crate) fn literal(self) -> Option<Result<Name, NameError>> {
-        (!self.text.contains('%')).then(|| name(self.text.as_bytes()))
+        memchr::memchr(b'%', self.text)
+            .is_none()
+            .then(|| name(self.text))
     }
 }
 
 /// The end of the expansion, at least [`MAX_NAME`] octets and the one before them where it is longer: memory stays bounded however
 /// many macros there are.
-fn expand_end(text: &str, context: &Context<'_>) -> Vec<u8> {
+fn expand_end(text: &[u8], context: &Context<'_>) -> Vec<u8> {
     const KEPT: usize = MAX_NAME + 2;
     let mut expanded = Vec::new();
     for part in parts(text) {
@@ -127,7 +129,7 @@ fn cut_to_fit(text: &[u8]) -> &[u8] {
 impl<'a> Part<'a> {
     fn expand(&self, context: &Context<'a>) -> Cow<'a, [u8]> {
         match self {
-            Self::Literal(text) => Cow::Borrowed(text.as_bytes()),
+            Self::Literal(text) => Cow::Borrowed(text),
             Self::Percent => Cow::Borrowed(b"%"),
             Self::Space => Cow::Borrowed(b" "),
             Self::EncodedSpace => Cow::Borrowed(b"%20"),

@@ -14,7 +14,7 @@ pub(crate) enum TermRef<'a> {
     Directive(Qualifier, MechanismRef<'a>),
     Redirect(Spec<'a>),
     Explanation(Spec<'a>),
-    Unknown(&'a str, Spec<'a>),
+    Unknown(&'a [u8], Spec<'a>),
 }
 
 /// A mechanism that holds the record's own text.
@@ -40,7 +40,7 @@ pub(crate) struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    pub(crate) const fn new(text: &'a str, at: usize) -> Self {
+    pub(crate) const fn new(text: &'a [u8], at: usize) -> Self {
         let text = Text(text);
         Self { text, at }
     }
@@ -66,7 +66,7 @@ impl<'a> Iterator for Terms<'a> {
 /// Reads the terms of a record behind its version and hands each to `each`, with the octet where it begins: all of them, or all before
 /// the first fault.
 pub(crate) fn read<'a>(
-    text: &'a str,
+    text: &'a [u8],
     version: usize,
     mut each: impl FnMut(usize, TermRef<'a>),
 ) -> Result<(), Fault> {
@@ -114,7 +114,7 @@ impl TermRef<'_> {
             Self::Redirect(spec) => Term::Redirect(spec.to_domain_spec()),
             Self::Explanation(spec) => Term::Explanation(spec.to_domain_spec()),
             Self::Unknown(name, value) => Term::Unknown {
-                name: name.into(),
+                name: String::from_utf8_lossy(name).into(),
                 value: value.to_macro_string(),
             },
         }
@@ -170,15 +170,15 @@ impl<'a> MechanismRef<'a> {
 
 /// The text of a record, which is looked at as if spaces without end stood behind it.
 #[derive(Clone, Copy)]
-struct Text<'a>(&'a str);
+struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
     fn octet(self, at: usize) -> u8 {
-        self.0.as_bytes().get(at).copied().unwrap_or(b' ')
+        self.0.get(at).copied().unwrap_or(b' ')
     }
 
     fn from(self, at: usize) -> &'a [u8] {
-        self.0.as_bytes().get(at..).unwrap_or_default()
+        self.0.get(at..).unwrap_or_default()
     }
 
     /// Where the next term begins, behind spaces.
@@ -193,15 +193,11 @@ impl<'a> Text<'a> {
     }
 
     /// Where the term ends that goes on here.
-    fn end(self, mut at: usize) -> usize {
-        while self.octet(at) != b' ' {
-            at += 1;
-        }
-        at
+    fn end(self, at: usize) -> usize {
+        memchr::memchr(b' ', self.from(at)).map_or(self.0.len(), |length| at + length)
     }
 
-    /// A part that has ASCII characters before and behind it, or the ends of the text.
-    fn part(self, start: usize, end: usize) -> &'a str {
+    fn part(self, start: usize, end: usize) -> &'a [u8] {
         self.0.get(start..end).unwrap_or_default()
     }
 
@@ -213,6 +209,18 @@ impl<'a> Text<'a> {
     /// The term that begins here, and where it ends. Inlined, so that whoever wants to know little of a term does not pay for all of it.
     #[inline(always)]
     fn term(self, start: usize) -> Result<(TermRef<'a>, usize), Fault> {
+        // Most terms of most records are written like this.
+        let plain = match self.from(start) {
+            [b'i', b'p', b'4', b':', ..] => Some((IP4, 3)),
+            [b'i', b'p', b'6', b':', ..] => Some((IP6, 3)),
+            [b'i', b'n', b'c', b'l', b'u', b'd', b'e', b':', ..] => Some((INCLUDE, 7)),
+            _ => None,
+        };
+        if let Some((name, length)) = plain
+            && let Some((mechanism, end)) = self.mechanism(name, start + length)?
+        {
+            return Ok((TermRef::Directive(Qualifier::Pass, mechanism), end));
+        }
         let (qualifier, name) = match self.octet(start) {
             b'+' => (Some(Qualifier::Pass), start + 1),
             b'-' => (Some(Qualifier::Fail), start + 1),
@@ -230,9 +238,9 @@ impl<'a> Text<'a> {
         if self.octet(at) == b'=' && self.octet(start).is_ascii_alphabetic() {
             let (name, end) = (self.part(start, at), self.end(at));
             let value = self.spec(at + 1, end);
-            let term = if name.eq_ignore_ascii_case("redirect") {
+            let term = if name.eq_ignore_ascii_case(b"redirect") {
                 TermRef::Redirect(value)
-            } else if name.eq_ignore_ascii_case("exp") {
+            } else if name.eq_ignore_ascii_case(b"exp") {
                 TermRef::Explanation(value)
             } else {
                 TermRef::Unknown(name, value)
@@ -250,14 +258,6 @@ impl<'a> Text<'a> {
     /// The mechanism of this name, if it is one, with the argument that begins here.
     #[inline(always)]
     fn mechanism(self, name: u64, at: usize) -> Result<Option<(MechanismRef<'a>, usize)>, Fault> {
-        const ALL: u64 = word(b"all");
-        const INCLUDE: u64 = word(b"include");
-        const A: u64 = word(b"a");
-        const MX: u64 = word(b"mx");
-        const PTR: u64 = word(b"ptr");
-        const IP4: u64 = word(b"ip4");
-        const IP6: u64 = word(b"ip6");
-        const EXISTS: u64 = word(b"exists");
         Ok(Some(match name {
             IP4 => {
                 let (network, prefix, end) = self.network(at, ip4, 32)?;
@@ -347,12 +347,12 @@ impl<'a> Text<'a> {
         let end = self.end(at);
         let mut rest = end;
         let digits = self.digits_before(rest, at);
-        if self.part(at, digits).ends_with("//") {
+        if self.part(at, digits).ends_with(b"//") {
             prefix.v6 = self.prefix(digits, 128)?.0;
             rest = digits - 2;
         }
         let digits = self.digits_before(rest, at);
-        if digits < rest && self.part(at, digits).ends_with('/') {
+        if digits < rest && self.part(at, digits).ends_with(b"/") {
             prefix.v4 = self.prefix(digits, 32)?.0;
             rest = digits - 1;
         }
@@ -366,10 +366,19 @@ impl<'a> Text<'a> {
 
     /// Where the digits begin that end here.
     fn digits_before(self, end: usize, start: usize) -> usize {
-        let digits = self.part(start, end).bytes().rev();
-        end - digits.take_while(u8::is_ascii_digit).count()
+        let digits = self.part(start, end).iter().rev();
+        end - digits.take_while(|octet| octet.is_ascii_digit()).count()
     }
 }
+
+const ALL: u64 = word(b"all");
+const INCLUDE: u64 = word(b"include");
+const A: u64 = word(b"a");
+const MX: u64 = word(b"mx");
+const PTR: u64 = word(b"ptr");
+const IP4: u64 = word(b"ip4");
+const IP6: u64 = word(b"ip6");
+const EXISTS: u64 = word(b"exists");
 
 /// RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." )
 const fn in_name(octet: u8) -> bool {

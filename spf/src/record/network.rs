@@ -65,31 +65,34 @@ pub(super) fn ip6(text: &[u8]) -> Option<(Ipv6Addr, usize)> {
 
 /// A number up to 255 without a zero before it.
 pub(super) fn decimal(text: &[u8]) -> Option<(u8, usize)> {
-    let (mut value, mut length) = (0_u32, 0);
-    while let Some(octet @ b'0'..=b'9') = text.get(length) {
-        value = value * 10 + u32::from(octet - b'0');
-        length += 1;
-        if length > 3 {
-            return None;
-        }
-    }
-    if length > 1 && text.first() == Some(&b'0') || length == 0 {
-        return None;
-    }
+    let digit = |at| match text.get(at) {
+        Some(octet @ b'0'..=b'9') => Some(u32::from(octet - b'0')),
+        _ => None,
+    };
+    let (value, length) = match (digit(0)?, digit(1), digit(2)) {
+        (a, None, _) => (a, 1),
+        (0, Some(_), _) => return None,
+        (a, Some(b), None) => (a * 10 + b, 2),
+        (a, Some(b), Some(c)) if digit(3).is_none() => (a * 100 + b * 10 + c, 3),
+        _ => return None,
+    };
     Some((u8::try_from(value).ok()?, length))
 }
 
 /// One to four hexadecimal digits.
 fn hexadecimal(text: &[u8]) -> Option<(u16, usize)> {
     let (mut value, mut length) = (0, 0);
-    while let Some(octet) = text.get(length).filter(|_| length < 4) {
-        let Some(digit) = char::from(*octet).to_digit(16) else {
-            break;
+    for octet in text.iter().take(4) {
+        let digit = match octet {
+            b'0'..=b'9' => octet - b'0',
+            b'a'..=b'f' => octet - b'a' + 10,
+            b'A'..=b'F' => octet - b'A' + 10,
+            _ => break,
         };
-        value = value << 4 | digit;
+        value = value << 4 | u16::from(digit);
         length += 1;
     }
-    Some((u16::try_from(value).ok()?, length)).filter(|_| length > 0)
+    (length > 0).then_some((value, length))
 }
 
 #[cfg(test)]
