@@ -27,7 +27,7 @@ pub struct Name {
     /// Labels as on the wire, each after its length, without the root's zero. Shared with the names this one was derived from.
     wire: Arc<[u8]>,
     /// Where in `wire` this name begins; always at the length octet of a label, or the end.
-    start: u8,
+    start: usize,
 }
 
 /// Why text or labels are no [`Name`].
@@ -151,11 +151,9 @@ impl Name {
     /// The name without its leftmost label; none for the root.
     pub fn parent(&self) -> Option<Self> {
         let length = usize::from(*self.wire().first()?);
-        let start = usize::from(self.start) + 1 + length;
-        // A wire form has at most 254 octets, so the position fits.
         Some(Self {
             wire: Arc::clone(&self.wire),
-            start: u8::try_from(start).ok()?,
+            start: self.start + 1 + length,
         })
     }
 
@@ -231,7 +229,7 @@ impl Name {
 
     /// The labels as on the wire, each after its length, without the root's final zero and without compression.
     pub fn wire(&self) -> &[u8] {
-        self.wire.get(usize::from(self.start)..).unwrap_or_default()
+        self.wire.get(self.start..).unwrap_or_default()
     }
 
     /// The labels joined by dots with nothing escaped, as protocols write a name outside of zone files; empty for the root.

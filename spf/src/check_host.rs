@@ -75,22 +75,28 @@ enum Stage {
 #[derive(Clone, Debug)]
 struct Frame {
     domain: Name,
+    /// How many `include`s led here.
+    depth: usize,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
     record: Option<Text>,
     /// Where in the record the term stands that is evaluated.
     at: usize,
+    /// Where it ends.
+    next: usize,
     /// Whether that term was counted against the limit already.
     counted: bool,
 }
 
 impl Frame {
-    const fn new(domain: Name, referred: bool) -> Self {
+    const fn new(domain: Name, depth: usize, referred: bool) -> Self {
         Self {
             domain,
+            depth,
             referred,
             record: None,
             at: 0,
+            next: 0,
             counted: false,
         }
     }
@@ -144,7 +150,7 @@ impl CheckHost {
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
         let session = Session::new(client, identity, sender);
         let (stage, frames) = match session.domain.clone() {
-            Some(domain) => (Stage::Evaluating, vec![Frame::new(domain, false)]),
+            Some(domain) => (Stage::Evaluating, vec![Frame::new(domain, 0, false)]),
             None => {
                 let cause = Cause::NoDomain;
                 (Stage::Done(SpfResult::None, cause, None), Vec::new())

@@ -6,7 +6,7 @@ use super::mechanisms::{Target, Test};
 use super::texts::{Text, Texts};
 use super::{CheckHost, Frame, Stage, Step, Stop, Why, no_domain};
 use crate::macros::{Letter, Spec};
-use crate::record::{MechanismRef, Qualifier, TermRef, Terms, redirect, terms};
+use crate::record::{MechanismRef, Qualifier, TermRef, redirect, terms};
 use crate::verdict::{Cause, SpfResult, TermOutcome};
 
 /// Where the evaluation of a record goes on.
@@ -15,39 +15,37 @@ enum Next {
     Include(Name),
     /// In the record of a `redirect`, and not here again.
     Redirect(Name),
+    /// Nowhere: the result has its explanation.
+    Explained,
 }
 
 impl CheckHost {
     /// Evaluates until an answer is missing, or to the end.
     pub(super) fn run(&mut self) {
-        // Apart from the rest, so that terms can be read out of them while it changes.
+        // Apart from the rest, which changes while they are looked at.
+        let mut frames = core::mem::take(&mut self.frames);
         let mut texts = core::mem::take(&mut self.texts);
         while !matches!(self.stage, Stage::Done(..)) {
-            match self.step(&mut texts) {
-                Ok(()) => {}
+            let step = match frames.last_mut() {
+                Some(frame) => self.evaluate(frame, &mut texts),
+                None => self.explain(&texts),
+            };
+            match step {
+                Ok(Next::Include(target)) => {
+                    let depth = frames.len();
+                    frames.push(Frame::new(target, depth, true));
+                }
+                Ok(Next::Redirect(target)) => {
+                    if let Some(frame) = frames.last_mut() {
+                        *frame = Frame::new(target, frame.depth, true);
+                    }
+                }
+                Ok(Next::Explained) => {}
                 Err(Stop::Wait) => break,
-                Err(Stop::End(result, why)) => self.end(&texts, result, why),
+                Err(Stop::End(result, why)) => self.end(&mut frames, &texts, result, why),
             }
         }
-        self.texts = texts;
-    }
-
-    fn step(&mut self, texts: &mut Texts) -> Step<()> {
-        let Some(mut frame) = self.frames.pop() else {
-            return self.explain(texts);
-        };
-        match self.evaluate(&mut frame, texts) {
-            Ok(Next::Include(target)) => {
-                self.frames.push(frame);
-                self.frames.push(Frame::new(target, true));
-            }
-            Ok(Next::Redirect(target)) => self.frames.push(Frame::new(target, true)),
-            Err(stop) => {
-                self.frames.push(frame);
-                return Err(stop);
-            }
-        }
-        Ok(())
+        (self.frames, self.texts) = (frames, texts);
     }
 
     fn evaluate(&mut self, frame: &mut Frame, texts: &mut Texts) -> Step<Next> {
@@ -62,15 +60,15 @@ impl CheckHost {
                     Err(Stop::Wait) => return Err(Stop::Wait),
                 };
                 let term = || "record".to_owned();
-                self.note(self.frames.len(), &frame.domain, term, outcome);
+                self.note(frame.depth, &frame.domain, term, outcome);
                 let record = record?;
-                frame.at = record.first;
+                frame.at = texts.first(record);
                 texts.text(*frame.record.insert(record))
             }
         };
         let mut terms = terms(text, frame.at);
         while let Some((at, term)) = &terms.next() {
-            frame.at = *at;
+            (frame.at, frame.next) = (*at, terms.at());
             if let TermRef::Directive(qualifier, mechanism) = term {
                 if let Some(target) = self.directive(frame, *qualifier, mechanism)? {
                     return Ok(Next::Include(target));
@@ -92,17 +90,15 @@ impl CheckHost {
         };
         lookup
             .record(&self.config.limits, ip, texts)
-            .map_err(|cause| match cause {
+            .map_err(|cause| match *cause {
                 Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if frame.referred => {
-                    Stop::end(
-                        SpfResult::PermError,
-                        Cause::TargetWithoutRecord { target: domain },
-                    )
+                    let cause = Cause::TargetWithoutRecord { target: domain };
+                    Stop::end(SpfResult::PermError, cause)
                 }
                 Cause::NoSuchDomain { .. } | Cause::NoRecord { .. } => {
-                    Stop::end(SpfResult::None, cause)
+                    Stop::End(SpfResult::None, Why::Cause(cause))
                 }
-                cause => Stop::end(SpfResult::PermError, cause),
+                _ => Stop::End(SpfResult::PermError, Why::Cause(cause)),
             })
     }
 
@@ -124,7 +120,7 @@ impl CheckHost {
             Err(Stop::Wait) => return Err(Stop::Wait),
         };
         let term = || mechanism.to_directive(qualifier).to_string();
-        self.note(self.frames.len(), &frame.domain, term, outcome);
+        self.note(frame.depth, &frame.domain, term, outcome);
         match test? {
             // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
             Test::Match => {
@@ -166,12 +162,7 @@ impl CheckHost {
             _ => return Err(no_domain(&frame.domain, spec)),
         };
         let term = || TermRef::Redirect(spec).to_term().to_string();
-        self.note(
-            self.frames.len(),
-            &frame.domain,
-            term,
-            TermOutcome::Followed,
-        );
+        self.note(frame.depth, &frame.domain, term, TermOutcome::Followed);
         Ok(target)
     }
 
@@ -210,32 +201,30 @@ impl CheckHost {
     }
 
     /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
-    fn end(&mut self, texts: &Texts, mut result: SpfResult, mut why: Why) {
+    fn end(&mut self, frames: &mut Vec<Frame>, texts: &Texts, mut result: SpfResult, mut why: Why) {
         self.lookups.forget_unasked();
-        let mut ended = self.frames.pop();
-        while let Some(mut parent) = self.frames.pop() {
-            let mut terms = parent.terms(texts);
-            let Some((_, TermRef::Directive(qualifier, include))) = terms.next() else {
-                // Never: a frame below another stands at an `include`.
-                break;
+        let mut ended = frames.pop();
+        while let Some(parent) = frames.last_mut() {
+            let (depth, domain) = (parent.depth, &parent.domain);
+            let include = || match parent.directive(texts) {
+                Some((qualifier, include)) => include.to_directive(qualifier).to_string(),
+                None => String::new(),
             };
-            let term = || include.to_directive(qualifier).to_string();
-            let depth = self.frames.len();
             match result {
                 SpfResult::Pass => {
-                    self.note(depth, &parent.domain, term, TermOutcome::Match);
-                    (result, why) = (qualifier.into(), Why::Matched);
+                    self.note(depth, domain, include, TermOutcome::Match);
+                    let qualifier = parent.directive(texts).map(|(qualifier, _)| qualifier);
+                    (result, why) = (qualifier.unwrap_or_default().into(), Why::Matched);
                 }
                 SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
-                    self.note(depth, &parent.domain, term, TermOutcome::NoMatch);
-                    (parent.at, parent.counted) = (terms.at(), false);
-                    self.frames.push(parent);
+                    self.note(depth, domain, include, TermOutcome::NoMatch);
+                    (parent.at, parent.counted) = (parent.next, false);
                     return;
                 }
                 SpfResult::TempError | SpfResult::PermError => {}
                 SpfResult::None => result = SpfResult::PermError,
             }
-            ended = Some(parent);
+            ended = frames.pop();
         }
         let cause = match (why, &ended) {
             (Why::Cause(cause), _) => *cause,
@@ -253,28 +242,30 @@ impl CheckHost {
         };
     }
 
-    fn explain(&mut self, texts: &Texts) -> Step<()> {
+    fn explain(&mut self, texts: &Texts) -> Step<Next> {
         if let Stage::Explaining(frame, cause) = &self.stage {
             let (frame, cause) = (frame.clone(), cause.clone());
             let explanation = self.explanation(&frame, texts)?;
             self.stage = Stage::Done(SpfResult::Fail, cause, explanation);
         }
-        Ok(())
+        Ok(Next::Explained)
     }
 }
 
 impl Frame {
-    /// The terms of its record, from the one that is evaluated on.
-    pub(super) fn terms<'a>(&self, texts: &'a Texts) -> Terms<'a> {
-        let text = self.record.map(|record| texts.text(record));
-        terms(text.unwrap_or_default(), self.at)
+    /// The term that is evaluated.
+    fn directive<'a>(&self, texts: &'a Texts) -> Option<(Qualifier, MechanismRef<'a>)> {
+        match terms(texts.text(self.record?), self.at).next() {
+            Some((_, TermRef::Directive(qualifier, mechanism))) => Some((qualifier, mechanism)),
+            _ => None,
+        }
     }
 
     /// Why the record came to its result.
     fn cause(&self, texts: &Texts, why: &Why) -> Cause {
         let domain = self.domain.clone();
-        match (why, self.terms(texts).next()) {
-            (Why::Matched, Some((_, TermRef::Directive(qualifier, mechanism)))) => {
+        match (why, self.directive(texts)) {
+            (Why::Matched, Some((qualifier, mechanism))) => {
                 let directive = mechanism.to_directive(qualifier);
                 Cause::Matched { domain, directive }
             }

@@ -44,15 +44,12 @@ impl CheckHost {
                 // The record on top is being asked for.
                 break;
             };
-            let mut at = frame.at;
-            // The term below an `include` is being evaluated on top of it.
-            if depth + 1 < self.frames.len() {
-                let mut terms = frame.terms(texts);
-                terms.next();
-                at = terms.at();
-            } else if frame.counted {
+            let on_top = depth + 1 == self.frames.len();
+            if on_top && frame.counted {
                 counted = counted.saturating_sub(1);
             }
+            // The term below an `include` is being evaluated on top of it.
+            let at = if on_top { frame.at } else { frame.next };
             stack.push(Walk {
                 domain: frame.domain.clone(),
                 record,
@@ -97,7 +94,7 @@ impl CheckHost {
             if let Some(record) = self.ask_ahead(&target, asks, texts) {
                 stack.push(Walk {
                     domain: target,
-                    at: record.first,
+                    at: texts.first(record),
                     record,
                 });
             }

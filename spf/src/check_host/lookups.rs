@@ -51,7 +51,7 @@ impl Lookup {
         limits: &Limits,
         ip: Option<IpAddr>,
         texts: &mut Texts,
-    ) -> Result<Text, Cause> {
+    ) -> Result<Text, Box<Cause>> {
         let domain = &self.question.name;
         match (self.record, &self.state) {
             (Some(record), _) => Ok(record),
@@ -59,9 +59,9 @@ impl Lookup {
                 let record = read_record(answer, domain, limits, ip, texts)?;
                 Ok(*self.record.insert(record))
             }
-            (None, State::Unasked | State::Open) => Err(Cause::NoRecord {
+            (None, State::Unasked | State::Open) => Err(Box::new(Cause::NoRecord {
                 domain: domain.clone(),
-            }),
+            })),
         }
     }
 }

@@ -11,32 +11,45 @@ use crate::verdict::Cause;
 
 /// The texts of the records, one behind the other. Each was checked as a whole; its terms are read where they stand.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Texts(Vec<u8>);
+pub(super) struct Texts {
+    octets: Vec<u8>,
+    list: Vec<Place>,
+}
 
-/// Where one of the texts stands.
+/// The number of one of the texts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Text {
+pub(super) struct Text(usize);
+
+#[derive(Clone, Debug)]
+struct Place {
     start: usize,
     end: usize,
-    /// Of the record the octet of the term to begin with.
-    pub(super) first: usize,
+    first: usize,
 }
 
 impl Texts {
-    /// Room for a record and those of a few `include`s, so that it seldom grows.
-    const ROOM: usize = 1024;
-
     fn add(&mut self, text: &[u8], first: usize) -> Text {
-        self.0
-            .reserve(text.len().max(Self::ROOM - self.0.len().min(Self::ROOM)));
-        let start = self.0.len();
-        self.0.extend_from_slice(text);
-        let end = self.0.len();
-        Text { start, end, first }
+        let (number, start) = (self.list.len(), self.octets.len());
+        if number == 0 {
+            // Room for the records of a few `include`s too, so that it seldom grows.
+            self.octets.reserve(text.len().max(1024));
+            self.list.reserve(12);
+        }
+        self.octets.extend_from_slice(text);
+        let end = self.octets.len();
+        self.list.push(Place { start, end, first });
+        Text(number)
     }
 
     pub(super) fn text(&self, of: Text) -> &[u8] {
-        self.0.get(of.start..of.end).unwrap_or_default()
+        let place = self.list.get(of.0);
+        let text = place.and_then(|place| self.octets.get(place.start..place.end));
+        text.unwrap_or_default()
+    }
+
+    /// The octet of the term to begin with.
+    pub(super) fn first(&self, of: Text) -> usize {
+        self.list.get(of.0).map_or(0, |place| place.first)
     }
 }
 
@@ -47,7 +60,7 @@ pub(super) fn read_record(
     limits: &Limits,
     ip: Option<IpAddr>,
     texts: &mut Texts,
-) -> Result<Text, Cause> {
+) -> Result<Text, Box<Cause>> {
     let strings = answer.records().iter().filter_map(|record| match record {
         Record::Txt(text) => Some(text.joined()),
         _ => None,
@@ -63,21 +76,22 @@ pub(super) fn read_record(
             first = Some(at);
         }
     };
-    match (record, second) {
+    let cause = match (record, second) {
         // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
         // "permerror", without further interpretation or evaluation."
         (Some(record), None) => match read(&record, limits, begin) {
-            Ok(()) => Ok(texts.add(&record, first.unwrap_or(record.len()))),
-            Err(error) => Err(Cause::Syntax {
+            Ok(()) => return Ok(texts.add(&record, first.unwrap_or(record.len()))),
+            Err(error) => Cause::Syntax {
                 domain: domain(),
                 error,
-            }),
+            },
         },
         // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
-        (Some(_), Some(_)) => Err(Cause::SeveralRecords { domain: domain() }),
-        (None, _) => Err(match answer.data {
+        (Some(_), Some(_)) => Cause::SeveralRecords { domain: domain() },
+        (None, _) => match answer.data {
             Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
             _ => Cause::NoRecord { domain: domain() },
-        }),
-    }
+        },
+    };
+    Err(Box::new(cause))
 }
