@@ -127,6 +127,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) text: &'a [u8],
     /// The octet of the record where it begins.
     pub(crate) at: usize,
+    /// Whether there is no macro in it, as in nearly every one.
+    pub(crate) plain: bool,
 }
 
 /// What a text may hold.
@@ -143,9 +145,15 @@ impl Grammar {
     /// The text up to what is no literal.
     fn literal(self, text: &[u8]) -> &[u8] {
         let least = if self.spaces { b' ' } else { b'!' };
-        let is_literal = |octet: &u8| (least..=b'~').contains(octet) && *octet != b'%';
-        let end = text.iter().position(|octet| !is_literal(octet));
-        end.and_then(|end| text.get(..end)).unwrap_or(text)
+        let mut end = 0;
+        while let Some(octet) = text.get(end)
+            && *octet >= least
+            && *octet <= b'~'
+            && *octet != b'%'
+        {
+            end += 1;
+        }
+        text.get(..end).unwrap_or_default()
     }
 }
 
@@ -304,7 +312,7 @@ impl Spec<'_> {
 
     /// Whether a macro of one of these letters is in it, which was checked.
     pub(crate) fn uses(self, letters: &[Letter]) -> bool {
-        uses(self.text, letters)
+        !self.plain && uses(self.text, letters)
     }
 
     /// A copy of what was checked as a domain-spec.
@@ -331,8 +339,7 @@ fn owned(text: &[u8]) -> Box<str> {
 
 /// Whether a macro of one of these letters is in a text that was checked.
 fn uses(text: &[u8], letters: &[Letter]) -> bool {
-    memchr::memchr(b'%', text).is_some()
-        && parts(text).any(|part| matches!(part, Part::Macro(of) if letters.contains(&of.letter)))
+    parts(text).any(|part| matches!(part, Part::Macro(of) if letters.contains(&of.letter)))
 }
 
 impl FromStr for MacroString {
@@ -367,11 +374,15 @@ fn ends_in_top_label(literal: &[u8]) -> bool {
         return false;
     };
     let label = literal.get(dot + 1..).unwrap_or_default();
-    let within = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
-    label.iter().all(within)
-        && !label.iter().all(u8::is_ascii_digit)
-        && label.first() != Some(&b'-')
-        && label.last() != Some(&b'-')
+    let mut digits = true;
+    for octet in label {
+        match octet {
+            b'0'..=b'9' => {}
+            b'a'..=b'z' | b'A'..=b'Z' | b'-' => digits = false,
+            _ => return false,
+        }
+    }
+    !digits && label.first() != Some(&b'-') && label.last() != Some(&b'-')
 }
 
 impl fmt::Display for MacroString {

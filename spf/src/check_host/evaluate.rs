@@ -1,9 +1,11 @@
 //! The terms of a record one after the other, and what their results come to (RFC 7208 §4.6, §4.7, §5.2, §6.1).
 
-use mail_dns::{Answer, Name, Question, RecordType};
+use mail_dns::{Answer, Name, RecordType};
 
+use super::lookups::Lookup;
 use super::mechanisms::{Target, Test};
 use super::texts::{Text, Texts};
+use super::trace::printed;
 use super::{CheckHost, Frame, Stage, Step, Stop, Why, no_domain};
 use crate::macros::{Letter, Spec};
 use crate::record::{MechanismRef, Qualifier, TermRef, redirect, terms};
@@ -54,40 +56,80 @@ impl CheckHost {
             None => {
                 self.heard.clear();
                 let record = self.record(frame, texts);
-                let outcome = match &record {
-                    Ok(_) => TermOutcome::Read,
-                    Err(Stop::End(..)) => TermOutcome::Ended,
-                    Err(Stop::Wait) => return Err(Stop::Wait),
-                };
-                let term = || "record".to_owned();
-                self.note(frame.depth, &frame.domain, term, outcome);
+                let outcome = |_: &Text| TermOutcome::Read;
+                self.note_step(frame, || "record".to_owned(), &record, outcome);
                 let record = record?;
                 frame.at = texts.first(record);
                 texts.text(*frame.record.insert(record))
             }
         };
         let mut terms = terms(text, frame.at);
-        while let Some((at, term)) = &terms.next() {
-            (frame.at, frame.next) = (*at, terms.at());
-            if let TermRef::Directive(qualifier, mechanism) = term {
-                if let Some(target) = self.directive(frame, *qualifier, mechanism)? {
-                    return Ok(Next::Include(target));
+        while let Some((at, term)) = terms.next() {
+            (frame.at, frame.next) = (at, terms.at());
+            let TermRef::Directive(qualifier, mechanism) = term else {
+                continue;
+            };
+            self.heard.clear();
+            if let MechanismRef::Include(spec) = mechanism {
+                let target = self.include(frame, spec);
+                self.note_term(frame, text, &target, |target| match target {
+                    Some(_) => TermOutcome::Followed,
+                    None => TermOutcome::NoMatch,
+                });
+                let target = target?;
+                self.lookups.forget_unasked();
+                match target {
+                    Some(target) => return Ok(Next::Include(target)),
+                    None => frame.counted = false,
                 }
-                frame.counted = false;
+                continue;
             }
+            let test = self.test(frame, &mechanism);
+            self.note_term(frame, text, &test, |test| match test {
+                Test::Match => TermOutcome::Match,
+                Test::NoMatch => TermOutcome::NoMatch,
+                Test::Void => TermOutcome::Void,
+            });
+            match test? {
+                // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
+                Test::Match => {
+                    self.authorized_bits = mechanism.address_bits(self.session.ip);
+                    return Err(Stop::End(qualifier.into(), Why::Matched));
+                }
+                Test::NoMatch => {}
+                Test::Void => self.void_lookups += 1,
+            }
+            // RFC 7208 §4.6.4: "Exceeding the limit produces a "permerror" result."
+            if self.void_lookups > self.config.limits.void_lookups {
+                let cause = Cause::TooManyVoidLookups;
+                return Err(Stop::end(SpfResult::PermError, cause));
+            }
+            self.lookups.forget_unasked();
+            frame.counted = false;
         }
         frame.at = text.len();
         self.after_terms(frame, text).map(Next::Redirect)
     }
 
+    /// RFC 7208 §5.2: the domain to ask first; none if the term cannot match.
+    fn include(&mut self, frame: &mut Frame, spec: Spec<'_>) -> Step<Option<Name>> {
+        self.count_term(frame, Some(spec))?;
+        match self.target(&frame.domain, Some(spec))? {
+            Target::Name(target) if target.label_count() > 1 => Ok(Some(target)),
+            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
+            Target::NotAscii => Ok(None),
+            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
+            Target::Name(_) | Target::Malformed => Err(no_domain(&frame.domain, spec)),
+        }
+    }
+
     /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
     fn record(&mut self, frame: &Frame, texts: &mut Texts) -> Step<Text> {
         let domain = &frame.domain;
-        self.lookup(domain, RecordType::Txt)?;
+        self.hear(domain, RecordType::Txt);
+        let lookup = self.lookups.ask(domain, RecordType::Txt);
+        settled(lookup)?;
         let ip = (!self.config.trace).then_some(self.session.ip);
-        let Some(lookup) = self.lookups.find_mut(domain, RecordType::Txt) else {
-            return Err(Stop::Wait);
-        };
         lookup
             .record(&self.config.limits, ip, texts)
             .map_err(|cause| match *cause {
@@ -100,52 +142,6 @@ impl CheckHost {
                 }
                 _ => Stop::End(SpfResult::PermError, Why::Cause(cause)),
             })
-    }
-
-    /// The domain to ask first, for an `include`; nothing, if the term does not match.
-    fn directive(
-        &mut self,
-        frame: &mut Frame,
-        qualifier: Qualifier,
-        mechanism: &MechanismRef<'_>,
-    ) -> Step<Option<Name>> {
-        self.heard.clear();
-        let test = self.test(frame, mechanism);
-        let outcome = match &test {
-            Ok(Test::Match) => TermOutcome::Match,
-            Ok(Test::NoMatch) => TermOutcome::NoMatch,
-            Ok(Test::Void) => TermOutcome::Void,
-            Ok(Test::Include(_)) => TermOutcome::Followed,
-            Err(Stop::End(..)) => TermOutcome::Ended,
-            Err(Stop::Wait) => return Err(Stop::Wait),
-        };
-        let term = || mechanism.to_directive(qualifier).to_string();
-        self.note(frame.depth, &frame.domain, term, outcome);
-        match test? {
-            // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
-            Test::Match => {
-                self.authorized_bits = mechanism.address_bits(self.session.ip);
-                Err(Stop::End(qualifier.into(), Why::Matched))
-            }
-            Test::NoMatch => {
-                self.lookups.forget_unasked();
-                Ok(None)
-            }
-            Test::Void => {
-                self.lookups.forget_unasked();
-                self.void_lookups += 1;
-                // RFC 7208 §4.6.4: "Exceeding the limit produces a "permerror" result."
-                if self.void_lookups > self.config.limits.void_lookups {
-                    let cause = Cause::TooManyVoidLookups;
-                    return Err(Stop::end(SpfResult::PermError, cause));
-                }
-                Ok(None)
-            }
-            Test::Include(target) => {
-                self.lookups.forget_unasked();
-                Ok(Some(target))
-            }
-        }
     }
 
     /// RFC 7208 §6.1: the target of `redirect`, or the default of §4.7.
@@ -180,24 +176,14 @@ impl CheckHost {
     }
 
     /// The answer to a question of which a failure ends the evaluation.
-    ///
-    /// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
-    /// topmost check_host() returns "temperror"."
     pub(super) fn lookup(&mut self, name: &Name, kind: RecordType) -> Step<&Answer> {
-        let answer = self.ask(name, kind)?;
-        match answer.outcome() {
-            Ok(_) => Ok(answer),
-            Err(failure) => {
-                let question = Question::new(name.clone(), kind);
-                let cause = Cause::LookupFailed { question, failure };
-                Err(Stop::end(SpfResult::TempError, cause))
-            }
-        }
+        self.hear(name, kind);
+        settled(self.lookups.ask(name, kind))
     }
 
     pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> Step<&Answer> {
         self.hear(name, kind);
-        self.lookups.ask(name, kind).ok_or(Stop::Wait)
+        self.lookups.ask(name, kind).answer().ok_or(Stop::Wait)
     }
 
     /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
@@ -205,11 +191,9 @@ impl CheckHost {
         self.lookups.forget_unasked();
         let mut ended = frames.pop();
         while let Some(parent) = frames.last_mut() {
+            let text = parent.record.map(|record| texts.text(record));
+            let include = || printed(text.unwrap_or_default(), parent.at);
             let (depth, domain) = (parent.depth, &parent.domain);
-            let include = || match parent.directive(texts) {
-                Some((qualifier, include)) => include.to_directive(qualifier).to_string(),
-                None => String::new(),
-            };
             match result {
                 SpfResult::Pass => {
                     self.note(depth, domain, include, TermOutcome::Match);
@@ -249,6 +233,22 @@ impl CheckHost {
             self.stage = Stage::Done(SpfResult::Fail, cause, explanation);
         }
         Ok(Next::Explained)
+    }
+}
+
+/// The answer to a question of which a failure ends the evaluation.
+///
+/// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
+/// topmost check_host() returns "temperror"."
+fn settled(lookup: &Lookup) -> Step<&Answer> {
+    let answer = lookup.answer().ok_or(Stop::Wait)?;
+    match answer.outcome() {
+        Ok(_) => Ok(answer),
+        Err(failure) => {
+            let question = lookup.question.clone();
+            let cause = Cause::LookupFailed { question, failure };
+            Err(Stop::end(SpfResult::TempError, cause))
+        }
     }
 }
 

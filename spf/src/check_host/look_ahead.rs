@@ -3,6 +3,8 @@
 //! It walks the way that the evaluation will take if no term with a lookup matches, and adds questions. It decides nothing and counts
 //! against no limit of the evaluation, so the verdict cannot depend on it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use mail_dns::{Name, Record, RecordType};
 
 use super::mechanisms::{Target, same_network};
@@ -117,8 +119,12 @@ impl CheckHost {
         let ip = self.session.ip;
         match mechanism {
             MechanismRef::All => true,
-            MechanismRef::Ip4(network, prefix) => same_network(ip, network.into(), prefix, 0),
-            MechanismRef::Ip6(network, prefix) => same_network(ip, network.into(), 0, prefix),
+            MechanismRef::Ip4(network, prefix) => {
+                same_network(ip, Ipv4Addr::from_bits(network).into(), prefix, 0)
+            }
+            MechanismRef::Ip6(network, prefix) => {
+                same_network(ip, Ipv6Addr::from_bits(network).into(), 0, prefix)
+            }
             _ => false,
         }
     }
@@ -130,7 +136,7 @@ impl CheckHost {
                 if target.label_count() < 2 || !self.add_ahead(target, RecordType::Txt) {
                     return None;
                 }
-                let lookup = self.lookups.find_mut(target, RecordType::Txt)?;
+                let lookup = self.lookups.ask(target, RecordType::Txt);
                 let ip = (!self.config.trace).then_some(self.session.ip);
                 return lookup.record(&self.config.limits, ip, texts).ok();
             }
@@ -151,7 +157,7 @@ impl CheckHost {
 
     /// Adds a question if it may be asked ahead; whether it is there now.
     fn add_ahead(&mut self, name: &Name, kind: RecordType) -> bool {
-        if self.lookups.find(name, kind).is_some() {
+        if self.lookups.contains(name, kind) {
             return true;
         }
         self.lookups.asked_ahead() < self.config.limits.terms && self.lookups.add(name, kind, true)

@@ -16,6 +16,8 @@ pub(super) struct Lookups(Vec<Lookup>);
 #[derive(Clone, Debug)]
 pub(super) struct Lookup {
     pub(super) question: Question,
+    /// Of its name.
+    start: u64,
     state: State,
     /// Asked for a term before its turn.
     ahead: bool,
@@ -32,10 +34,6 @@ enum State {
 }
 
 impl Lookup {
-    fn is(&self, name: &Name, kind: RecordType) -> bool {
-        self.question.kind == kind && self.question.name == *name
-    }
-
     pub(super) const fn answer(&self) -> Option<&Answer> {
         match &self.state {
             State::Answered(answer) => Some(answer),
@@ -67,46 +65,50 @@ impl Lookup {
 }
 
 impl Lookups {
-    /// Adds a question unless it is there already; its answer, if that is there too.
-    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> Option<&Answer> {
-        let found = self.0.iter().rposition(|of| of.is(name, kind));
-        match found {
-            Some(at) => self.0.get(at)?.answer(),
-            None => {
-                self.push(name, kind, false);
-                None
-            }
-        }
-    }
-
-    pub(super) fn find(&self, name: &Name, kind: RecordType) -> Option<&Lookup> {
-        self.0.iter().rev().find(|of| of.is(name, kind))
+    /// The lookup of this question, which is added unless it is there.
+    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> &mut Lookup {
+        let at = match self.position(name, kind) {
+            Some(at) => at,
+            None => self.push(name, kind, false),
+        };
+        // Both are positions in the list.
+        &mut self.0[at]
     }
 
     pub(super) fn answer_to(&self, name: &Name, kind: RecordType) -> Option<&Answer> {
-        self.find(name, kind)?.answer()
+        self.0.get(self.position(name, kind)?)?.answer()
     }
 
-    pub(super) fn find_mut(&mut self, name: &Name, kind: RecordType) -> Option<&mut Lookup> {
-        self.0.iter_mut().rev().find(|of| of.is(name, kind))
+    /// Whether this question is there.
+    pub(super) fn contains(&self, name: &Name, kind: RecordType) -> bool {
+        self.position(name, kind).is_some()
     }
 
     /// Adds a question unless it is there already; whether it was new.
     pub(super) fn add(&mut self, name: &Name, kind: RecordType, ahead: bool) -> bool {
-        let new = self.find(name, kind).is_none();
+        let new = !self.contains(name, kind);
         if new {
             self.push(name, kind, ahead);
         }
         new
     }
 
-    fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) {
+    fn position(&self, name: &Name, kind: RecordType) -> Option<usize> {
+        let start = start(name);
+        self.0.iter().rposition(|of| {
+            of.start == start && of.question.kind == kind && of.question.name == *name
+        })
+    }
+
+    fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) -> usize {
         self.0.push(Lookup {
             question: Question::new(name.clone(), kind),
+            start: start(name),
             state: State::Unasked,
             ahead,
             record: None,
         });
+        self.0.len() - 1
     }
 
     /// The next question that nobody has carried away.
@@ -119,7 +121,8 @@ impl Lookups {
 
     /// Takes an answer to an open question; whether it was one.
     pub(super) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        match self.find_mut(&question.name, question.kind) {
+        let at = self.position(&question.name, question.kind);
+        match at.and_then(|at| self.0.get_mut(at)) {
             Some(lookup) if matches!(lookup.state, State::Open) => {
                 lookup.state = State::Answered(answer.clone());
                 true
@@ -144,4 +147,13 @@ impl Lookups {
     pub(super) fn asked_ahead(&self) -> usize {
         self.0.iter().filter(|of| of.ahead).count()
     }
+}
+
+/// The first octets of a name in one integer, in which equal names are equal: nearly all others differ there already.
+fn start(name: &Name) -> u64 {
+    let first = name.wire().first_chunk();
+    // The bit that upper and lower case differ in.
+    first.map_or(0, |octets| {
+        u64::from_ne_bytes(*octets) | 0x2020_2020_2020_2020
+    })
 }

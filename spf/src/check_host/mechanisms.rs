@@ -1,11 +1,11 @@
 //! What the terms of a record test (RFC 7208 §5), and the names they mean (§4.8).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use mail_dns::{Answer, Name, Question, Record, RecordType};
 
 use super::texts::Texts;
-use super::{CheckHost, Frame, Step, Stop, no_domain};
+use super::{CheckHost, Frame, Step, Stop};
 use crate::config::Explain;
 use crate::macros::{Context, ExplainString, Letter, Spec};
 use crate::record::{DualPrefix, MechanismRef, TermRef, terms};
@@ -17,8 +17,6 @@ pub(super) enum Test {
     NoMatch,
     /// No match, because its own lookup found nothing (RFC 7208 §4.6.4).
     Void,
-    /// Ask this domain first.
-    Include(Name),
 }
 
 /// What a domain-spec comes to.
@@ -36,32 +34,34 @@ impl CheckHost {
         match *mechanism {
             MechanismRef::All => return Ok(Test::Match),
             MechanismRef::Ip4(network, prefix) => {
-                return Ok(of(same_network(ip, network.into(), prefix, 0)));
+                return Ok(of(same_network(
+                    ip,
+                    Ipv4Addr::from_bits(network).into(),
+                    prefix,
+                    0,
+                )));
             }
             MechanismRef::Ip6(network, prefix) => {
-                return Ok(of(same_network(ip, network.into(), 0, prefix)));
+                return Ok(of(same_network(
+                    ip,
+                    Ipv6Addr::from_bits(network).into(),
+                    0,
+                    prefix,
+                )));
             }
             _ => {}
         }
         let spec = mechanism.spec();
         self.count_term(frame, spec)?;
-        let target = match (self.target(&frame.domain, spec)?, mechanism) {
-            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
-            (Target::Malformed, MechanismRef::Include(spec)) => {
-                return Err(no_domain(&frame.domain, *spec));
-            }
-            (Target::Name(target), MechanismRef::Include(spec)) if target.label_count() < 2 => {
-                return Err(no_domain(&frame.domain, *spec));
-            }
-            (Target::Name(target), _) => target,
+        let target = match self.target(&frame.domain, spec)? {
+            Target::Name(target) => target,
             // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
             // chooses what `%{l}` expands to, so the publisher's record is not to blame.
-            (Target::Malformed, _) => return Ok(Test::NoMatch),
+            Target::Malformed => return Ok(Test::NoMatch),
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
-            (Target::NotAscii, _) => return Ok(Test::NoMatch),
+            Target::NotAscii => return Ok(Test::NoMatch),
         };
         match *mechanism {
-            MechanismRef::Include(_) => Ok(Test::Include(target)),
             MechanismRef::Exists(_) => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
                 let records = self.lookup(&target, RecordType::A)?.records();
@@ -78,7 +78,11 @@ impl CheckHost {
                     of(has_client(ip, answer, prefix))
                 })
             }
-            MechanismRef::All | MechanismRef::Ip4(..) | MechanismRef::Ip6(..) => Ok(Test::NoMatch),
+            // They are settled above, and an `include` elsewhere.
+            MechanismRef::All
+            | MechanismRef::Ip4(..)
+            | MechanismRef::Ip6(..)
+            | MechanismRef::Include(_) => Ok(Test::NoMatch),
         }
     }
 
@@ -340,10 +344,10 @@ const fn of(matches: bool) -> Test {
 pub(super) fn passes_over(ip: IpAddr, term: &TermRef<'_>) -> bool {
     match *term {
         TermRef::Directive(_, MechanismRef::Ip4(network, prefix)) => {
-            !same_network(ip, network.into(), prefix, 0)
+            !same_network(ip, Ipv4Addr::from_bits(network).into(), prefix, 0)
         }
         TermRef::Directive(_, MechanismRef::Ip6(network, prefix)) => {
-            !same_network(ip, network.into(), 0, prefix)
+            !same_network(ip, Ipv6Addr::from_bits(network).into(), 0, prefix)
         }
         _ => false,
     }

@@ -2,11 +2,41 @@
 
 use mail_dns::{Name, Question, RecordType};
 
-use super::CheckHost;
+use super::{CheckHost, Frame, Step, Stop};
+use crate::record::terms;
 use crate::verdict::{TermOutcome, TraceStep};
 
 impl CheckHost {
+    /// Notes what came of the term that is evaluated, unless it waits.
+    #[inline]
+    pub(super) fn note_term<T>(
+        &mut self,
+        frame: &Frame,
+        text: &[u8],
+        step: &Step<T>,
+        outcome: impl FnOnce(&T) -> TermOutcome,
+    ) {
+        self.note_step(frame, || printed(text, frame.at), step, outcome);
+    }
+
+    #[inline]
+    pub(super) fn note_step<T>(
+        &mut self,
+        frame: &Frame,
+        term: impl FnOnce() -> String,
+        step: &Step<T>,
+        outcome: impl FnOnce(&T) -> TermOutcome,
+    ) {
+        let outcome = match step {
+            Ok(value) => outcome(value),
+            Err(Stop::End(..)) => TermOutcome::Ended,
+            Err(Stop::Wait) => return,
+        };
+        self.note(frame.depth, &frame.domain, term, outcome);
+    }
+
     /// Notes what came of a term.
+    #[inline]
     pub(super) fn note(
         &mut self,
         depth: usize,
@@ -41,4 +71,10 @@ impl CheckHost {
             }
         }
     }
+}
+
+/// The term of a record that begins here, as text.
+pub(super) fn printed(text: &[u8], at: usize) -> String {
+    let term = terms(text, at).next();
+    term.map_or_else(String::new, |(_, term)| term.to_term().to_string())
 }

@@ -88,9 +88,7 @@ impl Spec<'_> {
 
     /// The target-name of text without macros, which is nearly every domain-spec.
     pub(crate) fn literal(self) -> Option<Result<Name, NameError>> {
-        memchr::memchr(b'%', self.text)
-            .is_none()
-            .then(|| name(self.text))
+        self.plain.then(|| name(self.text))
     }
 }
 

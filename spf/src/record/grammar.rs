@@ -25,8 +25,9 @@ pub(crate) enum MechanismRef<'a> {
     A(Option<Spec<'a>>, DualPrefix),
     Mx(Option<Spec<'a>>, DualPrefix),
     Ptr(Option<Spec<'a>>),
-    Ip4(Ipv4Addr, u8),
-    Ip6(Ipv6Addr, u8),
+    /// The address is a number, which moves about as a whole.
+    Ip4(u32, u8),
+    Ip6(u128, u8),
     Exists(Spec<'a>),
 }
 
@@ -54,6 +55,7 @@ impl<'a> Terms<'a> {
 impl<'a> Iterator for Terms<'a> {
     type Item = (usize, TermRef<'a>);
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.text.next_term(self.at)?;
         // The record was read without a fault.
@@ -158,8 +160,14 @@ impl<'a> MechanismRef<'a> {
                 domain: spec.map(copy),
                 prefix,
             },
-            Self::Ip4(network, prefix) => Mechanism::Ip4 { network, prefix },
-            Self::Ip6(network, prefix) => Mechanism::Ip6 { network, prefix },
+            Self::Ip4(network, prefix) => Mechanism::Ip4 {
+                network: Ipv4Addr::from_bits(network),
+                prefix,
+            },
+            Self::Ip6(network, prefix) => Mechanism::Ip6 {
+                network: Ipv6Addr::from_bits(network),
+                prefix,
+            },
         };
         Directive {
             qualifier,
@@ -193,8 +201,11 @@ impl<'a> Text<'a> {
     }
 
     /// Where the term ends that goes on here.
-    fn end(self, at: usize) -> usize {
-        memchr::memchr(b' ', self.from(at)).map_or(self.0.len(), |length| at + length)
+    fn end(self, mut at: usize) -> usize {
+        while self.0.get(at).is_some_and(|octet| *octet != b' ') {
+            at += 1;
+        }
+        at
     }
 
     fn part(self, start: usize, end: usize) -> &'a [u8] {
@@ -203,69 +214,95 @@ impl<'a> Text<'a> {
 
     fn spec(self, at: usize, end: usize) -> Spec<'a> {
         let text = self.part(at, end);
-        Spec { text, at }
+        Spec {
+            text,
+            at,
+            plain: !text.contains(&b'%'),
+        }
+    }
+
+    /// What goes on up to the end of the term, which nearly always is plain text.
+    fn last_spec(self, at: usize) -> (Spec<'a>, usize) {
+        let (mut end, mut plain) = (at, true);
+        while let Some(octet) = self.0.get(end).filter(|octet| **octet != b' ') {
+            plain &= *octet != b'%';
+            end += 1;
+        }
+        let text = self.part(at, end);
+        (Spec { text, at, plain }, end)
     }
 
     /// The term that begins here, and where it ends. Inlined, so that whoever wants to know little of a term does not pay for all of it.
     #[inline(always)]
     fn term(self, start: usize) -> Result<(TermRef<'a>, usize), Fault> {
-        // Most terms of most records are written like this.
-        let plain = match self.from(start) {
-            [b'i', b'p', b'4', b':', ..] => Some((IP4, 3)),
-            [b'i', b'p', b'6', b':', ..] => Some((IP6, 3)),
-            [b'i', b'n', b'c', b'l', b'u', b'd', b'e', b':', ..] => Some((INCLUDE, 7)),
-            _ => None,
+        let (qualifier, name, at) = match self.from(start) {
+            // Most terms of most records are written like this.
+            [b'i', b'p', b'4', b':', ..] => (Qualifier::Pass, IP4, start + 3),
+            [b'i', b'p', b'6', b':', ..] => (Qualifier::Pass, IP6, start + 3),
+            [b'i', b'n', b'c', b'l', b'u', b'd', b'e', b':', ..] => {
+                (Qualifier::Pass, INCLUDE, start + 7)
+            }
+            _ => {
+                let (qualifier, name, at) = self.name(start);
+                // RFC 7208 §4.6.1: "Modifiers always contain an equals ('=') character immediately after the name, and before any ":" or
+                // "/" characters that might be part of the macro-string."
+                if self.octet(at) == b'=' && self.octet(start).is_ascii_alphabetic() {
+                    return Ok(self.modifier(start, at));
+                }
+                (qualifier, name, at)
+            }
         };
-        if let Some((name, length)) = plain
-            && let Some((mechanism, end)) = self.mechanism(name, start + length)?
-        {
-            return Ok((TermRef::Directive(Qualifier::Pass, mechanism), end));
-        }
-        let (qualifier, name) = match self.octet(start) {
-            b'+' => (Some(Qualifier::Pass), start + 1),
-            b'-' => (Some(Qualifier::Fail), start + 1),
-            b'~' => (Some(Qualifier::SoftFail), start + 1),
-            b'?' => (Some(Qualifier::Neutral), start + 1),
-            _ => (None, start),
-        };
-        let (mut at, mut word) = (name, 0);
-        while in_name(self.octet(at)) {
-            word = word << 8 | u64::from(self.octet(at).to_ascii_lowercase());
-            at += 1;
-        }
-        // RFC 7208 §4.6.1: "Modifiers always contain an equals ('=') character immediately after the name, and before any ":" or "/"
-        // characters that might be part of the macro-string."
-        if self.octet(at) == b'=' && self.octet(start).is_ascii_alphabetic() {
-            let (name, end) = (self.part(start, at), self.end(at));
-            let value = self.spec(at + 1, end);
-            let term = if name.eq_ignore_ascii_case(b"redirect") {
-                TermRef::Redirect(value)
-            } else if name.eq_ignore_ascii_case(b"exp") {
-                TermRef::Explanation(value)
-            } else {
-                TermRef::Unknown(name, value)
-            };
-            return Ok((term, end));
-        }
-        let (mechanism, end) = match self.mechanism(word, at)? {
-            Some(mechanism) => mechanism,
-            None => return Err((name, RecordFault::Mechanism)),
-        };
-        let qualifier = qualifier.unwrap_or_default();
+        let (mechanism, end) = self.mechanism(start, name, at)?;
         Ok((TermRef::Directive(qualifier, mechanism), end))
     }
 
-    /// The mechanism of this name, if it is one, with the argument that begins here.
+    /// The qualifier of a term and the name that follows, and where that ends.
+    fn name(self, start: usize) -> (Qualifier, u64, usize) {
+        let (qualifier, mut at) = match self.octet(start) {
+            b'+' => (Qualifier::Pass, start + 1),
+            b'-' => (Qualifier::Fail, start + 1),
+            b'~' => (Qualifier::SoftFail, start + 1),
+            b'?' => (Qualifier::Neutral, start + 1),
+            _ => (Qualifier::Pass, start),
+        };
+        let mut name = 0;
+        while in_name(self.octet(at)) {
+            name = name << 8 | u64::from(self.octet(at).to_ascii_lowercase());
+            at += 1;
+        }
+        (qualifier, name, at)
+    }
+
+    /// The modifier whose name begins and ends here, and where its value ends.
+    fn modifier(self, start: usize, equals: usize) -> (TermRef<'a>, usize) {
+        let (name, end) = (self.part(start, equals), self.end(equals));
+        let value = self.spec(equals + 1, end);
+        let modifier = if name.eq_ignore_ascii_case(b"redirect") {
+            TermRef::Redirect(value)
+        } else if name.eq_ignore_ascii_case(b"exp") {
+            TermRef::Explanation(value)
+        } else {
+            TermRef::Unknown(name, value)
+        };
+        (modifier, end)
+    }
+
+    /// The mechanism of this name in the term that begins at `start`, with the argument that begins at `at`, and where it ends.
     #[inline(always)]
-    fn mechanism(self, name: u64, at: usize) -> Result<Option<(MechanismRef<'a>, usize)>, Fault> {
-        Ok(Some(match name {
+    fn mechanism(
+        self,
+        start: usize,
+        name: u64,
+        at: usize,
+    ) -> Result<(MechanismRef<'a>, usize), Fault> {
+        Ok(match name {
             IP4 => {
                 let (network, prefix, end) = self.network(at, ip4, 32)?;
-                (MechanismRef::Ip4(network, prefix), end)
+                (MechanismRef::Ip4(network.to_bits(), prefix), end)
             }
             IP6 => {
                 let (network, prefix, end) = self.network(at, ip6, 128)?;
-                (MechanismRef::Ip6(network, prefix), end)
+                (MechanismRef::Ip6(network.to_bits(), prefix), end)
             }
             INCLUDE => {
                 let (spec, end) = self.argument(at)?;
@@ -292,10 +329,15 @@ impl<'a> Text<'a> {
                 let (spec, prefix, end) = self.domain_and_prefix(at)?;
                 (MechanismRef::Mx(spec, prefix), end)
             }
-            _ => return Ok(None),
-        }))
+            _ => {
+                let sign = self.octet(start);
+                let name = start + usize::from(matches!(sign, b'+' | b'-' | b'~' | b'?'));
+                return Err((name, RecordFault::Mechanism));
+            }
+        })
     }
 
+    #[inline(always)]
     fn colon(self, at: usize) -> Result<usize, Fault> {
         match self.octet(at) {
             b':' => Ok(at + 1),
@@ -304,12 +346,13 @@ impl<'a> Text<'a> {
     }
 
     /// `":" domain-spec`
+    #[inline(always)]
     fn argument(self, at: usize) -> Result<(Spec<'a>, usize), Fault> {
-        let (start, end) = (self.colon(at)?, self.end(at));
-        Ok((self.spec(start, end), end))
+        Ok(self.last_spec(self.colon(at)?))
     }
 
     /// `":" ip4-network [ ip4-cidr-length ]`, and so for ip6.
+    #[inline(always)]
     fn network<A>(
         self,
         at: usize,
@@ -334,6 +377,7 @@ impl<'a> Text<'a> {
     }
 
     /// RFC 7208 §5.6: `"0" / %x31-39 0*1DIGIT`, within 0 to 32, and so for 128.
+    #[inline(always)]
     fn prefix(self, at: usize, most: u8) -> Result<(u8, usize), Fault> {
         match decimal(self.from(at)) {
             Some((prefix, length)) if prefix <= most => Ok((prefix, at + length)),

@@ -33,7 +33,10 @@ pub(super) fn ip6(text: &[u8]) -> Option<(Ipv6Addr, usize)> {
                 }
                 at += 2;
                 // It may be the end.
-                if !text.get(at).is_some_and(u8::is_ascii_hexdigit) {
+                if text
+                    .get(at)
+                    .is_none_or(|octet| DIGITS[usize::from(*octet)] > 15)
+                {
                     break;
                 }
             }
@@ -82,18 +85,31 @@ pub(super) fn decimal(text: &[u8]) -> Option<(u8, usize)> {
 /// One to four hexadecimal digits.
 fn hexadecimal(text: &[u8]) -> Option<(u16, usize)> {
     let (mut value, mut length) = (0, 0);
-    for octet in text.iter().take(4) {
-        let digit = match octet {
-            b'0'..=b'9' => octet - b'0',
-            b'a'..=b'f' => octet - b'a' + 10,
-            b'A'..=b'F' => octet - b'A' + 10,
-            _ => break,
-        };
+    while let Some(octet) = text.get(length)
+        && length < 4
+    {
+        let digit = DIGITS[usize::from(*octet)];
+        if digit > 15 {
+            break;
+        }
         value = value << 4 | u16::from(digit);
         length += 1;
     }
     (length > 0).then_some((value, length))
 }
+
+/// The value of each hexadecimal digit, and more for what is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        digits[digit as usize] = value as u8;
+        digits[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {
