@@ -127,8 +127,6 @@ pub(crate) struct Spec<'a> {
     pub(crate) text: &'a [u8],
     /// The octet of the record where it begins.
     pub(crate) at: usize,
-    /// Whether there is no macro in it, as in nearly every one.
-    pub(crate) plain: bool,
 }
 
 /// What a text may hold.
@@ -312,7 +310,7 @@ impl Spec<'_> {
 
     /// Whether a macro of one of these letters is in it, which was checked.
     pub(crate) fn uses(self, letters: &[Letter]) -> bool {
-        !self.plain && uses(self.text, letters)
+        self.text.contains(&b'%') && uses(self.text, letters)
     }
 
     /// A copy of what was checked as a domain-spec.

@@ -10,7 +10,7 @@ use crate::{Limits, SpfResult};
 mod grammar;
 mod network;
 
-pub(crate) use grammar::{MechanismRef, TermRef, Terms};
+pub(crate) use grammar::{Kind, TermRef, Terms};
 
 /// A whole SPF record, every term of it valid.
 ///
@@ -225,10 +225,10 @@ pub(crate) fn terms(record: &[u8], from: usize) -> Terms<'_> {
 pub(crate) fn redirect(record: &[u8]) -> Option<Spec<'_>> {
     let mut target = None;
     for (_, term) in terms(record, 0) {
-        match term {
+        match term.kind {
             // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
-            TermRef::Directive(_, MechanismRef::All) => return None,
-            TermRef::Redirect(spec) => target = Some(spec),
+            Kind::All => return None,
+            Kind::Redirect => target = term.spec,
             _ => {}
         }
     }
@@ -244,7 +244,7 @@ impl SpfRecord {
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, RecordError> {
         // Nearly every term is longer.
         let mut terms = Vec::with_capacity(text.len() / 12);
-        read(text, limits, |_, term| terms.push(term.to_term()))?;
+        read(text, limits, |at, term| terms.push(term.to_term(text, at)))?;
         Ok(Self { terms })
     }
 

@@ -8,7 +8,7 @@ use super::texts::{Text, Texts};
 use super::trace::printed;
 use super::{CheckHost, Frame, Stage, Step, Stop, Why, no_domain};
 use crate::macros::{Letter, Spec};
-use crate::record::{MechanismRef, Qualifier, TermRef, redirect, terms};
+use crate::record::{Kind, Term, TermRef, redirect, terms};
 use crate::verdict::{Cause, SpfResult, TermOutcome};
 
 /// Where the evaluation of a record goes on.
@@ -66,11 +66,11 @@ impl CheckHost {
         let mut terms = terms(text, frame.at);
         while let Some((at, term)) = terms.next() {
             (frame.at, frame.next) = (at, terms.at());
-            let TermRef::Directive(qualifier, mechanism) = term else {
+            if !term.is_mechanism() {
                 continue;
-            };
+            }
             self.heard.clear();
-            if let MechanismRef::Include(spec) = mechanism {
+            if let (Kind::Include, Some(spec)) = (term.kind, term.spec) {
                 let target = self.include(frame, spec);
                 self.note_term(frame, text, &target, |target| match target {
                     Some(_) => TermOutcome::Followed,
@@ -84,7 +84,7 @@ impl CheckHost {
                 }
                 continue;
             }
-            let test = self.test(frame, &mechanism);
+            let test = self.test(frame, &term);
             self.note_term(frame, text, &test, |test| match test {
                 Test::Match => TermOutcome::Match,
                 Test::NoMatch => TermOutcome::NoMatch,
@@ -93,8 +93,8 @@ impl CheckHost {
             match test? {
                 // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
                 Test::Match => {
-                    self.authorized_bits = mechanism.address_bits(self.session.ip);
-                    return Err(Stop::End(qualifier.into(), Why::Matched));
+                    self.authorized_bits = term.address_bits(self.session.ip);
+                    return Err(Stop::End(term.qualifier.into(), Why::Matched));
                 }
                 Test::NoMatch => {}
                 Test::Void => self.void_lookups += 1,
@@ -157,7 +157,7 @@ impl CheckHost {
             Target::Name(target) if target.label_count() > 1 => target,
             _ => return Err(no_domain(&frame.domain, spec)),
         };
-        let term = || TermRef::Redirect(spec).to_term().to_string();
+        let term = || Term::Redirect(spec.to_domain_spec()).to_string();
         self.note(frame.depth, &frame.domain, term, TermOutcome::Followed);
         Ok(target)
     }
@@ -197,7 +197,7 @@ impl CheckHost {
             match result {
                 SpfResult::Pass => {
                     self.note(depth, domain, include, TermOutcome::Match);
-                    let qualifier = parent.directive(texts).map(|(qualifier, _)| qualifier);
+                    let qualifier = parent.term(texts).map(|include| include.qualifier);
                     (result, why) = (qualifier.unwrap_or_default().into(), Why::Matched);
                 }
                 SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
@@ -254,19 +254,17 @@ fn settled(lookup: &Lookup) -> Step<&Answer> {
 
 impl Frame {
     /// The term that is evaluated.
-    fn directive<'a>(&self, texts: &'a Texts) -> Option<(Qualifier, MechanismRef<'a>)> {
-        match terms(texts.text(self.record?), self.at).next() {
-            Some((_, TermRef::Directive(qualifier, mechanism))) => Some((qualifier, mechanism)),
-            _ => None,
-        }
+    fn term<'a>(&self, texts: &'a Texts) -> Option<TermRef<'a>> {
+        let text = texts.text(self.record?);
+        terms(text, self.at).next().map(|(_, term)| term)
     }
 
     /// Why the record came to its result.
     fn cause(&self, texts: &Texts, why: &Why) -> Cause {
         let domain = self.domain.clone();
-        match (why, self.directive(texts)) {
-            (Why::Matched, Some((qualifier, mechanism))) => {
-                let directive = mechanism.to_directive(qualifier);
+        match (why, self.term(texts)) {
+            (Why::Matched, Some(term)) => {
+                let directive = term.to_directive();
                 Cause::Matched { domain, directive }
             }
             _ => Cause::NoMatch { domain },

@@ -3,15 +3,13 @@
 //! It walks the way that the evaluation will take if no term with a lookup matches, and adds questions. It decides nothing and counts
 //! against no limit of the evaluation, so the verdict cannot depend on it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use mail_dns::{Name, Record, RecordType};
 
-use super::mechanisms::{Target, same_network};
+use super::mechanisms::{Target, holds};
 use super::texts::{Text, Texts};
 use super::{CheckHost, Stage};
 use crate::macros::Letter;
-use crate::record::{MechanismRef, TermRef, redirect, terms};
+use crate::record::{Kind, redirect, terms};
 
 /// A record that is walked, and the term that comes next.
 struct Walk {
@@ -64,16 +62,16 @@ impl CheckHost {
             let term = terms.next();
             walk.at = terms.at();
             let (spec, asks) = match term {
-                Some((_, TermRef::Directive(_, mechanism))) => {
-                    let Some(asks) = self.asks(mechanism) else {
-                        if self.settles(mechanism) {
+                Some((_, term)) => {
+                    let Some(asks) = self.asks(term.kind) else {
+                        // None behind it is reached.
+                        if term.kind == Kind::All || holds(&term, self.session.ip) {
                             stack.pop();
                         }
                         continue;
                     };
-                    (mechanism.spec(), asks)
+                    (term.spec, asks)
                 }
-                Some(_) => continue,
                 None => {
                     stack.pop();
                     match redirect(text) {
@@ -103,29 +101,14 @@ impl CheckHost {
         }
     }
 
-    const fn asks(&self, mechanism: MechanismRef<'_>) -> Option<Asks> {
-        match mechanism {
-            MechanismRef::Include(_) => Some(Asks::Record),
-            MechanismRef::Mx(..) => Some(Asks::Exchanges),
-            MechanismRef::Exists(_) => Some(Asks::Of(RecordType::A)),
-            MechanismRef::A(..) => Some(Asks::Of(self.address_type())),
-            MechanismRef::Ptr(_) => Some(Asks::ClientNames),
-            MechanismRef::All | MechanismRef::Ip4(..) | MechanismRef::Ip6(..) => None,
-        }
-    }
-
-    /// Whether a term without a lookup matches, so that none behind it is reached.
-    fn settles(&self, mechanism: MechanismRef<'_>) -> bool {
-        let ip = self.session.ip;
-        match mechanism {
-            MechanismRef::All => true,
-            MechanismRef::Ip4(network, prefix) => {
-                same_network(ip, Ipv4Addr::from_bits(network).into(), prefix, 0)
-            }
-            MechanismRef::Ip6(network, prefix) => {
-                same_network(ip, Ipv6Addr::from_bits(network).into(), 0, prefix)
-            }
-            _ => false,
+    const fn asks(&self, kind: Kind) -> Option<Asks> {
+        match kind {
+            Kind::Include => Some(Asks::Record),
+            Kind::Mx => Some(Asks::Exchanges),
+            Kind::Exists => Some(Asks::Of(RecordType::A)),
+            Kind::A => Some(Asks::Of(self.address_type())),
+            Kind::Ptr => Some(Asks::ClientNames),
+            _ => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the terms of a record test (RFC 7208 §5), and the names they mean (§4.8).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question, Record, RecordType};
 
@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{CheckHost, Frame, Step, Stop};
 use crate::config::Explain;
 use crate::macros::{Context, ExplainString, Letter, Spec};
-use crate::record::{DualPrefix, MechanismRef, TermRef, terms};
+use crate::record::{DualPrefix, Kind, TermRef, terms};
 use crate::verdict::{Cause, Explanation, SpfResult};
 
 /// What a mechanism comes to.
@@ -29,29 +29,15 @@ pub(super) enum Target {
 }
 
 impl CheckHost {
-    pub(super) fn test(&mut self, frame: &mut Frame, mechanism: &MechanismRef<'_>) -> Step<Test> {
+    /// What a term other than `include` comes to.
+    pub(super) fn test(&mut self, frame: &mut Frame, term: &TermRef<'_>) -> Step<Test> {
         let ip = self.session.ip;
-        match *mechanism {
-            MechanismRef::All => return Ok(Test::Match),
-            MechanismRef::Ip4(network, prefix) => {
-                return Ok(of(same_network(
-                    ip,
-                    Ipv4Addr::from_bits(network).into(),
-                    prefix,
-                    0,
-                )));
-            }
-            MechanismRef::Ip6(network, prefix) => {
-                return Ok(of(same_network(
-                    ip,
-                    Ipv6Addr::from_bits(network).into(),
-                    0,
-                    prefix,
-                )));
-            }
+        match term.kind {
+            Kind::All => return Ok(Test::Match),
+            Kind::Ip4 | Kind::Ip6 => return Ok(of(holds(term, ip))),
             _ => {}
         }
-        let spec = mechanism.spec();
+        let spec = term.spec;
         self.count_term(frame, spec)?;
         let target = match self.target(&frame.domain, spec)? {
             Target::Name(target) => target,
@@ -61,16 +47,20 @@ impl CheckHost {
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
             Target::NotAscii => return Ok(Test::NoMatch),
         };
-        match *mechanism {
-            MechanismRef::Exists(_) => {
+        let prefix = DualPrefix {
+            v4: term.v4,
+            v6: term.v6,
+        };
+        match term.kind {
+            Kind::Exists => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
                 let records = self.lookup(&target, RecordType::A)?.records();
                 let found = records.iter().any(|record| matches!(record, Record::A(_)));
                 Ok(if found { Test::Match } else { Test::Void })
             }
-            MechanismRef::Mx(_, prefix) => self.mx(&target, prefix),
-            MechanismRef::Ptr(_) => self.ptr(&target),
-            MechanismRef::A(_, prefix) => {
+            Kind::Mx => self.mx(&target, prefix),
+            Kind::Ptr => self.ptr(&target),
+            Kind::A => {
                 let answer = self.lookup(&target, self.address_type())?;
                 Ok(if answer.is_void() {
                     Test::Void
@@ -78,11 +68,8 @@ impl CheckHost {
                     of(has_client(ip, answer, prefix))
                 })
             }
-            // They are settled above, and an `include` elsewhere.
-            MechanismRef::All
-            | MechanismRef::Ip4(..)
-            | MechanismRef::Ip6(..)
-            | MechanismRef::Include(_) => Ok(Test::NoMatch),
+            // They are settled above or elsewhere.
+            _ => Ok(Test::NoMatch),
         }
     }
 
@@ -289,10 +276,9 @@ impl CheckHost {
             return Ok(None);
         };
         let mut terms = terms(texts.text(record), 0);
-        let Some(spec) = terms.find_map(|(_, term)| match term {
-            TermRef::Explanation(spec) => Some(spec),
-            _ => None,
-        }) else {
+        let Some(spec) =
+            terms.find_map(|(_, term)| term.spec.filter(|_| term.kind == Kind::Explanation))
+        else {
             return Ok(None);
         };
         let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
@@ -340,14 +326,18 @@ const fn of(matches: bool) -> Test {
     if matches { Test::Match } else { Test::NoMatch }
 }
 
-/// Whether a term is a network without the client.
-pub(super) fn passes_over(ip: IpAddr, term: &TermRef<'_>) -> bool {
-    match *term {
-        TermRef::Directive(_, MechanismRef::Ip4(network, prefix)) => {
-            !same_network(ip, Ipv4Addr::from_bits(network).into(), prefix, 0)
+/// Whether the network of an `ip4` or `ip6` holds the client.
+pub(super) fn holds(term: &TermRef<'_>, ip: IpAddr) -> bool {
+    // RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address
+    // are compared for equality."
+    match (term.kind, ip) {
+        (Kind::Ip4, IpAddr::V4(ip)) => {
+            let differ = u128::from(ip.to_bits()) ^ term.network;
+            differ.leading_zeros() >= 96 + u32::from(term.v4)
         }
-        TermRef::Directive(_, MechanismRef::Ip6(network, prefix)) => {
-            !same_network(ip, Ipv6Addr::from_bits(network).into(), 0, prefix)
+        (Kind::Ip6, IpAddr::V6(ip)) => {
+            let differ = ip.to_bits() ^ term.network;
+            differ.leading_zeros() >= u32::from(term.v6)
         }
         _ => false,
     }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Data, Name, Record};
 
-use super::mechanisms::passes_over;
+use super::mechanisms::holds;
 use crate::config::Limits;
-use crate::record::{TermRef, is_spf_record, read};
+use crate::record::{Kind, TermRef, is_spf_record, read};
 use crate::verdict::Cause;
 
 /// The texts of the records, one behind the other. Each was checked as a whole; its terms are read where they stand.
@@ -72,7 +72,7 @@ pub(super) fn read_record(
     // Most terms of most records are networks. Those before the first other term are done with as they are read.
     let mut first = None;
     let begin = |at, term: TermRef<'_>| {
-        if first.is_none() && !ip.is_some_and(|ip| passes_over(ip, &term)) {
+        if first.is_none() && !ip.is_some_and(|ip| is_elsewhere(&term, ip)) {
             first = Some(at);
         }
     };
@@ -94,4 +94,9 @@ pub(super) fn read_record(
         },
     };
     Err(Box::new(cause))
+}
+
+/// Whether a term is a network without the client.
+fn is_elsewhere(term: &TermRef<'_>, ip: IpAddr) -> bool {
+    matches!(term.kind, Kind::Ip4 | Kind::Ip6) && !holds(term, ip)
 }

@@ -76,5 +76,5 @@ impl CheckHost {
 /// The term of a record that begins here, as text.
 pub(super) fn printed(text: &[u8], at: usize) -> String {
     let term = terms(text, at).next();
-    term.map_or_else(String::new, |(_, term)| term.to_term().to_string())
+    term.map_or_else(String::new, |(at, term)| term.to_term(text, at).to_string())
 }
