@@ -70,9 +70,12 @@ impl<'a> Iterator for Terms<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.text.next_term(self.at)?;
         // The record was read without a fault.
-        let (term, end) = self.text.term(start).ok()?;
-        self.at = end;
-        Some((start, term))
+        let cut = self.text.term(start);
+        if cut.fault.is_some() {
+            return None;
+        }
+        self.at = cut.end;
+        Some((start, cut.part))
     }
 }
 
@@ -86,7 +89,11 @@ pub(crate) fn read<'a>(
     let (text, mut at) = (Text(text), version);
     let (mut redirect, mut explanation) = (false, false);
     while let Some(start) = text.next_term(at) {
-        let (term, end) = text.term(start)?;
+        let cut = text.term(start);
+        if let Some(fault) = cut.fault {
+            return Err((cut.end, fault));
+        }
+        let term = cut.part;
         term.check()?;
         // RFC 7208 §6: "These two modifiers MUST NOT appear in a record more than once each."
         let seen = match term.kind {
@@ -98,7 +105,7 @@ pub(crate) fn read<'a>(
             return Err((start, RecordFault::Twice));
         }
         each(start, term);
-        at = end;
+        at = cut.end;
     }
     Ok(())
 }
@@ -197,6 +204,33 @@ impl<'a> TermRef<'a> {
     }
 }
 
+/// A part that was cut out of a text, and where it ends; with a fault, where that is. A `Result` would be moved about in memory.
+struct Cut<T> {
+    part: T,
+    end: usize,
+    fault: Option<RecordFault>,
+}
+
+impl<T> Cut<T> {
+    const fn good(part: T, end: usize) -> Self {
+        let fault = None;
+        Self { part, end, fault }
+    }
+
+    fn with<U>(&self, part: U) -> Cut<U> {
+        let (end, fault) = (self.end, self.fault.clone());
+        Cut { part, end, fault }
+    }
+
+    const fn bad(part: T, at: usize, fault: RecordFault) -> Self {
+        Self {
+            part,
+            end: at,
+            fault: Some(fault),
+        }
+    }
+}
+
 /// The text of a record, which is looked at as if spaces without end stood behind it.
 #[derive(Clone, Copy)]
 struct Text<'a>(&'a [u8]);
@@ -240,7 +274,7 @@ impl<'a> Text<'a> {
 
     /// The term that begins here, and where it ends. Inlined, so that whoever wants to know little of a term does not pay for all of it.
     #[inline(always)]
-    fn term(self, start: usize) -> Result<(TermRef<'a>, usize), Fault> {
+    fn term(self, start: usize) -> Cut<TermRef<'a>> {
         let (qualifier, name, at) = match self.from(start) {
             // Most terms of most records are written like this.
             [b'i', b'p', b'4', b':', ..] => (Qualifier::Pass, IP4, start + 3),
@@ -253,14 +287,14 @@ impl<'a> Text<'a> {
                 // RFC 7208 §4.6.1: "Modifiers always contain an equals ('=') character immediately after the name, and before any ":" or
                 // "/" characters that might be part of the macro-string."
                 if self.octet(at) == b'=' && self.octet(start).is_ascii_alphabetic() {
-                    return Ok(self.modifier(start, at));
+                    return self.modifier(start, at);
                 }
                 (qualifier, name, at)
             }
         };
-        let (mut term, end) = self.mechanism(start, name, at)?;
-        term.qualifier = qualifier;
-        Ok((term, end))
+        let mut cut = self.mechanism(start, name, at);
+        cut.part.qualifier = qualifier;
+        cut
     }
 
     /// The qualifier of a term and the name that follows, and where that ends.
@@ -281,7 +315,7 @@ impl<'a> Text<'a> {
     }
 
     /// The modifier whose name begins and ends here, and where its value ends.
-    fn modifier(self, start: usize, equals: usize) -> (TermRef<'a>, usize) {
+    fn modifier(self, start: usize, equals: usize) -> Cut<TermRef<'a>> {
         let (name, end) = (self.part(start, equals), self.end(equals));
         let value = self.spec(equals + 1, end);
         let kind = if name.eq_ignore_ascii_case(b"redirect") {
@@ -291,111 +325,114 @@ impl<'a> Text<'a> {
         } else {
             Kind::Unknown
         };
-        (TermRef::new(kind, Some(value)), end)
+        Cut::good(TermRef::new(kind, Some(value)), end)
     }
 
     /// The mechanism of this name in the term that begins at `start`, with the argument that begins at `at`, and where it ends.
     #[inline(always)]
-    fn mechanism(self, start: usize, name: u64, at: usize) -> Result<(TermRef<'a>, usize), Fault> {
+    fn mechanism(self, start: usize, name: u64, at: usize) -> Cut<TermRef<'a>> {
         match name {
             IP4 => {
-                let (network, v4, end) = self.network(at, ip4, 32)?;
-                let mut term = TermRef::new(Kind::Ip4, None);
-                (term.network, term.v4) = (network.to_bits().into(), v4);
-                Ok((term, end))
+                let cut = self.network(at, ip4, 32);
+                let ((bits, v4), mut term) = (cut.part, TermRef::new(Kind::Ip4, None));
+                (term.network, term.v4) = (bits.into(), v4);
+                cut.with(term)
             }
             IP6 => {
-                let (network, v6, end) = self.network(at, ip6, 128)?;
+                let cut = self.network(at, ip6, 128);
                 let mut term = TermRef::new(Kind::Ip6, None);
-                (term.network, term.v6) = (network.to_bits(), v6);
-                Ok((term, end))
+                (term.network, term.v6) = cut.part;
+                cut.with(term)
             }
             INCLUDE => self.argument(Kind::Include, at),
             EXISTS => self.argument(Kind::Exists, at),
-            ALL if self.octet(at) == b' ' => Ok((TermRef::new(Kind::All, None), at)),
-            ALL => Err((at, RecordFault::Argument)),
-            PTR if self.octet(at) == b' ' => Ok((TermRef::new(Kind::Ptr, None), at)),
+            ALL if self.octet(at) == b' ' => Cut::good(TermRef::new(Kind::All, None), at),
+            ALL => Cut::bad(TermRef::new(Kind::All, None), at, RecordFault::Argument),
+            PTR if self.octet(at) == b' ' => Cut::good(TermRef::new(Kind::Ptr, None), at),
             PTR => self.argument(Kind::Ptr, at),
             A => self.domain_and_prefix(Kind::A, at),
             MX => self.domain_and_prefix(Kind::Mx, at),
             _ => {
                 let sign = self.octet(start);
                 let name = start + usize::from(matches!(sign, b'+' | b'-' | b'~' | b'?'));
-                Err((name, RecordFault::Mechanism))
+                let nothing = TermRef::new(Kind::Unknown, None);
+                Cut::bad(nothing, name, RecordFault::Mechanism)
             }
-        }
-    }
-
-    #[inline(always)]
-    fn colon(self, at: usize) -> Result<usize, Fault> {
-        match self.octet(at) {
-            b':' => Ok(at + 1),
-            _ => Err((at, RecordFault::Argument)),
         }
     }
 
     /// `":" domain-spec`
     #[inline(always)]
-    fn argument(self, kind: Kind, at: usize) -> Result<(TermRef<'a>, usize), Fault> {
-        let (start, end) = (self.colon(at)?, self.end(at));
-        let term = TermRef::new(kind, Some(self.spec(start, end)));
-        Ok((term, end))
+    fn argument(self, kind: Kind, at: usize) -> Cut<TermRef<'a>> {
+        if self.octet(at) != b':' {
+            return Cut::bad(TermRef::new(kind, None), at, RecordFault::Argument);
+        }
+        let end = self.end(at);
+        Cut::good(TermRef::new(kind, Some(self.spec(at + 1, end))), end)
     }
 
     /// `":" ip4-network [ ip4-cidr-length ]`, and so for ip6.
     #[inline(always)]
-    fn network<A>(
+    fn network<A: Default>(
         self,
         at: usize,
         read: impl Fn(&[u8]) -> Option<(A, usize)>,
         most: u8,
-    ) -> Result<(A, u8, usize), Fault> {
-        let start = self.colon(at)?;
+    ) -> Cut<(A, u8)> {
+        let bad = |at, fault| Cut::bad((A::default(), most), at, fault);
+        if self.octet(at) != b':' {
+            return bad(at, RecordFault::Argument);
+        }
+        let start = at + 1;
         let Some((network, length)) = read(self.from(start)) else {
-            return Err((start, RecordFault::Address));
+            return bad(start, RecordFault::Address);
         };
         let at = start + length;
         match self.octet(at) {
-            b' ' => Ok((network, most, at)),
-            b'/' => {
-                let (prefix, end) = self.prefix(at + 1, most)?;
-                match self.octet(end) {
-                    b' ' => Ok((network, prefix, end)),
-                    _ => Err((at + 1, RecordFault::Prefix)),
-                }
-            }
-            _ => Err((start, RecordFault::Address)),
+            b' ' => Cut::good((network, most), at),
+            b'/' => match self.prefix(at + 1, most) {
+                Some((prefix, end)) if self.octet(end) == b' ' => Cut::good((network, prefix), end),
+                _ => bad(at + 1, RecordFault::Prefix),
+            },
+            _ => bad(start, RecordFault::Address),
         }
     }
 
     /// RFC 7208 §5.6: `"0" / %x31-39 0*1DIGIT`, within 0 to 32, and so for 128.
     #[inline(always)]
-    fn prefix(self, at: usize, most: u8) -> Result<(u8, usize), Fault> {
-        match decimal(self.from(at)) {
-            Some((prefix, length)) if prefix <= most => Ok((prefix, at + length)),
-            _ => Err((at, RecordFault::Prefix)),
-        }
+    fn prefix(self, at: usize, most: u8) -> Option<(u8, usize)> {
+        let (prefix, length) = decimal(self.from(at))?;
+        (prefix <= most).then_some((prefix, at + length))
     }
 
     /// `[ ":" domain-spec ] [ dual-cidr-length ]`; a domain-spec may hold slashes itself, so the lengths are taken from the end.
-    fn domain_and_prefix(self, kind: Kind, at: usize) -> Result<(TermRef<'a>, usize), Fault> {
+    fn domain_and_prefix(self, kind: Kind, at: usize) -> Cut<TermRef<'a>> {
         let mut term = TermRef::new(kind, None);
         let end = self.end(at);
         let mut rest = end;
         let digits = self.digits_before(rest, at);
         if self.part(at, digits).ends_with(b"//") {
-            term.v6 = self.prefix(digits, 128)?.0;
+            match self.prefix(digits, 128) {
+                Some((prefix, _)) => term.v6 = prefix,
+                None => return Cut::bad(term, digits, RecordFault::Prefix),
+            }
             rest = digits - 2;
         }
         let digits = self.digits_before(rest, at);
         if digits < rest && self.part(at, digits).ends_with(b"/") {
-            term.v4 = self.prefix(digits, 32)?.0;
+            match self.prefix(digits, 32) {
+                Some((prefix, _)) => term.v4 = prefix,
+                None => return Cut::bad(term, digits, RecordFault::Prefix),
+            }
             rest = digits - 1;
         }
         if rest > at {
-            term.spec = Some(self.spec(self.colon(at)?, rest));
+            if self.octet(at) != b':' {
+                return Cut::bad(term, at, RecordFault::Argument);
+            }
+            term.spec = Some(self.spec(at + 1, rest));
         }
-        Ok((term, end))
+        Cut::good(term, end)
     }
 
     /// Where the digits begin that end here.
