@@ -10,7 +10,7 @@ use crate::{Limits, SpfResult};
 mod grammar;
 mod network;
 
-pub(crate) use grammar::{Kind, TermRef, Terms};
+pub(crate) use grammar::{Cursor, Kind};
 
 /// A whole SPF record, every term of it valid.
 ///
@@ -196,7 +196,7 @@ const VERSION: &[u8] = b"v=spf1";
 pub(crate) fn read<'a>(
     text: &'a [u8],
     limits: &Limits,
-    each: impl FnMut(usize, TermRef<'a>),
+    each: impl FnMut(&Cursor<'a>),
 ) -> Result<(), RecordError> {
     let fault = |at, fault| Err(RecordError { at, fault });
     if text.len() > limits.record {
@@ -217,18 +217,19 @@ pub(crate) fn read<'a>(
 }
 
 /// The terms of a record that was read, from this octet on.
-pub(crate) fn terms(record: &[u8], from: usize) -> Terms<'_> {
-    Terms::new(record, from.max(VERSION.len()))
+pub(crate) fn terms(record: &[u8], from: usize) -> Cursor<'_> {
+    Cursor::new(record, from.max(VERSION.len()))
 }
 
 /// The target of `redirect=` of a record that was read, unless there is an `all`.
 pub(crate) fn redirect(record: &[u8]) -> Option<Spec<'_>> {
     let mut target = None;
-    for (_, term) in terms(record, 0) {
+    let mut term = terms(record, 0);
+    while term.next() {
         match term.kind {
             // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
             Kind::All => return None,
-            Kind::Redirect => target = term.spec,
+            Kind::Redirect => target = term.spec(),
             _ => {}
         }
     }
@@ -244,7 +245,7 @@ impl SpfRecord {
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, RecordError> {
         // Nearly every term is longer.
         let mut terms = Vec::with_capacity(text.len() / 12);
-        read(text, limits, |at, term| terms.push(term.to_term(text, at)))?;
+        read(text, limits, |term| terms.push(term.to_term()))?;
         Ok(Self { terms })
     }
 

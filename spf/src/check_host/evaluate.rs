@@ -8,7 +8,7 @@ use super::texts::{Text, Texts};
 use super::trace::printed;
 use super::{CheckHost, Frame, Stage, Step, Stop, Why, no_domain};
 use crate::macros::{Letter, Spec};
-use crate::record::{Kind, Term, TermRef, redirect, terms};
+use crate::record::{Cursor, Kind, Term, redirect, terms};
 use crate::verdict::{Cause, SpfResult, TermOutcome};
 
 /// Where the evaluation of a record goes on.
@@ -63,14 +63,14 @@ impl CheckHost {
                 texts.text(*frame.record.insert(record))
             }
         };
-        let mut terms = terms(text, frame.at);
-        while let Some((at, term)) = terms.next() {
-            (frame.at, frame.next) = (at, terms.at());
+        let mut term = terms(text, frame.at);
+        while term.next() {
+            (frame.at, frame.next) = (term.start, term.end);
             if !term.is_mechanism() {
                 continue;
             }
             self.heard.clear();
-            if let (Kind::Include, Some(spec)) = (term.kind, term.spec) {
+            if let (Kind::Include, Some(spec)) = (term.kind, term.spec()) {
                 let target = self.include(frame, spec);
                 self.note_term(frame, text, &target, |target| match target {
                     Some(_) => TermOutcome::Followed,
@@ -254,9 +254,9 @@ fn settled(lookup: &Lookup) -> Step<&Answer> {
 
 impl Frame {
     /// The term that is evaluated.
-    fn term<'a>(&self, texts: &'a Texts) -> Option<TermRef<'a>> {
-        let text = texts.text(self.record?);
-        terms(text, self.at).next().map(|(_, term)| term)
+    fn term<'a>(&self, texts: &'a Texts) -> Option<Cursor<'a>> {
+        let mut term = terms(texts.text(self.record?), self.at);
+        term.next().then_some(term)
     }
 
     /// Why the record came to its result.

@@ -58,11 +58,10 @@ impl CheckHost {
         }
         while let Some(walk) = stack.last_mut() {
             let (domain, text) = (walk.domain.clone(), texts.text(walk.record));
-            let mut terms = terms(text, walk.at);
-            let term = terms.next();
-            walk.at = terms.at();
-            let (spec, asks) = match term {
-                Some((_, term)) => {
+            let mut term = terms(text, walk.at);
+            let (spec, asks) = match term.next() {
+                true => {
+                    walk.at = term.end;
                     let Some(asks) = self.asks(term.kind) else {
                         // None behind it is reached.
                         if term.kind == Kind::All || holds(&term, self.session.ip) {
@@ -70,9 +69,9 @@ impl CheckHost {
                         }
                         continue;
                     };
-                    (term.spec, asks)
+                    (term.spec(), asks)
                 }
-                None => {
+                false => {
                     stack.pop();
                     match redirect(text) {
                         Some(spec) => (Some(spec), Asks::Record),

@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{CheckHost, Frame, Step, Stop};
 use crate::config::Explain;
 use crate::macros::{Context, ExplainString, Letter, Spec};
-use crate::record::{DualPrefix, Kind, TermRef, terms};
+use crate::record::{Cursor, DualPrefix, Kind, terms};
 use crate::verdict::{Cause, Explanation, SpfResult};
 
 /// What a mechanism comes to.
@@ -30,14 +30,14 @@ pub(super) enum Target {
 
 impl CheckHost {
     /// What a term other than `include` comes to.
-    pub(super) fn test(&mut self, frame: &mut Frame, term: &TermRef<'_>) -> Step<Test> {
+    pub(super) fn test(&mut self, frame: &mut Frame, term: &Cursor<'_>) -> Step<Test> {
         let ip = self.session.ip;
         match term.kind {
             Kind::All => return Ok(Test::Match),
             Kind::Ip4 | Kind::Ip6 => return Ok(of(holds(term, ip))),
             _ => {}
         }
-        let spec = term.spec;
+        let spec = term.spec();
         self.count_term(frame, spec)?;
         let target = match self.target(&frame.domain, spec)? {
             Target::Name(target) => target,
@@ -47,10 +47,6 @@ impl CheckHost {
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
             Target::NotAscii => return Ok(Test::NoMatch),
         };
-        let prefix = DualPrefix {
-            v4: term.v4,
-            v6: term.v6,
-        };
         match term.kind {
             Kind::Exists => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
@@ -58,14 +54,14 @@ impl CheckHost {
                 let found = records.iter().any(|record| matches!(record, Record::A(_)));
                 Ok(if found { Test::Match } else { Test::Void })
             }
-            Kind::Mx => self.mx(&target, prefix),
+            Kind::Mx => self.mx(&target, term.prefix()),
             Kind::Ptr => self.ptr(&target),
             Kind::A => {
                 let answer = self.lookup(&target, self.address_type())?;
                 Ok(if answer.is_void() {
                     Test::Void
                 } else {
-                    of(has_client(ip, answer, prefix))
+                    of(has_client(ip, answer, term.prefix()))
                 })
             }
             // They are settled above or elsewhere.
@@ -275,10 +271,9 @@ impl CheckHost {
         let (Some(record), Some(explain)) = (frame.record, self.config.explain.clone()) else {
             return Ok(None);
         };
-        let mut terms = terms(texts.text(record), 0);
-        let Some(spec) =
-            terms.find_map(|(_, term)| term.spec.filter(|_| term.kind == Kind::Explanation))
-        else {
+        let mut term = terms(texts.text(record), 0);
+        while term.next() && term.kind != Kind::Explanation {}
+        let Some(spec) = term.spec().filter(|_| term.kind == Kind::Explanation) else {
             return Ok(None);
         };
         let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
@@ -327,7 +322,7 @@ const fn of(matches: bool) -> Test {
 }
 
 /// Whether the network of an `ip4` or `ip6` holds the client.
-pub(super) fn holds(term: &TermRef<'_>, ip: IpAddr) -> bool {
+pub(super) fn holds(term: &Cursor<'_>, ip: IpAddr) -> bool {
     // RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address
     // are compared for equality."
     match (term.kind, ip) {

@@ -6,7 +6,7 @@ use mail_dns::{Answer, Data, Name, Record};
 
 use super::mechanisms::holds;
 use crate::config::Limits;
-use crate::record::{Kind, TermRef, is_spf_record, read};
+use crate::record::{Cursor, Kind, is_spf_record, read};
 use crate::verdict::Cause;
 
 /// The texts of the records, one behind the other. Each was checked as a whole; its terms are read where they stand.
@@ -71,9 +71,9 @@ pub(super) fn read_record(
     let domain = || domain.clone();
     // Most terms of most records are networks. Those before the first other term are done with as they are read.
     let mut first = None;
-    let begin = |at, term: TermRef<'_>| {
-        if first.is_none() && !ip.is_some_and(|ip| is_elsewhere(&term, ip)) {
-            first = Some(at);
+    let begin = |term: &Cursor<'_>| {
+        if first.is_none() && !ip.is_some_and(|ip| is_elsewhere(term, ip)) {
+            first = Some(term.start);
         }
     };
     let cause = match (record, second) {
@@ -97,6 +97,6 @@ pub(super) fn read_record(
 }
 
 /// Whether a term is a network without the client.
-fn is_elsewhere(term: &TermRef<'_>, ip: IpAddr) -> bool {
+fn is_elsewhere(term: &Cursor<'_>, ip: IpAddr) -> bool {
     matches!(term.kind, Kind::Ip4 | Kind::Ip6) && !holds(term, ip)
 }

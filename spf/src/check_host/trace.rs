@@ -75,6 +75,7 @@ impl CheckHost {
 
 /// The term of a record that begins here, as text.
 pub(super) fn printed(text: &[u8], at: usize) -> String {
-    let term = terms(text, at).next();
-    term.map_or_else(String::new, |(at, term)| term.to_term(text, at).to_string())
+    let mut term = terms(text, at);
+    term.next();
+    term.to_term().to_string()
 }
