@@ -82,7 +82,7 @@ struct Frame {
     record: Option<Text>,
     /// Where in the record the term stands that is evaluated.
     at: usize,
-    /// Where it ends.
+    /// Where it ends, if it is an `include`.
     next: usize,
     /// Whether that term was counted against the limit already.
     counted: bool,

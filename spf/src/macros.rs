@@ -127,6 +127,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) text: &'a [u8],
     /// The octet of the record where it begins.
     pub(crate) at: usize,
+    /// Whether it is visible characters and no macro, as nearly every one.
+    pub(crate) plain: bool,
 }
 
 /// What a text may hold.
@@ -284,13 +286,13 @@ fn macro_expand(octets: &[u8]) -> Result<(Macro<'_>, usize), (usize, MacroFault)
 
 /// Whether a text is one of this grammar.
 fn check(text: &[u8], grammar: Grammar) -> Result<(), MacroError> {
-    let literal = grammar.literal(text);
-    let last = match literal.len() == text.len() {
-        // Nearly every text is one literal.
-        true => Some(Part::Literal(literal)),
-        false => text_parts(text, grammar).try_fold(None, |_, part| part.map(Some))?,
-    };
-    // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand
+    let mut parts = text_parts(text, grammar);
+    let last = parts.try_fold(None, |_, part| part.map(Some))?;
+    check_end(text, last.as_ref(), grammar)
+}
+
+/// RFC 7208 §7.1: `domain-end = ( "." toplabel [ "." ] ) / macro-expand`
+fn check_end(text: &[u8], last: Option<&Part<'_>>, grammar: Grammar) -> Result<(), MacroError> {
     let ends = match last {
         Some(Part::Literal(literal)) => ends_in_top_label(literal),
         Some(_) => true,
@@ -305,12 +307,15 @@ fn check(text: &[u8], grammar: Grammar) -> Result<(), MacroError> {
 
 impl Spec<'_> {
     pub(crate) fn check(self, grammar: Grammar) -> Result<(), MacroError> {
-        check(self.text, grammar)
+        match self.plain {
+            true => check_end(self.text, Some(&Part::Literal(self.text)), grammar),
+            false => check(self.text, grammar),
+        }
     }
 
     /// Whether a macro of one of these letters is in it, which was checked.
     pub(crate) fn uses(self, letters: &[Letter]) -> bool {
-        self.text.contains(&b'%') && uses(self.text, letters)
+        !self.plain && uses(self.text, letters)
     }
 
     /// A copy of what was checked as a domain-spec.

@@ -65,7 +65,7 @@ impl CheckHost {
         };
         let mut term = terms(text, frame.at);
         while term.next() {
-            (frame.at, frame.next) = (term.start, term.end);
+            frame.at = term.start;
             if !term.is_mechanism() {
                 continue;
             }
@@ -78,10 +78,11 @@ impl CheckHost {
                 });
                 let target = target?;
                 self.lookups.forget_unasked();
-                match target {
-                    Some(target) => return Ok(Next::Include(target)),
-                    None => frame.counted = false,
+                if let Some(target) = target {
+                    frame.next = term.end;
+                    return Ok(Next::Include(target));
                 }
+                frame.counted = false;
                 continue;
             }
             let test = self.test(frame, &term);
@@ -115,7 +116,7 @@ impl CheckHost {
     fn include(&mut self, frame: &mut Frame, spec: Spec<'_>) -> Step<Option<Name>> {
         self.count_term(frame, Some(spec))?;
         match self.target(&frame.domain, Some(spec))? {
-            Target::Name(target) if target.label_count() > 1 => Ok(Some(target)),
+            Target::Name(target) if has_labels(&target) => Ok(Some(target)),
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
             Target::NotAscii => Ok(None),
             // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
@@ -154,7 +155,7 @@ impl CheckHost {
         // RFC 7208 §6.1: "if no SPF record is found, or if the <target-name> is malformed, the result is a "permerror" rather than
         // "none"."
         let target = match self.target(&frame.domain, Some(spec))? {
-            Target::Name(target) if target.label_count() > 1 => target,
+            Target::Name(target) if has_labels(&target) => target,
             _ => return Err(no_domain(&frame.domain, spec)),
         };
         let term = || Term::Redirect(spec.to_domain_spec()).to_string();
@@ -234,6 +235,11 @@ impl CheckHost {
         }
         Ok(Next::Explained)
     }
+}
+
+/// Whether a name is more than the root and one label.
+fn has_labels(name: &Name) -> bool {
+    name.labels().nth(1).is_some()
 }
 
 /// The answer to a question of which a failure ends the evaluation.

@@ -101,6 +101,10 @@ impl Lookups {
     }
 
     fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) -> usize {
+        if self.0.is_empty() {
+            // A record and its ten terms with lookups.
+            self.0.reserve(12);
+        }
         self.0.push(Lookup {
             question: Question::new(name.clone(), kind),
             start: start(name),

@@ -61,13 +61,16 @@ pub(super) fn read_record(
     ip: Option<IpAddr>,
     texts: &mut Texts,
 ) -> Result<Text, Box<Cause>> {
-    let strings = answer.records().iter().filter_map(|record| match record {
-        Record::Txt(text) => Some(text.joined()),
-        _ => None,
-    });
-    // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
-    let mut records = strings.filter(|text| is_spf_record(text));
-    let (record, second) = (records.next(), records.next());
+    let (mut found, mut several) = (None, false);
+    for record in answer.records() {
+        // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
+        if let Record::Txt(text) = record
+            && let text = text.joined()
+            && is_spf_record(&text)
+        {
+            several |= found.replace(text).is_some();
+        }
+    }
     let domain = || domain.clone();
     // Most terms of most records are networks. Those before the first other term are done with as they are read.
     let mut first = None;
@@ -76,19 +79,19 @@ pub(super) fn read_record(
             first = Some(term.start);
         }
     };
-    let cause = match (record, second) {
+    let cause = match found {
+        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
+        Some(_) if several => Cause::SeveralRecords { domain: domain() },
         // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
         // "permerror", without further interpretation or evaluation."
-        (Some(record), None) => match read(&record, limits, begin) {
+        Some(record) => match read(&record, limits, begin) {
             Ok(()) => return Ok(texts.add(&record, first.unwrap_or(record.len()))),
             Err(error) => Cause::Syntax {
                 domain: domain(),
                 error,
             },
         },
-        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
-        (Some(_), Some(_)) => Cause::SeveralRecords { domain: domain() },
-        (None, _) => match answer.data {
+        None => match answer.data {
             Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
             _ => Cause::NoRecord { domain: domain() },
         },

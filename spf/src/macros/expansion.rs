@@ -88,7 +88,7 @@ impl Spec<'_> {
 
     /// The target-name of text without macros, which is nearly every domain-spec.
     pub(crate) fn literal(self) -> Option<Result<Name, NameError>> {
-        (!self.text.contains(&b'%')).then(|| name(self.text))
+        self.plain.then(|| name(self.text))
     }
 }
 

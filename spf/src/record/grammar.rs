@@ -29,6 +29,8 @@ pub(crate) struct Cursor<'a> {
     /// Where the domain-spec begins and ends, or of an unknown modifier the macro-string; zero where there is none.
     spec_start: usize,
     spec_end: usize,
+    /// Whether it is visible characters and no macro, as nearly every one.
+    plain: bool,
 }
 
 /// The kind of a term.
@@ -88,6 +90,7 @@ impl<'a> Cursor<'a> {
             network: 0,
             spec_start: 0,
             spec_end: 0,
+            plain: true,
         }
     }
 
@@ -100,8 +103,8 @@ impl<'a> Cursor<'a> {
     /// The domain-spec, or of an unknown modifier the macro-string.
     pub(crate) fn spec(&self) -> Option<Spec<'a>> {
         let text = self.text.get(self.spec_start..self.spec_end)?;
-        let at = self.spec_start;
-        (at > 0).then_some(Spec { text, at })
+        let (at, plain) = (self.spec_start, self.plain);
+        (at > 0).then_some(Spec { text, at, plain })
     }
 
     pub(crate) const fn is_mechanism(&self) -> bool {
@@ -261,7 +264,7 @@ impl<'a> Cursor<'a> {
         } else {
             Kind::Unknown
         };
-        self.end = self.word_end(equals);
+        self.read_word(equals);
         (self.spec_start, self.spec_end) = (equals + 1, self.end);
     }
 
@@ -309,18 +312,24 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Where the term ends that goes on here.
-    fn word_end(&self, mut at: usize) -> usize {
-        while self.text.get(at).is_some_and(|octet| *octet != b' ') {
-            at += 1;
+    /// Finds where the term ends that goes on here.
+    fn read_word(&mut self, from: usize) {
+        let rest = self.rest(from);
+        let (mut length, mut plain) = (rest.len(), true);
+        for (at, octet) in rest.iter().enumerate() {
+            if *octet == b' ' {
+                length = at;
+                break;
+            }
+            plain &= matches!(octet, b'!'..=b'~') & (*octet != b'%');
         }
-        at
+        (self.end, self.plain) = (from + length, plain);
     }
 
     /// `":" domain-spec`
     fn argument(&mut self, kind: Kind, at: usize) -> Result<(), Fault> {
         self.kind = kind;
-        self.end = self.word_end(at);
+        self.read_word(at);
         (self.spec_start, self.spec_end) = (at + 1, self.end);
         match self.octet(at) {
             b':' => Ok(()),
@@ -374,7 +383,7 @@ impl<'a> Cursor<'a> {
     fn domain_and_prefix(&mut self, kind: Kind, at: usize) -> Result<(), Fault> {
         self.kind = kind;
         (self.v4, self.v6) = (32, 128);
-        self.end = self.word_end(at);
+        self.read_word(at);
         let mut rest = self.end;
         let digits = self.digits_before(rest, at);
         if self.part(at, digits).ends_with(b"//") {
