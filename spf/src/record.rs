@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::macros::{DomainSpec, MacroFault, MacroString, Spec};
 use crate::{Limits, SpfResult};
 
+mod build;
 mod grammar;
 mod network;
 
@@ -16,7 +17,7 @@ pub(crate) use grammar::{Cursor, Kind};
 ///
 /// There is no half-read record: RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately
 /// with the result "permerror", without further interpretation or evaluation."
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpfRecord {
     terms: Vec<Term>,
 }
