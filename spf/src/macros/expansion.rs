@@ -80,6 +80,14 @@ impl DomainSpec {
     }
 }
 
+impl DomainSpec {
+    /// The target-name of text without macros; none where there is one.
+    pub(crate) fn literal(&self) -> Option<Result<Name, NameError>> {
+        let text = self.0.as_bytes();
+        (!text.contains(&b'%')).then(|| name(text))
+    }
+}
+
 impl Spec<'_> {
     /// As [`DomainSpec::expand`].
     pub(crate) fn expand(self, context: &Context<'_>) -> Result<Name, NameError> {
