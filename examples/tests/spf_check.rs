@@ -107,6 +107,11 @@ fn records_are_looked_over() {
 
     let output = run(&["--lint", "two.example.com"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output).contains("2 SPF records, and there must be one"));
+    assert!(text(&output).contains("two.example.com has 2 SPF records; join them into one record"));
+
+    let output = run(&["--lint", "example.com", "--json"]);
+    let reports = json(&output);
+    assert_eq!(reports[0]["domain"], "example.com");
+    assert_eq!(reports[1]["domain"], "in.example.com");
     assert_eq!(run(&["--lint"]).status.code(), Some(2));
 }

@@ -140,6 +140,7 @@ impl DualPrefix {
 }
 
 /// Why text is no SPF record: the publisher's mistake, at this octet of the record.
+#[cfg_attr(feature = "serde", derive(::serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{fault} at octet {at} of the SPF record")]
 pub struct RecordError {
