@@ -270,10 +270,14 @@ impl BodyHasher {
 impl Hash {
     fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
         for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
-            let room = hash.length.map_or(u64::MAX, |length| length - hash.hashed);
-            // What does not fit into usize is more than the run has.
-            let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let (signed, unsigned) = run.split_at(room.min(run.len()));
+            let (signed, unsigned) = match hash.length {
+                None => (run, &[][..]),
+                Some(length) => {
+                    // What does not fit into usize is more than the run has.
+                    let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
+                    run.split_at(room.min(run.len()))
+                }
+            };
             match &mut hash.state {
                 State::Sha256(state) => state.update(signed),
                 State::Sha1(state) => state.update(signed),

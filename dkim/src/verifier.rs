@@ -168,6 +168,20 @@ impl Verifier {
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
+        self.write_beside(octets, |_, _| {});
+    }
+
+    /// Ends the message.
+    pub fn finish(&mut self) {
+        self.finish_beside(|_, _| {});
+    }
+
+    /// As [`Verifier::write`]. When the header is complete `other` gets it, and adds the hashes of the body that it needs.
+    pub(crate) fn write_beside(
+        &mut self,
+        octets: &[u8],
+        other: impl FnOnce(Result<(Vec<u8>, HeaderIndex), HeaderError>, &mut BodyHasher),
+    ) {
         if self.in_body {
             return self.body.update(octets);
         }
@@ -176,29 +190,32 @@ impl Verifier {
             Ok(Split::Complete { taken }) => {
                 let (header, body) = octets.split_at(taken.min(octets.len()));
                 self.header.extend_from_slice(header);
-                self.end_header();
+                other(Ok(self.end_header()), &mut self.body);
                 self.body.update(body);
             }
             Err(error) => {
-                self.header_error = Some(error);
+                self.header_error = Some(error.clone());
                 self.header = Vec::new();
                 self.in_body = true;
+                other(Err(error), &mut self.body);
             }
         }
     }
 
-    /// Ends the message.
-    pub fn finish(&mut self) {
+    /// As [`Verifier::finish`], for a header that ends here; gives the hashes.
+    pub(crate) fn finish_beside(
+        &mut self,
+        other: impl FnOnce(Result<(Vec<u8>, HeaderIndex), HeaderError>, &mut BodyHasher),
+    ) -> &[BodyHash] {
         if !self.in_body {
-            self.end_header();
+            other(Ok(self.end_header()), &mut self.body);
         }
-        if self.hashes.is_none() {
-            self.hashes = Some(core::mem::take(&mut self.body).finish());
-        }
+        let body = &mut self.body;
+        (self.hashes).get_or_insert_with(|| core::mem::take(body).finish())
     }
 
-    /// Reads the signatures, and finds what must be asked for.
-    fn end_header(&mut self) {
+    /// Reads the signatures, and finds what must be asked for; gives the header.
+    fn end_header(&mut self) -> (Vec<u8>, HeaderIndex) {
         self.in_body = true;
         let octets = core::mem::take(&mut self.header);
         let index = core::mem::take(&mut self.splitter).finish();
@@ -234,6 +251,7 @@ impl Verifier {
                 }
             }
         }
+        (octets, index)
     }
 
     /// Reads one signature (RFC 6376 §6.1.1); gives where its `b=` stands if it is to be verified.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::header::LineEnd;
+
 /// The length that a line should not pass, without its CRLF: 78 (RFC 5322 §2.1.1).
 pub const COLUMNS: usize = 78;
 
@@ -23,6 +25,27 @@ pub fn unfold(octets: &[u8]) -> Cow<'_, [u8]> {
         let next = memchr::memmem::find(after, b"\r\n").unwrap_or(after.len());
         unfolded.extend_from_slice(&after[..next]);
         rest = &after[next..];
+    }
+    Cow::Owned(unfolded)
+}
+
+/// As [`unfold`], where a bare LF may end a line too.
+pub(crate) fn unfold_with(octets: &[u8], line_end: LineEnd) -> Cow<'_, [u8]> {
+    if line_end == LineEnd::Crlf || memchr::memchr(b'\n', octets).is_none() {
+        return unfold(octets);
+    }
+    let mut unfolded = Vec::with_capacity(octets.len());
+    let mut lines = octets.split_inclusive(|octet| *octet == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let text = match line {
+            [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+            text => text,
+        };
+        let goes_on = matches!(
+            lines.peek().and_then(|next| next.first()),
+            None | Some(b' ' | b'\t')
+        );
+        unfolded.extend_from_slice(if goes_on { text } else { line });
     }
     Cow::Owned(unfolded)
 }

@@ -210,6 +210,7 @@ struct Span {
 /// Where the fields of a header block stand, and what is odd about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderIndex {
+    line_end: LineEnd,
     fields: Vec<Span>,
     defects: Vec<Defect>,
     defect_count: usize,
@@ -273,6 +274,10 @@ impl HeaderSplitter {
         Self {
             limits,
             line_end,
+            index: HeaderIndex {
+                line_end,
+                ..HeaderIndex::default()
+            },
             ..Self::default()
         }
     }
@@ -593,6 +598,7 @@ impl<'a> Header<'a> {
     pub fn fields(&self) -> Fields<'a, '_> {
         Fields {
             octets: self.octets,
+            line_end: self.index.line_end,
             spans: self.index.fields.iter(),
         }
     }
@@ -613,24 +619,26 @@ impl fmt::Debug for Header<'_> {
 #[derive(Debug, Clone)]
 pub struct Fields<'a, 'i> {
     octets: &'a [u8],
+    line_end: LineEnd,
     spans: core::slice::Iter<'i, Span>,
 }
 
 impl<'a> Iterator for Fields<'a, '_> {
     type Item = Field<'a>;
     fn next(&mut self) -> Option<Field<'a>> {
-        let octets = self.octets;
-        self.spans.find_map(|span| Field::new(octets, *span))
+        let (octets, line_end) = (self.octets, self.line_end);
+        self.spans
+            .find_map(|span| Field::new(octets, *span, line_end))
     }
 }
 
 impl<'a> DoubleEndedIterator for Fields<'a, '_> {
     fn next_back(&mut self) -> Option<Field<'a>> {
-        let octets = self.octets;
+        let (octets, line_end) = (self.octets, self.line_end);
         self.spans
             .by_ref()
             .rev()
-            .find_map(|span| Field::new(octets, *span))
+            .find_map(|span| Field::new(octets, *span, line_end))
     }
 }
 
@@ -643,10 +651,11 @@ pub struct Field<'a> {
     name: &'a str,
     body: &'a [u8],
     span: Span,
+    line_end: LineEnd,
 }
 
 impl<'a> Field<'a> {
-    fn new(octets: &'a [u8], span: Span) -> Option<Self> {
+    fn new(octets: &'a [u8], span: Span, line_end: LineEnd) -> Option<Self> {
         if span.name_end == span.start {
             return None;
         }
@@ -658,6 +667,7 @@ impl<'a> Field<'a> {
             name,
             body,
             span,
+            line_end,
         })
     }
 
@@ -676,7 +686,7 @@ impl<'a> Field<'a> {
         let split = splitter.push(raw).ok()?;
         let index = splitter.finish();
         match (split, index.fields.as_slice()) {
-            (Split::NeedInput, [span]) => Self::new(raw, *span),
+            (Split::NeedInput, [span]) => Self::new(raw, *span, LineEnd::Crlf),
             _ => None,
         }
     }
@@ -705,10 +715,10 @@ impl<'a> Field<'a> {
         self.body
     }
 
-    /// The body unfolded and trimmed of white space at both ends.
+    /// The body unfolded and trimmed of white space at both ends. A bare LF folds it where one ends a line ([`LineEnd::CrlfOrLf`]).
     #[must_use]
     pub fn value(&self) -> std::borrow::Cow<'a, [u8]> {
-        crate::folding::unfold(self.body.trim_ascii())
+        crate::folding::unfold_with(self.body.trim_ascii(), self.line_end)
     }
 
     /// Where the field begins, from the start of the block.
@@ -843,6 +853,20 @@ mod tests {
             ["a", "From"]
         );
         assert_eq!(body, b"body");
+    }
+
+    #[test]
+    fn bare_lf_folds_fields_only_where_asked() {
+        let message = b"A: one\n two\r\n\tthree\r\n\r\n";
+        for (line_end, value) in [
+            (LineEnd::Crlf, &b"one\n two\tthree"[..]),
+            (LineEnd::CrlfOrLf, b"one two\tthree"),
+        ] {
+            let (header, _) = Header::split_with(message, &Limits::default(), line_end).unwrap();
+            let field = header.named("a").next().unwrap();
+            assert_eq!(*field.value(), *value, "{line_end:?}");
+            assert_eq!(field.body(), b" one\n two\r\n\tthree");
+        }
     }
 
     #[test]

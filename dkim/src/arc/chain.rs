@@ -59,13 +59,21 @@ struct MessageSignature {
 
 impl Chain {
     /// Steps 1 to 3 of RFC 8617 §5.2, and what the others need: the keys to ask for, and the hashes of the body.
-    pub(super) fn new(
-        octets: Vec<u8>,
-        index: HeaderIndex,
+    pub(super) fn of(
+        header: Result<(Vec<u8>, HeaderIndex), HeaderError>,
         now: u64,
         options: &Options,
         body: &mut BodyHasher,
     ) -> Self {
+        let (octets, index) = match header {
+            Ok(header) => header,
+            Err(error) => {
+                return Self {
+                    settled: Some(error.into()),
+                    ..Self::default()
+                };
+            }
+        };
         let mut chain = Self::default();
         let header = Header::new(&octets, &index);
         let collected = Collected::new(&header);
@@ -86,14 +94,6 @@ impl Chain {
             }
         }
         chain
-    }
-
-    /// The header went past a limit.
-    pub(super) fn unread(error: HeaderError) -> Self {
-        Self {
-            settled: Some(error.into()),
-            ..Self::default()
-        }
     }
 
     /// Finds keys and hashes: for the seals and the newest message signature first, then for what is only told.
