@@ -48,8 +48,10 @@ mod tests {
     fn verdict(record: &str) -> Value {
         let zone = Zone::new().txt("example.com", record);
         let client = Client::new([192, 0, 2, 1], "mail.example.com");
-        let mut config = Config::default();
-        config.trace = true;
+        let config = Config {
+            trace: true,
+            ..Config::default()
+        };
         let check = CheckHost::new(&client, Identity::MailFrom, "joe@example.com", &config);
         let verdict = resolve_blocking(check, |question| zone.answer(question));
         serde_json::to_value(&verdict).unwrap()
