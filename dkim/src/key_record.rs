@@ -261,7 +261,7 @@ impl KeyRecord {
         let text = self.to_string();
         // The key is printed last, and base64 has no semicolon.
         match text.rsplit_once("; p=") {
-            Some((tags, key)) if text.len() > STRING => {
+            Some((tags, key)) if text.len() > Txt::MAX_STRING => {
                 Txt::new([format!("{tags}; "), format!("p={key}")])
             }
             _ => Txt::new([text]),
@@ -282,19 +282,9 @@ impl KeyRecord {
     /// ```
     #[must_use]
     pub fn zone_line(&self, name: &Name) -> String {
-        let txt = self.to_txt();
-        if txt.strings().len() == 1 {
-            return format!("{name}. IN TXT {txt}");
-        }
-        let strings: Vec<String> = (txt.strings())
-            .map(|string| format!("\n\t{}", Txt::new([string])))
-            .collect();
-        format!("{name}. IN TXT ({} )", strings.concat())
+        self.to_txt().zone_line(name)
     }
 }
-
-/// Octets of one string of a TXT record (RFC 1035 §3.3).
-const STRING: usize = 255;
 
 /// Key records that a standard refuses and that may be taken all the same. Default: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

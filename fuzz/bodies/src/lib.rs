@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`smtp_server_split`], [`imap_server_split`], [`pop3_server_split`] | the same octets give the same events, output and end however they are cut; what a session holds while it waits for input is bounded |
 //! | [`imap_response_roundtrip`], [`spf_record_roundtrip`], [`dmarc_record_roundtrip`], [`authentication_results_roundtrip`] | what was parsed is printed as text that parses to the same |
+//! | [`spf_check_host`] | one verdict in any order of answers, with look-ahead and with a trace; each question once, and no more than allowed |
 //! | [`sasl_server_exchange`] | nobody succeeds without the secret |
 //! | [`dkim_verify_split`] | one verdict however a message is cut; no signature passes but those that the key's owner made |
 //! | [`arc_chain`] | what is sealed validates, a chain that failed stays so; one verdict in any pieces and order of operations |
@@ -44,10 +45,12 @@ mod reports;
 mod sasl;
 mod screening;
 mod smtp;
+mod spf;
 
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
 pub use self::dmarc::dmarc_evaluation;
 pub use self::screening::{screening_dnsbl_answers, screening_score};
+pub use self::spf::spf_check_host;
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
 pub use greylist::screening_greylist_ops;
@@ -64,13 +67,14 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
     ("pop3_server_split", pop3_server_split),
     ("sasl_server_exchange", sasl_server_exchange),
     ("spf_record_roundtrip", spf_record_roundtrip),
+    ("spf_check_host", spf_check_host),
     ("dkim_verify_split", dkim_verify_split),
     ("arc_chain", arc_chain),
     ("dkim_sign_verify_ops", dkim_sign_verify_ops),
