@@ -170,7 +170,7 @@ impl Server {
         let delay = Duration::from_millis(config.limits.failed_login_delay);
         let accounts = Accounts::new(Arc::clone(&store), delay)?;
         let signing = crate::signing::keys(&config.dkim)?;
-        let screen = crate::screen::Screen::new(&config.inbound)?;
+        let screen = crate::screen::Screen::new(&config.inbound, &store.secret()?)?;
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [

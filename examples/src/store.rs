@@ -35,6 +35,24 @@ pub async fn blocking<T: Send + 'static>(
         .unwrap_or(Err(StoreError::Interrupted))
 }
 
+/// Runs a measure of screening over what the store remembers.
+///
+/// # Errors
+///
+/// Those of [`Store::screening`].
+pub fn screen<T>(
+    store: &dyn Store,
+    now: u64,
+    mut measure: impl FnMut(&mut Memory<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut result = None;
+    store.screening(now, &mut |memory| {
+        result = Some(measure(memory)?);
+        Ok(())
+    })?;
+    result.ok_or(StoreError::Interrupted)
+}
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -196,8 +214,11 @@ pub struct Change {
     pub mailbox: MailboxId,
 }
 
-/// A greylisting entry: its first and last contact, and how often it passed.
-pub type GreyEntry = (u64, u64, u32);
+/// What screening remembers, as its measures see it.
+pub type Memory<'a> = dyn screening::store::Store<Error = StoreError> + 'a;
+
+/// Something that screening does with what it remembers.
+pub type Measure<'a> = dyn FnMut(&mut Memory<'_>) -> Result<(), StoreError> + 'a;
 
 /// What an aggregate report on a domain says: the record that was found, a row, and how many messages it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -401,19 +422,13 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn next_due(&self) -> Result<Option<u64>, StoreError>;
 
-    /// The greylisting entry of a key.
+    /// Calls a measure of screening, once, with what is remembered: one transaction for all that it loads and saves. What ended before
+    /// `now`, in seconds since 1970, is removed by and by. [`screen`] gives its result back.
     ///
     /// # Errors
     ///
-    /// A failure of the database.
-    fn grey(&self, key: &str) -> Result<Option<GreyEntry>, StoreError>;
-
-    /// Writes a greylisting entry, and drops those whose last contact was before `expired`.
-    ///
-    /// # Errors
-    ///
-    /// A failure of the database.
-    fn put_grey(&self, key: &str, entry: GreyEntry, expired: u64) -> Result<(), StoreError>;
+    /// The measure's own, or a failure of the database; nothing is saved then.
+    fn screening(&self, now: u64, measure: &mut Measure<'_>) -> Result<(), StoreError>;
 
     /// Counts one more message, which may be a report itself, for the aggregate report of a day, in days since 1970, on a domain. A row
     /// that is new is left out where the report has `limit` rows already.

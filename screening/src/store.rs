@@ -65,6 +65,15 @@ impl Kind {
     }
 }
 
+/// What the rule of a measure asks to be saved under a key: for stores that answer asynchronously.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The numbers.
+    pub value: Value,
+    /// After this time they are worth nothing.
+    pub expires: u64,
+}
+
 /// Under what something is remembered: the measure, and a hash of what it is about (17 octets, whatever the length of an address).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {

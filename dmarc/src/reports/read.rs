@@ -20,7 +20,6 @@ use std::io::Cursor;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 
-pub(super) use self::attachment::parts;
 pub use self::attachment::{Attachment, MAX_PARTS, attachment};
 pub use self::defects::{Defect, Defects, Exceeded, Finding, ReadError};
 pub use self::elements::Element;

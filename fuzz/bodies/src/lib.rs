@@ -14,7 +14,11 @@
 //! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
+//! | [`screening_dnsbl_answers`] | whatever lists answer, in any order: one verdict; only codes count, and only a test turns a list on or off |
+//! | [`screening_score`] | points add up; log line, header field and replies are lines of printable ASCII |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`dmarc_aggregate_report`], [`dmarc_failure_report`], [`feedback_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`screening_greylist_ops`] | who comes again when told to passes, however the clock jumped before; nobody else does; the table is bounded |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -28,6 +32,7 @@
 mod arc;
 mod authentication;
 mod dkim;
+mod greylist;
 mod imap;
 mod mime;
 mod pieces;
@@ -35,17 +40,20 @@ mod pop3;
 mod records;
 mod reports;
 mod sasl;
+mod screening;
 mod smtp;
 
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
+pub use self::screening::{screening_dnsbl_answers, screening_score};
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
+pub use greylist::screening_greylist_ops;
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
 pub use pieces::Random;
 pub use pop3::pop3_server_split;
 pub use records::{authentication_results_roundtrip, dmarc_record_roundtrip, spf_record_roundtrip};
-pub use reports::{dmarc_aggregate_report, dmarc_failure_report};
+pub use reports::{dmarc_aggregate_report, dmarc_failure_report, feedback_report};
 pub use sasl::sasl_server_exchange;
 pub use smtp::smtp_server_split;
 
@@ -53,7 +61,7 @@ pub use smtp::smtp_server_split;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 20] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -73,4 +81,8 @@ pub const TARGETS: [Target; 16] = [
     ("mail_syntax_mime_tree", mail_syntax_mime_tree),
     ("dmarc_aggregate_report", dmarc_aggregate_report),
     ("dmarc_failure_report", dmarc_failure_report),
+    ("screening_dnsbl_answers", screening_dnsbl_answers),
+    ("screening_score", screening_score),
+    ("feedback_report", feedback_report),
+    ("screening_greylist_ops", screening_greylist_ops),
 ];

@@ -64,7 +64,7 @@ pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
 }
 
 /// The parts of a mail, which may have come out of a file whose lines end in a bare LF.
-pub(in crate::reports) fn parts(mail: &[u8]) -> MimeTree<'_> {
+fn parts(mail: &[u8]) -> MimeTree<'_> {
     let mut limits = mime::Limits::default();
     limits.parts = MAX_PARTS;
     limits.line_end = LineEnd::CrlfOrLf;

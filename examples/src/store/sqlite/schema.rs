@@ -89,8 +89,23 @@ CREATE TABLE report_destinations (
 CREATE INDEX report_destinations_until ON report_destinations (until);
 ";
 
+/// What version 4 has in place of `grey`: what was greylisted before is asked to come again once more.
+const SCREENING: &str = "
+DROP TABLE grey;
+CREATE TABLE screening (
+    kind INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    a INTEGER NOT NULL,
+    b INTEGER NOT NULL,
+    c INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (kind, hash)
+) WITHOUT ROWID;
+CREATE INDEX screening_expires ON screening (expires);
+";
+
 /// Each leads to the next version; `PRAGMA user_version` says how many of them a database has behind it.
-const STEPS: [&str; 3] = [TABLES, DMARC_ROWS, REPORT_DESTINATIONS];
+const STEPS: [&str; 4] = [TABLES, DMARC_ROWS, REPORT_DESTINATIONS, SCREENING];
 
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -107,4 +122,37 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.pragma_update(None, "user_version", STEPS.len() as u64)?;
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_version_becomes_the_newest() {
+        let dump = |connection: &Connection| {
+            let mut query = connection
+                .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+                .unwrap();
+            let tables = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            tables.collect::<Result<Vec<_>, _>>().unwrap()
+        };
+        let mut newest = Connection::open_in_memory().unwrap();
+        prepare(&mut newest).unwrap();
+        for version in 0..=STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in &STEPS[..version] {
+                connection.execute_batch(step).unwrap();
+            }
+            connection
+                .pragma_update(None, "user_version", version)
+                .unwrap();
+            prepare(&mut connection).unwrap();
+            assert_eq!(dump(&connection), dump(&newest), "from version {version}");
+        }
+        newest
+            .pragma_update(None, "user_version", STEPS.len() + 1)
+            .unwrap();
+        assert!(prepare(&mut newest).is_err());
+    }
 }
