@@ -22,7 +22,8 @@
 //! # Validate and seal
 //!
 //! [`Validator`] is a [`mail_dns::Evaluation`] and takes the message in pieces, as [`Verifier`](crate::Verifier) does: it asks for all keys
-//! of the chain at once when the header is complete. [`Sealer`] takes the message as it leaves, and the verdict of its arrival.
+//! of the chain at once when the header is complete. Who verifies both writes the message to both at once, so that its body is hashed once
+//! ([`Validator::write_beside`]). [`Sealer`] takes the message as it leaves, and the verdict of its arrival.
 //!
 //! ```
 //! use std::sync::Arc;

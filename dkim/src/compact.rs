@@ -7,9 +7,9 @@
 //!   two.
 //! - A block is copied whole; behind white space that goes, what follows is copied once more, further to the front. Each copy is of
 //!   64 octets, which are four moves, whatever of it the next overwrites.
-//! - The hash gets 128 octets at a time. In a hash each instruction waits for the one before, so the processor looks at the next
-//!   blocks while it ends the hash of the last: with 128 octets half of all this costs no time, with 512 a tenth does not, and with 64
-//!   the calls cost more than that saves.
+//! - The hash gets 128 octets at a time. In a hash each instruction waits for the one before, so a processor looks at the next blocks
+//!   while it ends the hash of the last. Measured with 128 octets half of all this costs no time; with 512 a tenth costs none, and with
+//!   64 the calls cost more than is saved.
 //! - All that the hash gets, but for the last, is whole blocks of its own, so that it does not gather them once more.
 //! - What has no white space for a thousand octets, as base64, is hashed where it lies.
 
@@ -26,7 +26,7 @@ const PIECE: usize = 2 * BLOCK;
 /// From this length on a run is handed on where it lies.
 const LONG: usize = 1024;
 
-/// How many blocks of text with white space are reduced before it is looked for such a run again.
+/// After how many blocks with white space a run without is looked for again.
 const STRETCH: usize = 64;
 
 /// Octets that were copied and are not handed on yet.
