@@ -167,7 +167,10 @@ fn outbound(criterion: &mut Criterion) {
     };
     let new = Source::warming([192, 0, 2, 2].into());
     let warm = Source::warm([192, 0, 2, 1].into());
-    let scheduler = Scheduler::new(Plan::default(), Reputation::new(KEY), KEY, [new, warm]);
+    let mut plan = Plan::default();
+    // Many keys, rather than one for all domains.
+    plan.pool_domains = false;
+    let scheduler = Scheduler::new(plan, Reputation::new(KEY), KEY, [new, warm]);
     let providers: Vec<Provider> = (0..KEYS / 8).map(provider).collect();
     for provider in &providers {
         for day in 0..7 {

@@ -217,14 +217,21 @@ impl KeyRecord {
             },
         };
         let p = list.tag("p").ok_or(KeyRecordError::MissingKey)?;
-        let flags = words(&list, "t")?.unwrap_or_default();
+        let flag = |flag| {
+            let flags = words(&list, "t")?;
+            Ok::<_, KeyRecordError>(flags.into_iter().flatten().any(|word| word == flag))
+        };
+        let kept = |tag| {
+            Ok::<_, KeyRecordError>(words(&list, tag)?.map(|words| words.map(Box::from).collect()))
+        };
+        let (testing, strict) = (flag("y")?, flag("s")?);
         Ok(Self {
             key_type,
             public_key: public_key(key_type, p, leniency)?,
-            hashes: words(&list, "h")?,
-            services: words(&list, "s")?,
-            testing: flags.iter().any(|flag| **flag == *"y"),
-            strict: flags.iter().any(|flag| **flag == *"s"),
+            hashes: kept("h")?,
+            services: kept("s")?,
+            testing,
+            strict,
             notes: list.value("n").map(Into::into),
         })
     }
@@ -369,18 +376,15 @@ fn public_key(
 }
 
 /// The words of a list with colons between them; white space around the colons is no part of them.
-fn words(list: &TagList<'_>, tag: &'static str) -> Result<Option<Vec<Box<str>>>, KeyRecordError> {
+fn words<'a>(
+    list: &TagList<'a>,
+    tag: &'static str,
+) -> Result<Option<impl Iterator<Item = &'a str>>, KeyRecordError> {
     let Some(at) = list.tag(tag) else {
         return Ok(None);
     };
-    let white_space = [' ', '\t', '\r', '\n'];
-    let words: Vec<Box<str>> = (at.value().split(':'))
-        .map(|word| word.trim_matches(white_space).into())
-        .collect();
-    if words
-        .iter()
-        .all(|word| **word == *"*" || is_hyphenated_word(word))
-    {
+    let words = at.value().split(':').map(str::trim_ascii);
+    if (words.clone()).all(|word| word == "*" || is_hyphenated_word(word)) {
         Ok(Some(words))
     } else {
         let offset = at.offset();

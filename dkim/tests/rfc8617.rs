@@ -503,12 +503,12 @@ fn what_is_not_sealed() {
         "",
     ] {
         let mut sealing = sealing(0);
-        sealing.fields = SealedFields::Exactly(vec!["From".into(), name.into()]);
+        sealing.fields = SealedFields::Exactly(vec!["From".into(), name.into()].into());
         let error = SealError::FieldName { name: name.into() };
         assert_eq!(try_seal(sealing, MESSAGE, &none), Err(error));
     }
     let mut without_from = sealing(0);
-    without_from.fields = SealedFields::Exactly(vec!["Subject".into()]);
+    without_from.fields = SealedFields::Exactly(vec!["Subject".into()].into());
     assert!(matches!(
         try_seal(without_from, MESSAGE, &none),
         Err(SealError::Signature(_))

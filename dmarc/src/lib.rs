@@ -45,8 +45,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod config;
 mod evaluation;
 pub mod lint;
+mod organizational_domain;
 mod policy_override;
 pub mod record;
 pub mod report_destination;
@@ -55,8 +57,10 @@ pub mod reports;
 pub mod tree_walk;
 mod verdict;
 
-pub use evaluation::{Config, Dmarc, Limits};
+pub use config::{Config, Limits};
+pub use evaluation::Dmarc;
 pub use mail_syntax::address_list::AuthorDomains;
+pub use organizational_domain::{OrganizationalDomain, PublicSuffixes};
 pub use policy_override::{Overridden, Override, OverrideReason, PolicyOverride, UnknownOverride};
 pub use record::{AlignmentMode, Policy, Record};
 pub use tree_walk::MAX_QUERIES;

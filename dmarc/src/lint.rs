@@ -14,8 +14,10 @@ use crate::record::{
 };
 
 mod explain;
+mod instead;
 
 pub use explain::explain;
+pub use instead::instead;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

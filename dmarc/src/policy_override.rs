@@ -124,7 +124,7 @@ impl Verdict {
     /// An override only weakens, and only the policy of a message that fails: one without a usable author stays with
     /// [`Config::unusable_author`](crate::Config::unusable_author), since neither a forwarder nor a chain says who the author is. Each that
     /// allows less than the verdict asks gives its reason. `t=y` gives [`PolicyOverride::PolicyTestMode`] by itself where it lowered the
-    /// policy.
+    /// policy, and `pct` [`PolicyOverride::Other`].
     ///
     /// ```
     /// use dmarc::{AuthorDomains, Disposition, Dmarc, Override, PolicyOverride};
@@ -152,8 +152,14 @@ impl Verdict {
         }
         let published = self.policy.map(|policy| policy.disposition(false));
         if published.is_some_and(|published| self.disposition < published) {
-            let reason = OverrideReason::new(PolicyOverride::PolicyTestMode, None);
-            done.reasons.push(reason);
+            done.reasons.push(match self.sampled_out {
+                false => OverrideReason::new(PolicyOverride::PolicyTestMode, None),
+                // RFC 9990 has no word for it.
+                true => OverrideReason::new(
+                    PolicyOverride::Other,
+                    Some("sampled out by pct (RFC 7489 6.6.4)".to_owned()),
+                ),
+            });
         }
         // RFC 9989 §5.4: "When Mail Receivers deviate from a published Domain Owner Assessment Policy during message processing, they
         // SHOULD make available the fact of and reason for the deviation".

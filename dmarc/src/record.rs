@@ -1,5 +1,7 @@
 //! DMARC Policy Records (RFC 9989 §4.7 and §4.8).
 
+mod zone;
+
 use core::fmt;
 use core::str::FromStr;
 
@@ -86,7 +88,7 @@ pub struct ReportingUri(Box<str>);
 /// let record: Record = "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:dmarc@example.com!10m; pct=50".parse()?;
 /// assert_eq!(record.p, Some(Policy::Reject));
 /// assert_eq!(record.adkim, AlignmentMode::Strict);
-/// assert_eq!(record.to_string(), "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:dmarc@example.com");
+/// assert_eq!(record.to_string(), "v=DMARC1; p=reject; sp=quarantine; adkim=s; pct=50; rua=mailto:dmarc@example.com");
 /// # Ok::<(), dmarc::record::RecordError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +109,9 @@ pub struct Record {
     pub psd: Psd,
     /// Whether the policy is in test mode (`t=y`).
     pub test_mode: bool,
+    /// To how many percent of the messages the policy applies, at most 100: a tag of RFC 7489 §6.3, which RFC 9989 ignores. `None` stands
+    /// for all.
+    pub pct: Option<u8>,
     /// When failure reports are wanted; the default where there is no `ruf`.
     pub fo: FailureOptions,
     /// Where aggregate reports go.
@@ -194,9 +199,9 @@ pub(crate) fn begins_with_version(text: &[u8]) -> bool {
 
 /// The raw values of the tags that DMARC knows, each with the number of times it stands there.
 #[derive(Debug, Default)]
-struct KnownTags<'a>([(usize, &'a str); NAMES.len()]);
+struct KnownTags<'a>([(usize, &'a str); NAMES.len() + 1]);
 
-/// The tags of a record behind its version.
+/// The tags of a record behind its version, as RFC 9989 has them.
 pub(crate) const NAMES: [&str; 10] = [
     "p", "sp", "np", "adkim", "aspf", "psd", "t", "fo", "rua", "ruf",
 ];
@@ -204,9 +209,8 @@ pub(crate) const NAMES: [&str; 10] = [
 impl<'a> KnownTags<'a> {
     fn add(&mut self, tag: &Tag<'a>) {
         // RFC 9989 §4.7: "unknown tags MUST be ignored."
-        let known = NAMES
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(tag.name()));
+        let mut names = NAMES.iter().chain(&["pct"]);
+        let known = names.position(|name| name.eq_ignore_ascii_case(tag.name()));
         if let Some((count, value)) = known.and_then(|known| self.0.get_mut(known)) {
             *count += 1;
             *value = tag.value();
@@ -214,7 +218,7 @@ impl<'a> KnownTags<'a> {
     }
 
     fn record(&self) -> Record {
-        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf] =
+        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf, pct] =
             self.0.map(|(count, value)| match count {
                 0 => Value::Absent,
                 1 => Value::Once(value),
@@ -247,11 +251,19 @@ impl<'a> KnownTags<'a> {
             aspf: aspf.or_default(AlignmentMode::read),
             psd: psd.or_default(Psd::read),
             test_mode: t.or_default(|value| one_of(value, &[("y", true), ("n", false)])),
+            pct: pct.read(percent).ok().flatten(),
             fo,
             rua,
             ruf,
         }
     }
+}
+
+/// RFC 7489 §6.3: "plain-text integer between 0 and 100, inclusive".
+fn percent(value: &str) -> Option<u8> {
+    let is_number = (1..=3).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_digit());
+    let number = value.parse().ok().filter(|number| *number <= 100);
+    number.filter(|_| is_number)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -417,24 +429,56 @@ fn is_uri(uri: &str) -> bool {
         && scheme
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
-    let escapes_ok = rest.split('%').skip(1).all(|behind| {
-        behind
-            .as_bytes()
-            .get(..2)
-            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    });
-    // The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing here.
-    let characters_ok = rest
-        .bytes()
-        .all(|c| c.is_ascii_alphanumeric() || b"-._~:/?#[]@$&'()*+=%".contains(&c));
-    scheme_ok && escapes_ok && characters_ok && !rest.is_empty()
+    let characters_ok = rest.bytes().all(|c| URI_CHARACTERS[usize::from(c)]);
+    let escapes_ok = !rest.contains('%')
+        || rest.split('%').skip(1).all(|behind| {
+            behind
+                .as_bytes()
+                .get(..2)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+        });
+    scheme_ok && characters_ok && escapes_ok && !rest.is_empty()
 }
+
+/// What may stand in a URI behind its scheme. The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing.
+const URI_CHARACTERS: [bool; 256] = {
+    let punctuation = b"-._~:/?#[]@$&'()*+=%";
+    let mut may = [false; 256];
+    let mut octet = 0;
+    while octet < may.len() {
+        may[octet] = (octet as u8).is_ascii_alphanumeric();
+        octet += 1;
+    }
+    let mut at = 0;
+    while at < punctuation.len() {
+        may[punctuation[at] as usize] = true;
+        at += 1;
+    }
+    may
+};
 
 impl FromStr for Record {
     type Err = RecordError;
 
     fn from_str(text: &str) -> Result<Self, RecordError> {
         Self::parse(text.as_bytes())
+    }
+}
+
+/// The text is no reporting URI: no absolute URI (RFC 3986 §3), or with a comma or an exclamation mark that is not encoded (RFC 9989 §4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no URI for reports, such as mailto:dmarc@example.com; a comma is written %2C, an exclamation mark %21"
+)]
+#[non_exhaustive]
+pub struct UriError;
+
+impl FromStr for ReportingUri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        let is_uri = is_uri(text);
+        is_uri.then(|| Self(text.into())).ok_or(UriError)
     }
 }
 
@@ -489,6 +533,9 @@ impl fmt::Display for Record {
         }
         if self.test_mode {
             f.write_str("; t=y")?;
+        }
+        if let Some(pct) = self.pct {
+            write!(f, "; pct={pct}")?;
         }
         for (name, uris) in [("rua", &self.rua), ("ruf", &self.ruf)] {
             for (at, uri) in uris.iter().enumerate() {

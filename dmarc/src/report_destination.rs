@@ -6,7 +6,7 @@ use mail_dns::{
 use mail_syntax::Domain;
 
 use crate::record::{Record, ReportingUri};
-use crate::tree_walk::{Progress, Walks, domains};
+use crate::tree_walk::{Progress, Targets, Walk, label_count, record_question, shared_labels};
 
 /// The most records at the confirming name that are read: 20.
 const MAX_RECORDS: usize = 20;
@@ -69,6 +69,28 @@ pub struct ReportDestination {
     walks: Option<Walks>,
 }
 
+/// The walks of the record's domain and of the host.
+#[derive(Clone, Debug)]
+struct Walks {
+    targets: Targets,
+    of_record: Walk,
+    of_host: Walk,
+}
+
+impl Walks {
+    /// `None` for domains that cannot have a common Organizational Domain.
+    fn of(record_domain: &Domain, host: &Domain) -> Option<Self> {
+        let shared = shared_labels(record_domain, host);
+        let mut targets = Targets::default();
+        let of_record = targets.walk_from(record_domain);
+        (shared > 0).then(|| Self {
+            of_host: targets.walk_beside(&of_record, host, label_count(host), shared),
+            of_record,
+            targets,
+        })
+    }
+}
+
 impl ReportDestination {
     /// Begins to verify a URI of the record that was found at this domain.
     #[must_use]
@@ -81,14 +103,7 @@ impl ReportDestination {
             confirmation: other.and_then(|host| confirmation(record_domain, host)),
             confirmed: None,
             confirmation_asked: false,
-            walks: other
-                .filter(|host| have_a_common_label(record_domain, host))
-                .map(|host| {
-                    let mut walks = Walks::default();
-                    let names = domains(record_domain).into_iter().chain(domains(host));
-                    names.for_each(|domain| walks.ask(domain));
-                    walks
-                }),
+            walks: other.and_then(|host| Walks::of(record_domain, host)),
             host,
         }
     }
@@ -98,14 +113,16 @@ impl ReportDestination {
         let Some(walks) = &self.walks else {
             return Some(Ok(*host == self.record_domain));
         };
-        match (walks.walk(&self.record_domain), walks.walk(host)) {
-            (Progress::Failed(question, failure), _) | (_, Progress::Failed(question, failure)) => {
-                Some(Err((question, failure)))
+        let progress = |walk| walks.targets.progress(walk);
+        match (progress(&walks.of_record), progress(&walks.of_host)) {
+            (Progress::Failed(name, failure), _) | (_, Progress::Failed(name, failure)) => {
+                Some(Err((record_question(name), failure)))
             }
             (Progress::Waiting, _) | (_, Progress::Waiting) => None,
-            (Progress::Done(of_record), Progress::Done(of_host)) => Some(Ok(of_record
-                .organizational_domain
-                == of_host.organizational_domain)),
+            (Progress::Done(of_record), Progress::Done(of_host)) => {
+                let of_record = self.record_domain.suffix(of_record.organizational_domain);
+                Some(Ok(of_record == host.suffix(of_host.organizational_domain)))
+            }
         }
     }
 
@@ -161,7 +178,11 @@ impl Evaluation for ReportDestination {
         if let Some(destination) = self.settle() {
             return Need::Done(destination);
         }
-        if let Some(question) = self.walks.as_mut().and_then(Walks::next_question) {
+        if let Some(question) = self
+            .walks
+            .as_mut()
+            .and_then(|walks| walks.targets.next_question())
+        {
             return Need::Lookup(question);
         }
         match &self.confirmation {
@@ -177,7 +198,7 @@ impl Evaluation for ReportDestination {
         if Some(question) == self.confirmation.as_ref() && self.confirmed.is_none() {
             self.confirmed = Some(answer.outcome().map(confirming_records));
         } else if let Some(walks) = &mut self.walks {
-            walks.answer(question, answer);
+            walks.targets.answer(question, answer);
         }
     }
 }
@@ -188,14 +209,6 @@ fn confirmation(record_domain: &Domain, host: &Domain) -> Option<Question> {
     let name = format!("{record_domain}._report._dmarc.{host}");
     let name = Name::from_dotted(name.as_bytes()).ok()?;
     Some(Question::new(name, RecordType::Txt))
-}
-
-/// False for domains that cannot have a common Organizational Domain.
-fn have_a_common_label(one: &Domain, other: &Domain) -> bool {
-    match (one.labels().next_back(), other.labels().next_back()) {
-        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-        _ => false,
-    }
 }
 
 /// RFC 9990 §4: "the "v=DMARC1" tag is mandatory and MUST appear first in the list. Discard any that do not pass this test."

@@ -1,6 +1,7 @@
 //! What an evaluation comes to.
 
 use core::fmt;
+use std::sync::Arc;
 
 use mail_dns::{Answer, Failure, Question};
 use mail_syntax::Domain;
@@ -25,12 +26,14 @@ pub struct Verdict {
     /// The domain whose record is in force.
     pub record_domain: Option<Domain>,
     /// The record in force.
-    pub record: Option<Record>,
+    pub record: Option<Arc<Record>>,
     /// The Organizational Domain of the Author Domain, where its walk came to an end.
     pub organizational_domain: Option<Domain>,
     /// The policy for this Author Domain, as published: of `p`, `sp` and `np` the one that applies. `None` where no record is in force, or
     /// it could not be learned whether the Author Domain exists.
     pub policy: Option<Policy>,
+    /// Whether `pct` exempts the message from the policy; only with [`PublicSuffixes`](crate::PublicSuffixes).
+    pub sampled_out: bool,
     /// The SPF domain that passed and is aligned.
     pub aligned_spf: Option<Domain>,
     /// The first DKIM domain that passed and is aligned.

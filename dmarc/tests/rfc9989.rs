@@ -721,7 +721,6 @@ fn section_4_7_unknown_tags_are_ignored() {
     let plain = record("v=DMARC1; p=reject; rua=mailto:a@example.com");
     for tags in [
         "x=1",
-        "pct=0",
         "pct=none",
         "ri=x",
         "rf=iodef",
@@ -917,7 +916,10 @@ fn section_5_3_3_results_are_preserved() {
             "DKIM example.com: fail",
         ]
     );
-    assert_eq!(verdict.record, Some(record("v=DMARC1; p=reject")));
+    assert_eq!(
+        verdict.record.as_deref(),
+        Some(&record("v=DMARC1; p=reject"))
+    );
 }
 
 #[test]

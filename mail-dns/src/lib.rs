@@ -59,7 +59,7 @@ pub use cache::{Cache, CacheLimits};
 pub use evaluation::{Evaluation, Need, resolve_blocking};
 pub use lookups::{Limits, Lookups, Progress, resolve};
 pub use master_file::{ZoneError, ZoneFault};
-pub use name::{Ancestors, Labels, Name, NameError};
+pub use name::{Ancestors, Labels, Name, NameError, Suffixes};
 pub use question::{Answer, Data, Dnssec, Failure, Question};
 pub use record::{Record, RecordType, Tlsa, Txt, UnknownRecordType};
 pub use zone::Zone;

@@ -27,7 +27,9 @@ pub struct Name {
     /// Labels as on the wire, each after its length, without the root's zero. Shared with the names this one was derived from.
     wire: Arc<[u8]>,
     /// Where in `wire` this name begins; always at the length octet of a label, or the end.
-    start: usize,
+    start: u16,
+    /// The octets of this name.
+    length: u8,
 }
 
 /// Why text or labels are no [`Name`].
@@ -64,13 +66,16 @@ pub enum NameError {
 const MAX_LABEL: usize = 63;
 /// Octets of a name on the wire without the root's own zero octet (RFC 1035 §2.3.4: 255 with it).
 const MAX_WIRE: usize = 254;
+/// Labels of a name: each has at least one octet besides its length.
+const MAX_LABELS: usize = MAX_WIRE / 2;
 
 impl Name {
     /// The root of the DNS, which prints as a dot.
     pub fn root() -> Self {
         Self {
-            wire: Arc::from([]),
+            wire: Arc::default(),
             start: 0,
+            length: 0,
         }
     }
 
@@ -115,8 +120,9 @@ impl Name {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
         // The wire form has a length before each label where the text has a dot between two.
-        let mut wire = [0; MAX_WIRE];
-        let (wire, _) = wire.split_at_mut(text.len() + 1);
+        let mut builder = Builder::default();
+        builder.length = text.len() + 1;
+        let (wire, _) = builder.wire.split_at_mut(text.len() + 1);
         wire[1..].copy_from_slice(text);
         let mut at = 0;
         while at < wire.len() {
@@ -132,10 +138,7 @@ impl Name {
             };
             at += 1 + length;
         }
-        Ok(Self {
-            wire: Arc::from(&*wire),
-            start: 0,
-        })
+        Ok(builder.name())
     }
 
     /// The labels from left to right, without the root.
@@ -150,10 +153,11 @@ impl Name {
 
     /// The name without its leftmost label; none for the root.
     pub fn parent(&self) -> Option<Self> {
-        let length = usize::from(*self.wire().first()?);
+        let label = 1 + *self.wire().first()?;
         Some(Self {
             wire: Arc::clone(&self.wire),
-            start: self.start + 1 + length,
+            start: self.start + u16::from(label),
+            length: self.length.checked_sub(label)?,
         })
     }
 
@@ -214,6 +218,64 @@ impl Name {
         Ok(builder.name())
     }
 
+    /// The names that `label` makes with the last labels of the name `dotted` (as in [`Name::from_dotted`]), for each of these numbers of
+    /// labels: for `_dmarc`, `a.example.com` and 3, 2, 1 that are `_dmarc.a.example.com`, `_dmarc.example.com` and `_dmarc.com`.
+    ///
+    /// `None` stands for a name of more than 255 octets, and for no labels or more than there are. All share one piece of memory, so that
+    /// the names of a walk up a tree cost little more than one.
+    ///
+    /// # Errors
+    ///
+    /// An empty or too long label, a `dotted` of more than 255 octets, or names of more than 65,535 in all.
+    pub fn of_suffixes(
+        label: &[u8],
+        dotted: &[u8],
+        labels: &[usize],
+    ) -> Result<Suffixes, NameError> {
+        // Longer than a name may be: those above may fit where the longest does not.
+        let mut base = [0; MAX_WIRE + 2];
+        let base = base.get_mut(..=dotted.len()).ok_or(NameError::TooLong)?;
+        base[1..].copy_from_slice(dotted);
+        // Where the last labels begin, by their number. Each dot gives its place to a length.
+        let mut starts = [0_u8; MAX_WIRE / 2 + 2];
+        let (mut count, mut end) = (0, base.len());
+        for (at, octet) in base.iter_mut().enumerate().rev() {
+            if at == 0 || *octet == b'.' {
+                *octet = label_length(end - at - 1, at)?;
+                count += 1;
+                starts[count] = at as u8;
+                end = at;
+            }
+        }
+        let first = label_length(label.len(), 0)?;
+        let suffix = |labels: usize| {
+            let is_there = (1..=count).contains(&labels);
+            let suffix = &base[usize::from(*starts.get(labels).filter(|_| is_there)?)..];
+            (1 + label.len() + suffix.len() <= MAX_WIRE).then_some(suffix)
+        };
+        // Each name with the root's zero behind it; that alone for none.
+        let octets =
+            |&labels: &usize| suffix(labels).map_or(1, |suffix| 2 + label.len() + suffix.len());
+        let octets: usize = labels.iter().map(octets).sum();
+        if octets > usize::from(u16::MAX) {
+            return Err(NameError::TooLong);
+        }
+        let mut wire: Arc<[u8]> = core::iter::repeat_n(0, octets).collect();
+        // Nobody else has it yet.
+        let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
+        for suffix in labels.iter().map(|&labels| suffix(labels)) {
+            if let Some(suffix) = suffix {
+                room[0] = first;
+                room[1..=label.len()].copy_from_slice(label);
+                room = &mut room[1 + label.len()..];
+                room[..suffix.len()].copy_from_slice(suffix);
+                room = &mut room[suffix.len()..];
+            }
+            room = &mut room[1..];
+        }
+        Ok(Suffixes { wire, at: 0 })
+    }
+
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.wire().is_empty()
@@ -224,12 +286,16 @@ impl Name {
         Self {
             wire: self.wire().to_ascii_lowercase().into(),
             start: 0,
+            length: self.length,
         }
     }
 
     /// The labels as on the wire, each after its length, without the root's final zero and without compression.
+    #[inline]
     pub fn wire(&self) -> &[u8] {
-        self.wire.get(self.start..).unwrap_or_default()
+        let start = usize::from(self.start);
+        let range = start..start + usize::from(self.length);
+        self.wire.get(range).unwrap_or_default()
     }
 
     /// The labels joined by dots with nothing escaped, as protocols write a name outside of zone files; empty for the root.
@@ -260,6 +326,15 @@ fn first_label_error(text: &[u8]) -> Option<NameError> {
     None
 }
 
+/// The octet in front of a label that begins at `at`.
+fn label_length(length: usize, at: usize) -> Result<u8, NameError> {
+    match length {
+        0 => Err(NameError::EmptyLabel { at }),
+        1..=MAX_LABEL => Ok(length as u8),
+        _ => Err(NameError::LabelTooLong { at }),
+    }
+}
+
 /// A name that grows label by label, always within the limits; nothing is allocated before it is whole.
 struct Builder {
     wire: [u8; MAX_WIRE],
@@ -277,16 +352,7 @@ impl Default for Builder {
 
 impl Builder {
     fn label(&mut self, label: &[u8], at: usize) -> Result<(), NameError> {
-        if label.is_empty() {
-            return Err(NameError::EmptyLabel { at });
-        }
-        let Some(length) = u8::try_from(label.len())
-            .ok()
-            .filter(|&length| usize::from(length) <= MAX_LABEL)
-        else {
-            return Err(NameError::LabelTooLong { at });
-        };
-        self.append(&[length])?;
+        self.append(&[label_length(label.len(), at)?])?;
         self.append(label)
     }
 
@@ -306,6 +372,8 @@ impl Builder {
         Name {
             wire: self.wire.get(..self.length).unwrap_or_default().into(),
             start: 0,
+            // At most 254, the size of the builder.
+            length: self.length as u8,
         }
     }
 }
@@ -404,9 +472,18 @@ impl fmt::Debug for Name {
 // RFC 1035 §2.3.3 and RFC 4343 §3: only the letters of ASCII compare without case. The lengths between the labels are at most 63 and so
 // never letters: the wire form can be compared as one piece.
 impl PartialEq for Name {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        // Most names that are equal have the same case too, and that is seen many octets at once.
-        self.wire() == other.wire() || self.wire().eq_ignore_ascii_case(other.wire())
+        self.length == other.length && self.has_labels_of(other)
+    }
+}
+
+impl Name {
+    fn has_labels_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wire, &other.wire) && self.start == other.start
+            // Seldom do two names differ in case alone, and this is much faster.
+            || self.wire() == other.wire()
+            || self.wire().eq_ignore_ascii_case(other.wire())
     }
 }
 
@@ -414,16 +491,28 @@ impl Eq for Name {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // In pieces of 64 octets: a hasher takes a piece much faster than its octets one by one.
-        for piece in self.wire().chunks(64) {
-            let mut lower = [0; 64];
-            let (lower, _) = lower.split_at_mut(piece.len());
-            lower.copy_from_slice(piece);
+        self.hash_with(0xff, state);
+    }
+}
+
+impl Name {
+    /// Hashes the name and one octet behind it, which is no length of a label, so that names in a sequence do not run into each other.
+    pub(crate) fn hash_with<H: Hasher>(&self, last: u8, state: &mut H) {
+        // In pieces, and those in lower case whole: a hasher takes a piece much faster than its octets one by one, and a processor changes 64
+        // octets faster than it counts to fewer. Most names with what is behind them are one piece.
+        let mut rest = self.wire();
+        loop {
+            let mut lower = [last; 64];
+            let (piece, behind) = rest.split_at(rest.len().min(63));
+            lower[..piece.len()].copy_from_slice(piece);
             lower.make_ascii_lowercase();
-            state.write(lower);
+            if behind.is_empty() {
+                state.write(&lower[..=piece.len()]);
+                return;
+            }
+            state.write(&lower[..piece.len()]);
+            rest = behind;
         }
-        // No label is that long, so names in a sequence do not run into each other.
-        state.write_u8(0xff);
     }
 }
 
@@ -454,10 +543,10 @@ impl Ord for Name {
     }
 }
 
-/// Where the labels of a wire form begin: a label has at least one octet besides its length, so there are at most 127.
+/// Where the labels of a wire form begin.
 struct Positions<'a> {
     wire: &'a [u8],
-    starts: [u8; MAX_WIRE / 2],
+    starts: [u8; MAX_LABELS],
     count: usize,
 }
 
@@ -465,7 +554,7 @@ impl<'a> Positions<'a> {
     fn of(wire: &'a [u8]) -> Self {
         let mut positions = Self {
             wire,
-            starts: [0; MAX_WIRE / 2],
+            starts: [0; MAX_LABELS],
             count: 0,
         };
         let mut at = 0;
@@ -520,6 +609,37 @@ impl Iterator for Ancestors {
         let name = self.next.take()?;
         self.next = name.parent();
         Some(name)
+    }
+}
+
+/// What [`Name::of_suffixes`] makes.
+#[derive(Clone, Debug)]
+pub struct Suffixes {
+    /// The names, each with a zero behind it.
+    wire: Arc<[u8]>,
+    at: usize,
+}
+
+impl Iterator for Suffixes {
+    type Item = Option<Name>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Option<Name>> {
+        let start = self.at;
+        loop {
+            let label = *self.wire.get(self.at)?;
+            self.at += 1 + usize::from(label);
+            if label == 0 {
+                break;
+            }
+        }
+        let length = self.at - 1 - start;
+        let name = Name {
+            wire: Arc::clone(&self.wire),
+            start: start as u16,
+            length: length as u8,
+        };
+        Some((length > 0).then_some(name))
     }
 }
 
@@ -624,6 +744,59 @@ mod tests {
             name("_dmarc.example.com")
         );
         assert_eq!(Name::root().parent(), None);
+    }
+
+    #[test]
+    fn suffixes_below_a_label() {
+        fn of<const N: usize>(dotted: &str, labels: [usize; N]) -> [Option<Name>; N] {
+            let names = Name::of_suffixes(b"_x", dotted.as_bytes(), &labels).unwrap();
+            names.collect::<Vec<_>>().try_into().unwrap()
+        }
+        let some = |text: &str| Some(name(text));
+        assert_eq!(
+            of("A.Example.com", [3, 2, 1, 0, 4, usize::MAX]),
+            [
+                some("_x.A.Example.com"),
+                some("_x.Example.com"),
+                some("_x.com"),
+                None,
+                None,
+                None
+            ]
+        );
+        let [Some(com), Some(all), Some(example_com)] = of("A.Example.com", [1, 3, 2]) else {
+            panic!("no name");
+        };
+        assert_eq!(com.to_string(), "_x.com");
+        assert_eq!(all.to_string(), "_x.A.Example.com");
+        assert_eq!(example_com.to_string(), "_x.Example.com");
+        assert_eq!(example_com.parent(), some("example.com"));
+        assert_eq!(example_com.to_lowercase(), example_com);
+        // As a name alone: the longest that fits, and one octet more.
+        let label = "a".repeat(63);
+        let fits = format!("{label}.{label}.{label}.{}", "b".repeat(58));
+        assert_eq!(of(&fits, [4]), [some(&format!("_x.{fits}"))]);
+        assert_eq!(of(&format!("{fits}b"), [4]), [None]);
+        let longest = format!("{fits}bbbbb");
+        assert_eq!(longest.len(), 255);
+        let top = format!("_x.{}", "b".repeat(63));
+        assert_eq!(of(&longest, [4, 1]), [None, some(&top)]);
+        assert_eq!(
+            of(&("a.".repeat(127) + "b"), [128, 1]),
+            [None, some("_x.b")]
+        );
+        for (dotted, error) in [
+            (format!("{longest}b"), NameError::TooLong),
+            (String::new(), NameError::EmptyLabel { at: 0 }),
+            ("a..b".to_owned(), NameError::EmptyLabel { at: 2 }),
+            (".".repeat(255), NameError::EmptyLabel { at: 255 }),
+            ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
+        ] {
+            let failed = Name::of_suffixes(b"_x", dotted.as_bytes(), &[1]);
+            assert_eq!(failed.map(Vec::from_iter), Err(error));
+        }
+        let many = Name::of_suffixes(b"_x", fits.as_bytes(), &[4; 258]);
+        assert_eq!(many.map(Vec::from_iter), Err(NameError::TooLong));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is asked, and what comes back.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::{Name, Record, RecordType};
 
 /// One lookup: the records of one type at one name. It is its own key: equal questions have equal answers.
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {
     /// Where to look.
     pub name: Name,
@@ -21,6 +22,13 @@ impl Question {
     /// The question for the records of type `kind` at `name`.
     pub const fn new(name: Name, kind: RecordType) -> Self {
         Self { name, kind }
+    }
+}
+
+impl Hash for Question {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // No type's number here is that of an upper-case letter, which would be put in lower case, or the length of a label: all are beyond.
+        self.name.hash_with(0x80 | self.kind as u8, state);
     }
 }
 

@@ -5,6 +5,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
+use std::sync::Arc;
 
 /// The longest label of a domain, in octets: 63 (RFC 1035 §2.3.4).
 pub const MAX_LABEL: usize = 63;
@@ -18,7 +19,7 @@ pub const MAX_DOMAIN: usize = 255;
 /// label, 255 in all. [`FromStr`] takes ASCII only, A-labels included; [`Domain::parse_utf8`] takes U-labels too.
 ///
 /// Compares without regard to ASCII case and keeps the spelling it was given. A U-label and its A-label are different domains
-/// here; feature `idna` converts them.
+/// here; feature `idna` converts them. A clone, and [`Domain::parent`], cost a reference count.
 ///
 /// ```
 /// use mail_syntax::Domain;
@@ -28,7 +29,12 @@ pub const MAX_DOMAIN: usize = 255;
 /// # Ok::<(), mail_syntax::domain::DomainError>(())
 /// ```
 #[derive(Clone)]
-pub struct Domain(Box<str>);
+pub struct Domain {
+    /// Shared with the domains this one was derived from.
+    text: Arc<str>,
+    /// Where in `text` this domain begins: at a label. A domain has at most 255 octets.
+    start: u8,
+}
 
 /// Why a text is no domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,50 +73,73 @@ impl Domain {
     /// # Errors
     /// As [`FromStr`].
     pub fn parse_utf8(text: &str) -> Result<Self, DomainError> {
-        check(text, true).map(|()| Self(text.into()))
+        check(text, true).map(|()| Self::of(text.into()))
     }
 
     /// The domain as it was spelled.
+    #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.text.get(usize::from(self.start)..).unwrap_or_default()
     }
 
     /// The domain in lower case (ASCII letters).
     #[must_use]
     pub fn to_ascii_lowercase(&self) -> Self {
-        Self(self.0.to_ascii_lowercase().into())
+        Self::of(self.as_str().to_ascii_lowercase().into())
     }
 
     /// The labels, from the left.
     pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0.split('.')
+        self.as_str().split('.')
     }
 
     /// True if every label is letters, digits and hyphens: the only domains that RFC 5321 §4.1.2 knows.
     #[must_use]
     pub fn is_ldh(&self) -> bool {
-        self.0.is_ascii() && !self.0.contains('_')
+        self.as_str().is_ascii() && !self.as_str().contains('_')
     }
 
     /// True if no label is a U-label.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
-        self.0.is_ascii()
+        self.as_str().is_ascii()
     }
 
     /// The domain one label up, or `None` for a domain of one label.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        self.0
-            .split_once('.')
-            .map(|(_, parent)| Self(parent.into()))
+        let (label, _) = self.as_str().split_once('.')?;
+        Some(Self {
+            text: Arc::clone(&self.text),
+            start: self.start + label.len() as u8 + 1,
+        })
+    }
+
+    /// The last `count` labels as a domain, or the whole domain where it has no more; at least one label.
+    #[must_use]
+    pub fn suffix(&self, count: usize) -> Self {
+        let mut dots = 0;
+        let dot = self.as_str().as_bytes().iter().rposition(|octet| {
+            dots += usize::from(*octet == b'.');
+            dots == count.max(1)
+        });
+        let start = dot.map_or(0, |at| at + 1);
+        Self {
+            text: Arc::clone(&self.text),
+            start: self.start + start as u8,
+        }
+    }
+
+    /// `text` was checked, so it is short enough for a start of one octet.
+    fn of(text: Arc<str>) -> Self {
+        Self { text, start: 0 }
     }
 
     /// True if `self` is `other` or below it: `mail.example.com` is at or below `example.com`.
     #[must_use]
     pub fn is_at_or_below(&self, other: &Self) -> bool {
-        let (name, parent) = (self.0.as_bytes(), other.0.as_bytes());
+        let (name, parent) = (self.as_str().as_bytes(), other.as_str().as_bytes());
         match name.len().checked_sub(parent.len()) {
             Some(0) => self == other,
             Some(above) => name[above..].eq_ignore_ascii_case(parent) && name[above - 1] == b'.',
@@ -130,8 +159,8 @@ impl Domain {
         if self.is_ascii() {
             return Ok(self.clone());
         }
-        let ascii = idna::domain_to_ascii(&self.0).map_err(|_| DomainError::Character {
-            offset: self.0.find(|c: char| !c.is_ascii()).unwrap_or(0),
+        let ascii = idna::domain_to_ascii(self.as_str()).map_err(|_| DomainError::Character {
+            offset: self.as_str().find(|c: char| !c.is_ascii()).unwrap_or(0),
         })?;
         ascii.parse()
     }
@@ -139,7 +168,7 @@ impl Domain {
     /// The domain with every valid A-label turned into its U-label; labels that are no valid A-label stay as they are.
     #[must_use]
     pub fn to_u_labels(&self) -> Self {
-        let (text, result) = idna::domain_to_unicode(&self.0);
+        let (text, result) = idna::domain_to_unicode(self.as_str());
         match result {
             Ok(()) => Self::parse_utf8(&text).unwrap_or_else(|_| self.clone()),
             Err(_) => self.clone(),
@@ -150,6 +179,9 @@ impl Domain {
 fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
     if text.len() > MAX_DOMAIN {
         return Err(DomainError::TooLong);
+    }
+    if is_usual(text) {
+        return Ok(());
     }
     let mut offset = 0;
     for label in text.split('.') {
@@ -177,6 +209,20 @@ fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
     Ok(())
 }
 
+/// Whether all labels are letters, digits and underscores, as most are: it needs one pass.
+fn is_usual(text: &str) -> bool {
+    let mut label = 0;
+    let fine = |octet: u8| {
+        if octet == b'.' {
+            core::mem::take(&mut label) > 0
+        } else {
+            label += 1;
+            label <= MAX_LABEL && (octet.is_ascii_alphanumeric() || octet == b'_')
+        }
+    };
+    text.bytes().all(fine) && label > 0
+}
+
 fn is_u_label_character(c: char) -> bool {
     !c.is_ascii()
         && !c.is_control()
@@ -189,7 +235,7 @@ fn is_u_label_character(c: char) -> bool {
 impl FromStr for Domain {
     type Err = DomainError;
     fn from_str(text: &str) -> Result<Self, DomainError> {
-        check(text, false).map(|()| Self(text.into()))
+        check(text, false).map(|()| Self::of(text.into()))
     }
 }
 
@@ -203,31 +249,31 @@ impl TryFrom<&str> for Domain {
 impl TryFrom<String> for Domain {
     type Error = DomainError;
     fn try_from(text: String) -> Result<Self, DomainError> {
-        check(&text, false).map(|()| Self(text.into()))
+        check(&text, false).map(|()| Self::of(text.into()))
     }
 }
 
 impl AsRef<str> for Domain {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Domain({})", self.0)
+        write!(f, "Domain({})", self.as_str())
     }
 }
 
 impl PartialEq for Domain {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.as_str().eq_ignore_ascii_case(other.as_str())
     }
 }
 
@@ -235,7 +281,7 @@ impl Eq for Domain {}
 
 impl PartialEq<str> for Domain {
     fn eq(&self, other: &str) -> bool {
-        self.0.eq_ignore_ascii_case(other)
+        self.as_str().eq_ignore_ascii_case(other)
     }
 }
 
@@ -247,7 +293,7 @@ impl PartialEq<&str> for Domain {
 
 impl Hash for Domain {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for octet in self.0.bytes() {
+        for octet in self.as_str().bytes() {
             state.write_u8(octet.to_ascii_lowercase());
         }
         state.write_u8(0);
@@ -257,7 +303,10 @@ impl Hash for Domain {
 impl Ord for Domain {
     fn cmp(&self, other: &Self) -> Ordering {
         let lower = |c: u8| c.to_ascii_lowercase();
-        self.0.bytes().map(lower).cmp(other.0.bytes().map(lower))
+        self.as_str()
+            .bytes()
+            .map(lower)
+            .cmp(other.as_str().bytes().map(lower))
     }
 }
 
@@ -490,6 +539,27 @@ impl fmt::Display for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_above_is_a_domain_of_its_own() {
+        let domain: Domain = "a.b.Example.com".parse().unwrap();
+        let parent = domain.parent().and_then(|above| above.parent()).unwrap();
+        assert_eq!(parent.as_str(), "Example.com");
+        assert_eq!(Ok(&parent), "example.COM".parse().as_ref());
+        assert_eq!(parent.suffix(2).as_str(), "Example.com");
+        assert_eq!(parent.parent().and_then(|top| top.parent()), None);
+        for (count, suffix) in [
+            (0, "com"),
+            (1, "com"),
+            (3, "b.Example.com"),
+            (4, "a.b.Example.com"),
+            (9, "a.b.Example.com"),
+        ] {
+            assert_eq!(domain.suffix(count).as_str(), suffix);
+        }
+        let longest: Domain = ("a.".repeat(127) + "a").parse().unwrap();
+        assert_eq!(longest.suffix(1).as_str(), "a");
+    }
 
     #[test]
     fn domains() {

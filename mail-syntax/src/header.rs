@@ -333,9 +333,13 @@ impl HeaderSplitter {
             if self.index.complete {
                 return Ok(Split::Complete { taken: at });
             }
+            let rest = &octets[at..];
+            if let Some(length) = self.usual_line(rest) {
+                at += length;
+                continue;
+            }
             // Text behind a name runs to the next octet that matters; elsewhere each octet does.
             if self.line.kind == LineKind::Text && !self.line.after_cr {
-                let rest = &octets[at..];
                 let run = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
                 self.take(run)?;
                 at += run;
@@ -351,6 +355,55 @@ impl HeaderSplitter {
         } else {
             Split::NeedInput
         })
+    }
+
+    /// Takes a line at once, if all of it is there and nothing in it matters but a colon; gives its length.
+    ///
+    /// What it does not take, [`HeaderSplitter::octet`] looks at: limits and defects are found there.
+    fn usual_line(&mut self, octets: &[u8]) -> Option<usize> {
+        if self.line.kind != LineKind::Unknown {
+            return None;
+        }
+        let length = memchr::memchr3(b'\r', b'\n', 0, octets)?;
+        let (line, behind) = octets.split_at(length);
+        let (start, end) = (self.offset, self.offset.checked_add(length + 2)?);
+        if !behind.starts_with(b"\r\n") || length > MAX_LINE || end > self.limits.block {
+            return None;
+        }
+        let open = match line {
+            [b' ' | b'\t', text @ ..] => {
+                let open = self
+                    .open
+                    .filter(|_| text.iter().any(|octet| !matches!(octet, b' ' | b'\t')))?;
+                Span { end, ..open }
+            }
+            _ => {
+                let colon = line.iter().position(|octet| !is_ftext(*octet))?;
+                let name_end = start + colon;
+                if colon == 0
+                    || line[colon] != b':'
+                    || self.index.fields.len() + 1 >= self.limits.fields
+                {
+                    return None;
+                }
+                Span {
+                    start,
+                    name_end,
+                    body: name_end + 1,
+                    end,
+                }
+            }
+        };
+        if end - open.start > self.limits.field {
+            return None;
+        }
+        if open.start == start {
+            self.close_field(start);
+        }
+        self.open = Some(open);
+        self.offset = end;
+        self.line.start = end;
+        Some(length + 2)
     }
 
     /// Counts `n` octets that belong to the open field, up to the first that passes a limit.
@@ -518,6 +571,10 @@ impl HeaderSplitter {
 
     fn close_field(&mut self, end: usize) {
         if let Some(open) = self.open.take() {
+            if self.index.fields.is_empty() {
+                // Most headers have fewer.
+                self.index.fields.reserve(self.limits.fields.min(32));
+            }
             self.index.fields.push(Span { end, ..open });
         }
     }
@@ -630,6 +687,10 @@ impl<'a> Iterator for Fields<'a, '_> {
         self.spans
             .find_map(|span| Field::new(octets, *span, line_end))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.spans.size_hint().1)
+    }
 }
 
 impl<'a> DoubleEndedIterator for Fields<'a, '_> {
@@ -650,7 +711,8 @@ pub struct Field<'a> {
     raw: &'a [u8],
     name: &'a str,
     body: &'a [u8],
-    span: Span,
+    offset: usize,
+    body_offset: usize,
     line_end: LineEnd,
 }
 
@@ -666,7 +728,8 @@ impl<'a> Field<'a> {
             raw,
             name,
             body,
-            span,
+            offset: span.start,
+            body_offset: span.body,
             line_end,
         })
     }
@@ -700,7 +763,8 @@ impl<'a> Field<'a> {
     /// True if this is the field's name, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        // Most names are spelled alike, and that is found sooner.
+        self.name == name || self.name.eq_ignore_ascii_case(name)
     }
 
     /// The whole field: name, colon, body, folds, and its final line end if it has one.
@@ -724,13 +788,13 @@ impl<'a> Field<'a> {
     /// Where the field begins, from the start of the block.
     #[must_use]
     pub fn offset(&self) -> usize {
-        self.span.start
+        self.offset
     }
 
     /// Where its body begins: the octet behind the colon, from the start of the block.
     #[must_use]
     pub fn body_offset(&self) -> usize {
-        self.span.body
+        self.body_offset
     }
 }
 

@@ -314,6 +314,19 @@ fn at_warn_an_address_gets_no_warmer() {
 }
 
 #[test]
+fn after_a_day_with_many_deferrals_an_address_gets_no_warmer() {
+    let (scheduler, mut store, gmail) = one(plan());
+    let late = START + 23 * HOUR;
+    let (sent, _) = drain(&scheduler, &mut store, &gmail, late);
+    let throttled = Outcome::Deferred(ReplyClass::Throttled);
+    for (outcome, messages) in [(Outcome::Accepted, sent - 40), (throttled, 40)] {
+        let Ok(()) = scheduler.record(&mut store, ip(2), &gmail, outcome, messages, late);
+    }
+    let status = status(&scheduler, &mut store, &gmail, late + HOUR);
+    assert_eq!((status.day, status.standing.level), (Some(1), Level::Warn));
+}
+
+#[test]
 fn a_listing_pauses_until_it_is_gone() {
     let (mut scheduler, mut store, gmail) = one(plan());
     warm_for(&scheduler, &mut store, &gmail, 5);

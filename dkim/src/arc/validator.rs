@@ -114,7 +114,7 @@ impl Validator {
         let octets = core::mem::take(&mut self.header);
         let index = core::mem::take(&mut self.splitter).finish();
         let (options, body) = (&self.options, &mut self.body);
-        let chain = Chain::of(Ok((octets, index)), self.now, options, body);
+        let chain = Chain::of(Ok((&octets, index)), self.now, options, body);
         if chain.is_settled() {
             self.body = BodyHasher::default();
         }

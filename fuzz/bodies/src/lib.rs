@@ -14,6 +14,7 @@
 //! | [`dkim_sign_verify_ops`] | what is signed verifies, in any pieces and order of calls; a changed body does not |
 //! | [`dkim_key_record`] | key records and signatures are printed as text that reads the same |
 //! | [`message_auth_split`] | one verdict however a message is cut; each question once, and no more than allowed; DMARC passes by an aligned identifier only |
+//! | [`dmarc_evaluation`] | one verdict in every order of answers; each question once, and no more than allowed |
 //! | [`mail_syntax_mime_tree`] | the parts are a tree of nested ranges; a body is decoded alike in any pieces |
 //! | [`screening_dnsbl_answers`] | whatever lists answer, in any order: one verdict; only codes count, and only a test turns a list on or off |
 //! | [`screening_score`] | points add up; log line, header field and replies are lines of printable ASCII |
@@ -33,6 +34,7 @@
 mod arc;
 mod authentication;
 mod dkim;
+mod dmarc;
 mod greylist;
 mod imap;
 mod mime;
@@ -46,6 +48,7 @@ mod smtp;
 mod spf;
 
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
+pub use self::dmarc::dmarc_evaluation;
 pub use self::screening::{screening_dnsbl_answers, screening_score};
 pub use self::spf::spf_check_host;
 pub use arc::arc_chain;
@@ -89,4 +92,5 @@ pub const TARGETS: [Target; 21] = [
     ("screening_score", screening_score),
     ("feedback_report", feedback_report),
     ("screening_greylist_ops", screening_greylist_ops),
+    ("dmarc_evaluation", dmarc_evaluation),
 ];

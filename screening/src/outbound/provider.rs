@@ -58,10 +58,7 @@ impl FromStr for Provider {
         if is_name(text) {
             return Ok(Self(text.to_ascii_lowercase().into()));
         }
-        let wrong = || ProvidersError::Name {
-            line: 1,
-            text: shown(text),
-        };
+        let wrong = || ProvidersError::NoProvider { text: shown(text) };
         let domain = text.strip_suffix('.').unwrap_or(text);
         let domain: Domain = domain.parse().map_err(|_| wrong())?;
         Ok(Self::of_domain(&domain))
@@ -94,7 +91,7 @@ pub struct Providers {
     exchangers: BTreeMap<Box<str>, Provider>,
 }
 
-/// Why a text has no rules.
+/// Why a text has no rules, or is no provider.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProvidersError {
@@ -129,6 +126,12 @@ pub enum ProvidersError {
         domain: String,
         /// Whose it is.
         provider: Provider,
+    },
+    /// A text alone that is neither a name nor a domain.
+    #[error("{text:?} is neither the name of a provider nor a domain")]
+    NoProvider {
+        /// The text, its first 80 characters.
+        text: String,
     },
     /// More domains than [`MAX_RULES`].
     #[error("line {line}: more than 10,000 domains")]
@@ -316,7 +319,13 @@ mod tests {
                 line: MAX_RULES + 1
             }
         );
-        assert!("a b".parse::<Provider>().is_err());
+        for text in ["", ".", "a b", "a..b", &"x".repeat(300)] {
+            let error = text.parse::<Provider>().unwrap_err();
+            assert!(
+                matches!(error, ProvidersError::NoProvider { .. }),
+                "{error}"
+            );
+        }
         assert_eq!("others".parse(), Ok(Provider::others()));
     }
 }

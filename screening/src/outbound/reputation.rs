@@ -258,30 +258,31 @@ pub struct Policy {
 /// | measure | warn | stop | window | at least | why |
 /// |---|---|---|---|---|---|
 /// | complaints | 0.1 % | 0.3 % | 7 days | 3 | what Google and Yahoo ask of senders since February 2024: stay below 0.1 %, never reach 0.3 %; three, as one person may err twice |
-/// | deferrals | 10 % | 30 % | 1 day | 10 | a provider that slows an address down does so for hours, and says so to a part first |
+/// | deferrals | 10 % | 30 % | 2 days, 1 day | 10 | a provider that slows an address down does so for hours, and says so to a part first; a bad yesterday is no reason to send more today |
 /// | rejections | 2 % | 5 % | 2 days | 5 | a single message that is taken for spam is one event; a block shows within a day |
 /// | unknown recipients | 2 % | 8 % | 2 days | 5 | a list that is tended has fewer than 2 % |
 ///
 /// The thresholds of complaints are public; the others are our choice, to be set by whoever knows their mail.
 impl Default for Policy {
     fn default() -> Self {
-        let thresholds = |measure, warn, stop, days, events| {
-            [(warn, Level::Warn), (stop, Level::Stop)].map(|(millionths, level)| Threshold {
-                measure,
-                rate: Rate::per_million(millionths),
-                level,
-                days,
-                events,
-            })
+        let threshold = |measure, level, millionths, days, events| Threshold {
+            measure,
+            rate: Rate::per_million(millionths),
+            level,
+            days,
+            events,
         };
         Self {
-            thresholds: [
-                thresholds(Measure::Complaints, 1_000, 3_000, 7, 3),
-                thresholds(Measure::Deferrals, 100_000, 300_000, 1, 10),
-                thresholds(Measure::Rejections, 20_000, 50_000, 2, 5),
-                thresholds(Measure::UnknownRecipients, 20_000, 80_000, 2, 5),
-            ]
-            .concat(),
+            thresholds: vec![
+                threshold(Measure::Complaints, Level::Warn, 1_000, 7, 3),
+                threshold(Measure::Complaints, Level::Stop, 3_000, 7, 3),
+                threshold(Measure::Deferrals, Level::Warn, 100_000, 2, 10),
+                threshold(Measure::Deferrals, Level::Stop, 300_000, 1, 10),
+                threshold(Measure::Rejections, Level::Warn, 20_000, 2, 5),
+                threshold(Measure::Rejections, Level::Stop, 50_000, 2, 5),
+                threshold(Measure::UnknownRecipients, Level::Warn, 20_000, 2, 5),
+                threshold(Measure::UnknownRecipients, Level::Stop, 80_000, 2, 5),
+            ],
         }
     }
 }
@@ -601,7 +602,7 @@ mod tests {
             (
                 of_all(10, 0, 0),
                 Level::Warn,
-                "10 deferrals of 100 in 1 day are 10 %, warn is 10 %",
+                "10 deferrals of 100 in 2 days are 10 %, warn is 10 %",
             ),
             (
                 of_all(60, 0, 0),

@@ -1,0 +1,326 @@
+//! What the answers come to: the record in force, alignment, the verdict.
+
+use std::sync::Arc;
+
+use mail_dns::{Failure, Name};
+
+use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
+use crate::organizational_domain::OrganizationalDomain;
+use crate::record::{AlignmentMode, Place, Record};
+use crate::tree_walk::{Led, Progress, Published, record_question};
+use crate::verdict::{
+    Alignment, Authentication, Cause, Disposition, DmarcResult, Identifier, Mechanism, Verdict,
+};
+
+/// The record in force, and how many labels of the Author Domain are the domain that published it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InForce<'a> {
+    pub(super) labels: usize,
+    pub(super) record: &'a Arc<Record>,
+}
+
+/// How far the search for the record has come.
+#[derive(Clone, Copy, Debug)]
+enum Search<'a> {
+    Waiting,
+    Failed(&'a Name, Failure),
+    Ended(Option<InForce<'a>>),
+}
+
+impl Dmarc {
+    /// The verdict, or `None` while it hangs on something.
+    pub(super) fn settle(&self) -> Option<Verdict> {
+        let author = match &self.author {
+            Ok(author) => author,
+            // RFC 9989 §5.3.1: "If zero or more than one domain is extracted from the RFC5322.From header field, then DMARC validation is
+            // not possible and the process terminates."
+            Err(fault) => {
+                let cause = Cause::Author(fault.clone());
+                let mut verdict = self.without_alignment(DmarcResult::PermError, cause, None);
+                verdict.disposition = self.config.unusable_author;
+                return Some(verdict);
+            }
+        };
+        let progress = self.author_progress(author);
+        let in_force = match self.search(author, progress) {
+            Search::Waiting => return None,
+            // RFC 9989 §4.10.1: "Mail Receivers MUST NOT apply the DMARC mechanism to the message."
+            Search::Ended(None) => {
+                return Some(self.without_alignment(DmarcResult::None, Cause::NoRecord, None));
+            }
+            Search::Ended(Some(in_force)) => in_force,
+            // RFC 9989 §5.3.6: "If one or more DNS queries required to perform DMARC validation on the message do not complete due to
+            // temporary or permanent DNS errors, the message cannot be considered to pass or fail the DMARC mechanism check."
+            Search::Failed(name, failure) => {
+                let question = record_question(name);
+                let cause = Cause::Lookup { question, failure };
+                return Some(self.without_alignment(DmarcResult::TempError, cause, None));
+            }
+        };
+        if in_force.record.p.is_none() {
+            let in_force = Some(in_force);
+            return Some(self.without_alignment(DmarcResult::None, Cause::NoPolicy, in_force));
+        }
+        if !self.complete {
+            return None;
+        }
+        let identifiers = self.judge(author, progress, in_force.record)?;
+        let place = if in_force.labels == author.labels {
+            Ok(Place::Itself)
+        } else {
+            match self.existence {
+                Existence::NotNeeded | Existence::Known(true) => Ok(Place::Below),
+                Existence::Known(false) => Ok(Place::NonExistentBelow),
+                Existence::Failed(failure) => Err(failure),
+                Existence::Wanted | Existence::Asked => return None,
+            }
+        };
+        let policy = place
+            .ok()
+            .and_then(|place| in_force.record.policy_for(place));
+
+        let passed = |mechanism: Option<Mechanism>| {
+            identifiers.iter().find(|identifier| {
+                identifier.authentication == Authentication::Pass
+                    && identifier.alignment == Some(Alignment::Aligned)
+                    && mechanism.is_none_or(|mechanism| identifier.mechanism == mechanism)
+            })
+        };
+        let mut verdict = if let Some(identifier) = passed(None) {
+            // RFC 9989 §5.3.5: "If one or more of the Authenticated Identifiers align with the Author Domain, the message is considered to
+            // pass the DMARC mechanism check."
+            let cause = Cause::Aligned {
+                mechanism: identifier.mechanism,
+                domain: identifier.domain.clone(),
+            };
+            self.verdict(DmarcResult::Pass, cause, Some(in_force))
+        } else if let Some(cause) = identifiers.iter().find_map(undecided) {
+            self.verdict(DmarcResult::TempError, cause, Some(in_force))
+        } else if let (Err(failure), Some(question)) = (place, existence_question(author)) {
+            let cause = Cause::Lookup { question, failure };
+            self.verdict(DmarcResult::TempError, cause, Some(in_force))
+        } else {
+            let mut verdict = self.verdict(DmarcResult::Fail, Cause::NotAligned, Some(in_force));
+            verdict.sampled_out = self.is_sampled_out(in_force.record);
+            // One step less than the policy, in test mode as when sampled out.
+            let lowered = verdict.sampled_out || self.by_tree_walk() && in_force.record.test_mode;
+            verdict.disposition =
+                policy.map_or(Disposition::None, |policy| policy.disposition(lowered));
+            verdict
+        };
+        verdict.policy = policy;
+        verdict.aligned_spf =
+            passed(Some(Mechanism::Spf)).map(|identifier| identifier.domain.clone());
+        verdict.aligned_dkim =
+            passed(Some(Mechanism::Dkim)).map(|identifier| identifier.domain.clone());
+        verdict.identifiers = identifiers;
+        Some(verdict)
+    }
+
+    fn search<'a>(&'a self, author: &Author, progress: Progress<'a>) -> Search<'a> {
+        // RFC 9989 §4.10.1: "If a valid DMARC Policy Record is found there, then this is the DMARC Policy Record to be applied to the
+        // message"
+        if let Some(in_force) = self.record_at(author, None) {
+            return Search::Ended(Some(in_force));
+        }
+        match progress {
+            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, led),
+            Progress::Waiting => Search::Waiting,
+            Progress::Failed(name, failure) => Search::Failed(name, failure),
+            Progress::Done(led) => Search::Ended(self.record_at(author, Some(led))),
+        }
+    }
+
+    fn by_tree_walk(&self) -> bool {
+        self.config.organizational_domain == OrganizationalDomain::TreeWalk
+    }
+
+    /// The record at the Author Domain, or where that has none and the walk has `led` somewhere, what is to be applied instead.
+    pub(super) fn record_at(&self, author: &Author, led: Option<Led>) -> Option<InForce<'_>> {
+        let at = |labels: usize| match self.targets.published(&author.walk, labels) {
+            Some((_, Published::Record(record))) => Some(InForce { labels, record }),
+            _ => None,
+        };
+        // RFC 9989 §4.10.1: "listed from highest preference to lowest:" the Author Domain, its Organizational Domain, its PSD.
+        at(author.labels).or_else(|| {
+            let led = led?;
+            at(led.organizational_domain).or_else(|| at(led.public_suffix?))
+        })
+    }
+
+    /// RFC 7489 §6.6.3, where the Author Domain has no record.
+    fn search_by_suffix(&self, author: &Author, led: Led) -> Search<'_> {
+        for labels in [author.labels, led.organizational_domain] {
+            match self.targets.published(&author.walk, labels) {
+                None => return Search::Waiting,
+                Some((Some(name), Published::Failed(failure))) => {
+                    return Search::Failed(name, *failure);
+                }
+                // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
+                // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
+                Some((_, Published::Nothing)) => {}
+                Some((_, Published::Record(record))) => {
+                    return Search::Ended(Some(InForce { labels, record }));
+                }
+                // RFC 7489 §6.6.3: "If the remaining set contains multiple records or no records, policy discovery terminates and DMARC
+                // processing is not applied to this message."
+                Some(_) => return Search::Ended(None),
+            }
+        }
+        Search::Ended(None)
+    }
+
+    /// The alignment of every identifier of which it matters; `None` while answers are missing for one.
+    fn judge(
+        &self,
+        author: &Author,
+        progress: Progress<'_>,
+        record: &Record,
+    ) -> Option<Vec<Identifier>> {
+        let alignment = |candidate: &Candidate| {
+            let mode = match candidate.mechanism {
+                Mechanism::Spf => record.aspf,
+                Mechanism::Dkim => record.adkim,
+            };
+            self.alignment(author, progress, candidate, mode)
+        };
+        let matters = |candidate: &Candidate| candidate.authentication != Authentication::Fail;
+        let mut candidates = self.identifiers.iter();
+        if candidates.any(|candidate| matters(candidate) && alignment(candidate).is_none()) {
+            return None;
+        }
+        let mut judged = Vec::with_capacity(self.identifiers.len());
+        for candidate in &self.identifiers {
+            let alignment = matters(candidate).then(|| alignment(candidate));
+            judged.push(candidate.judged(alignment.flatten()));
+        }
+        Some(judged)
+    }
+
+    /// Whether an identifier is aligned; `None` while answers are missing.
+    fn alignment(
+        &self,
+        author: &Author,
+        progress: Progress<'_>,
+        candidate: &Candidate,
+        mode: AlignmentMode,
+    ) -> Option<Alignment> {
+        if candidate.domain.is_none() {
+            return Some(Alignment::NotAligned);
+        }
+        if candidate.is_author(author) {
+            return Some(Alignment::Aligned);
+        }
+        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
+        // is required."
+        if mode == AlignmentMode::Strict || candidate.shared == 0 {
+            return Some(Alignment::NotAligned);
+        }
+        let led_author = match progress {
+            Progress::Waiting => return None,
+            Progress::Failed(name, failure) => return Some(unknown(name, failure)),
+            Progress::Done(led) => led.organizational_domain,
+        };
+        // It is neither the Author's Organizational Domain nor below it.
+        if candidate.shared < led_author {
+            return Some(Alignment::NotAligned);
+        }
+        let led = match &candidate.walk {
+            CandidateWalk::NotAsked => return None,
+            CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
+            CandidateWalk::Led(labels) => *labels,
+            CandidateWalk::Asked(walk) => match self.targets.progress(walk) {
+                Progress::Waiting => return None,
+                Progress::Failed(name, failure) => return Some(unknown(name, failure)),
+                Progress::Done(led) => led.organizational_domain,
+            },
+        };
+        Some(if led == led_author {
+            Alignment::Aligned
+        } else {
+            Alignment::NotAligned
+        })
+    }
+
+    /// Whether `pct` exempts the message from the policy.
+    fn is_sampled_out(&self, record: &Record) -> bool {
+        // RFC 7489 §6.3: "if (random mod 100) < pct then selected = true"
+        let is_selected = self.draw % 100 < record.pct.unwrap_or(100);
+        // RFC 7489 §6.6.4: "If the email is not subject to the "reject" policy (due to the "pct" tag), the Mail Receiver SHOULD treat the
+        // email as though the "quarantine" policy applies." Of "quarantine": "the Mail Receiver SHOULD apply local message classification
+        // as normal."
+        !self.by_tree_walk() && !is_selected
+    }
+
+    /// A verdict for which it makes no difference which identifiers are aligned.
+    fn without_alignment(
+        &self,
+        result: DmarcResult,
+        cause: Cause,
+        in_force: Option<InForce<'_>>,
+    ) -> Verdict {
+        let identifiers = self.identifiers.iter();
+        Verdict {
+            identifiers: identifiers.map(|one| one.judged(None)).collect(),
+            ..self.verdict(result, cause, in_force)
+        }
+    }
+
+    fn verdict(&self, result: DmarcResult, cause: Cause, in_force: Option<InForce<'_>>) -> Verdict {
+        let author = self.author.as_ref().ok();
+        let organizational_domain = author.and_then(|author| match self.author_progress(author) {
+            Progress::Done(led) => Some(author.domain.suffix(led.organizational_domain)),
+            Progress::Waiting | Progress::Failed(..) => None,
+        });
+        let record_domain = in_force.zip(author);
+        Verdict {
+            result,
+            cause,
+            disposition: Disposition::None,
+            author_domain: author.map(|author| author.domain.clone()),
+            record_domain: record_domain
+                .map(|(in_force, author)| author.domain.suffix(in_force.labels)),
+            record: in_force.map(|in_force| Arc::clone(in_force.record)),
+            organizational_domain,
+            policy: None,
+            sampled_out: false,
+            aligned_spf: None,
+            aligned_dkim: None,
+            identifiers: Vec::new(),
+            identifiers_left_out: self.identifiers_left_out,
+            trace: self.trace.clone(),
+        }
+    }
+}
+
+impl Candidate {
+    fn judged(&self, alignment: Option<Alignment>) -> Identifier {
+        Identifier {
+            mechanism: self.mechanism,
+            domain: self.handed_in.clone(),
+            authentication: self.authentication,
+            alignment,
+        }
+    }
+}
+
+fn unknown(name: &Name, failure: Failure) -> Alignment {
+    Alignment::Unknown(record_question(name), failure)
+}
+
+/// Why it cannot be told whether this identifier makes the message pass.
+fn undecided(identifier: &Identifier) -> Option<Cause> {
+    match (identifier.authentication, identifier.alignment.as_ref()?) {
+        (Authentication::Pass, Alignment::Unknown(question, failure)) => Some(Cause::Lookup {
+            question: question.clone(),
+            failure: *failure,
+        }),
+        (Authentication::TempError, Alignment::Aligned | Alignment::Unknown(..)) => {
+            Some(Cause::Identifier {
+                mechanism: identifier.mechanism,
+                domain: identifier.domain.clone(),
+            })
+        }
+        _ => None,
+    }
+}
