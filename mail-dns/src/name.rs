@@ -120,8 +120,10 @@ impl Name {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
         // The wire form has a length before each label where the text has a dot between two.
-        let mut builder = Builder::default();
-        builder.length = text.len() + 1;
+        let mut builder = Builder {
+            length: text.len() + 1,
+            ..Builder::default()
+        };
         let (wire, _) = builder.wire.split_at_mut(text.len() + 1);
         wire[1..].copy_from_slice(text);
         let mut at = 0;
