@@ -120,8 +120,11 @@ impl Name {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
         // The wire form has a length before each label where the text has a dot between two.
-        let mut wire = [0; MAX_WIRE];
-        let (wire, _) = wire.split_at_mut(text.len() + 1);
+        let mut builder = Builder {
+            length: text.len() + 1,
+            ..Builder::default()
+        };
+        let (wire, _) = builder.wire.split_at_mut(text.len() + 1);
         wire[1..].copy_from_slice(text);
         let mut at = 0;
         while at < wire.len() {
@@ -137,11 +140,7 @@ impl Name {
             };
             at += 1 + length;
         }
-        Ok(Self {
-            length: u8::try_from(wire.len()).map_err(|_| NameError::TooLong)?,
-            wire: Arc::from(&*wire),
-            start: 0,
-        })
+        Ok(builder.name())
     }
 
     /// The labels from left to right, without the root.

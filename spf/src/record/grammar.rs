@@ -95,7 +95,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Moves to the next term of a record that was read without a fault; whether there is one.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn next(&mut self) -> bool {
         self.advance().unwrap_or(false)
     }
@@ -204,7 +204,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Moves to the next term; whether there is one.
-    #[inline(always)]
+    // What is compiled to be quick inlines it, and knows the name; what is compiled quickly does not.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn advance(&mut self) -> Result<bool, Fault> {
         let mut start = self.end;
         while self.octet(start) == b' ' {
@@ -269,7 +270,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The mechanism of this name, with the argument that begins here.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn mechanism(&mut self, name: u64, at: usize) -> Result<(), Fault> {
         match name {
             IP4 => {
@@ -338,7 +339,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `":" ip4-network`, and so for ip6: the bits, and how many octets they took.
-    #[inline(always)]
+    #[inline]
     fn address<A>(
         &self,
         at: usize,
@@ -351,7 +352,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `[ ip4-cidr-length ]`, and so for ip6, behind the address that began at `address`; then the term ends.
-    #[inline(always)]
+    #[inline]
     fn prefix_behind(&mut self, at: usize, most: u8, address: usize) -> Result<u8, Fault> {
         match self.octet(at) {
             b' ' => {
@@ -371,7 +372,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// RFC 7208 §5.6: `"0" / %x31-39 0*1DIGIT`, within 0 to 32, and so for 128; and where it ends.
-    #[inline(always)]
+    #[inline]
     fn cidr_length(&self, at: usize, most: u8) -> Result<(u8, usize), Fault> {
         match decimal(self.rest(at)) {
             Some((prefix, length)) if prefix <= most => Ok((prefix, at + length)),
