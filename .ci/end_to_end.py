@@ -181,7 +181,7 @@ def submission(server):
                 client.docmd(base64.b64encode(user.encode()).decode())
                 code = client.docmd(base64.b64encode(password.encode()).decode())[0]
             check(f"{user} logs in by {mechanism}", code == 235, code)
-            check("nobody sends as somebody else", client.mail("zoe@mail.test")[0] == 553)
+            check("nobody sends as somebody else", client.mail("zoe@mail.test")[0] == 550)
             client.quit()
     sent = message("submitted", "ann@mail.test")
     path = os.path.join(server.folder, "message")
@@ -189,6 +189,10 @@ def submission(server):
     done = command("curl", "-sk", "--user", f"ann:{PASSWORDS['ann']}", "--mail-from", "ann@mail.test", "--mail-rcpt", "ben@mail.test",
                    "-T", path, f"smtps://127.0.0.1:{server.port['submissions']}")
     check("curl submits over smtps", done.returncode == 0, done.stderr)
+    open(path + ".forged", "wb").write(message("forged", "zoe@mail.test"))
+    done = command("curl", "-sk", "--user", f"ann:{PASSWORDS['ann']}", "--mail-from", "ann@mail.test", "--mail-rcpt", "ben@mail.test",
+                   "-T", path + ".forged", f"smtps://127.0.0.1:{server.port['submissions']}")
+    check("nobody writes in somebody else's name", done.returncode != 0, done.stdout)
     octets, _ = server.newest("ben")
     check("what our users send is signed", octets.endswith(sent) and b"DKIM-Signature: v=1; a=ed25519-sha256" in octets, octets)
     if shutil.which("swaks"):

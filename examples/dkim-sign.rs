@@ -118,19 +118,14 @@ fn signing(arguments: &Arguments, selector: Domain, key: PrivateKey) -> Signing 
     let named =
         |names: &[String], field: &str| names.iter().any(|name| name.eq_ignore_ascii_case(field));
     let fields = &mut signing.fields;
+    let (oversigned, present) = (fields.oversigned.to_mut(), fields.present.to_mut());
     // What is named here counts more than what is done by default.
     let (sign, oversign) = (&arguments.sign, &arguments.oversign);
     let by_default = |field: &str| !(named(&arguments.leave, field) || named(sign, field));
-    fields.oversigned.retain(|field| by_default(field));
-    fields
-        .present
-        .retain(|field| by_default(field) && !named(oversign, field));
-    fields
-        .oversigned
-        .extend(oversign.iter().map(|field| field.as_str().into()));
-    fields
-        .present
-        .extend(sign.iter().map(|field| field.as_str().into()));
+    oversigned.retain(|field| by_default(field));
+    present.retain(|field| by_default(field) && !named(oversign, field));
+    oversigned.extend(oversign.iter().map(|field| field.clone().into()));
+    present.extend(sign.iter().map(|field| field.clone().into()));
     signing
 }
 

@@ -183,7 +183,7 @@ fn check(config: Option<&Path>) -> Result<(), Failure> {
     let config = configured(config)?;
     examples::tls::server(&config.tls.certificate, &config.tls.key)?;
     examples::signing::keys(&config.dkim)?;
-    examples::screen::Screen::new(&config.inbound)?;
+    examples::screen::Screen::new(&config.inbound, &[0; 32])?;
     if let Some(zone) = &config.dns.zone {
         std::fs::read_to_string(zone)?.parse::<mail_dns::Zone>()?;
     }

@@ -7,17 +7,17 @@ use clap::Parser;
 use examples::command_line::{
     Clock, Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path, spf_json,
 };
-use mail_dns::{Answer, Evaluation, Name, Need, Question, Record, RecordType};
+use mail_dns::{Answer, Name, Question};
 use mail_syntax::ReversePath;
 use serde_json::{Value, json};
-use spf::lint::{Severity, lint};
+use spf::lint::{DomainReport, Finding, LintDomain, Problem, Severity, lint};
 use spf::{CheckHost, Client, Config, Explain, ReceivedSpf, SpfResult, TraceStep, Verdict};
 
 /// Checks SPF: the identity of MAIL FROM, or without --mail-from that of HELO.
 ///
-/// With --lint it looks a record over instead: that of --record, or those that a domain publishes.
+/// With --lint it looks a record over instead: that of --record, or that of a domain and all that it leads to.
 ///
-/// Exits with 0 for pass, 75 for temperror, and 1 for every other result; with --lint with 1 for a warning or an error.
+/// Exits with 0 for pass, 75 for temperror, and 1 for every other result; with --lint with 1 for a warning or an error, and 75 where a domain could not be asked.
 #[derive(Parser)]
 #[command(after_help = format!("EXAMPLE: spf-check --ip 192.0.2.1 --helo mail.example.com --mail-from joe@example.com --trace\n         spf-check --lint --record 'v=spf1 a mx ptr +all'\n\n{EXIT_CODES}"))]
 struct Arguments {
@@ -47,7 +47,7 @@ struct Arguments {
     /// The record to look over.
     #[arg(long, value_name = "TEXT", requires = "lint")]
     record: Option<String>,
-    /// Print {result, domain, identity, cause, explanation}, with --trace also trace; of a record {record, findings}.
+    /// Print {result, domain, identity, cause, explanation}, with --trace also trace; with --lint a list of {record, findings}, of a domain also {domain, terms, void_lookups}.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -132,96 +132,64 @@ fn told(answer: &Answer) -> Value {
     }
 }
 
-/// The TXT records of a domain.
-struct Published {
-    question: Option<Question>,
-    answer: Option<Answer>,
-}
-
-impl Evaluation for Published {
-    type Verdict = Answer;
-
-    fn poll(&mut self) -> Need<Answer> {
-        match (self.question.take(), self.answer.take()) {
-            (Some(question), _) => Need::Lookup(question),
-            (None, Some(answer)) => Need::Done(answer),
-            (None, None) => Need::Wait,
-        }
-    }
-
-    fn answer(&mut self, _: &Question, answer: &Answer) {
-        self.answer = Some(answer.clone());
-    }
-}
-
 async fn look_over(arguments: &Arguments, domain: Option<&Name>) -> Result<Outcome, ToolError> {
-    let texts = match (&arguments.record, domain) {
-        (Some(record), None) => vec![record.clone().into_bytes()],
-        (None, Some(domain)) => published(arguments, domain).await?,
+    let limits = Config::default().limits;
+    let findings = match (&arguments.record, domain) {
+        (Some(record), None) => {
+            let findings = lint(record.as_bytes(), &limits);
+            if arguments.json {
+                print_json(&json!([{"record": record, "findings": findings_json(&findings)}]))?;
+            } else {
+                print(record)?;
+                for finding in &findings {
+                    print(format_args!("  {finding}"))?;
+                }
+            }
+            findings
+        }
+        (None, Some(domain)) => {
+            let lint = LintDomain::new(domain.clone(), &limits);
+            let reports = arguments.dns.resolve(lint).await?;
+            if arguments.json {
+                print_json(&reports.iter().map(report_json).collect())?;
+            } else {
+                for report in &reports {
+                    print(report)?;
+                }
+            }
+            reports.into_iter().flat_map(|of| of.findings).collect()
+        }
         _ => return Err(ToolError::usage("--lint", "give it a domain, or --record")),
     };
-    let mut sound = true;
-    let mut records = Vec::new();
-    for text in &texts {
-        let findings = lint(text, &Config::default().limits);
-        sound &= findings
-            .iter()
-            .all(|finding| finding.severity == Severity::Note);
-        if !arguments.json {
-            print(String::from_utf8_lossy(text))?;
-            for finding in &findings {
-                print(format_args!("  {finding}"))?;
-            }
-        }
-        let finding = |finding: &spf::lint::Finding| {
-            json!({
-                "severity": finding.severity.to_string(),
-                "start": finding.span.start,
-                "end": finding.span.end,
-                "what": finding.problem.to_string(),
-                "instead": finding.problem.instead(),
-            })
-        };
-        records.push(json!({
-            "record": String::from_utf8_lossy(text),
-            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
-        }));
-    }
-    if arguments.json {
-        print_json(&json!(records))?;
-    }
-    // RFC 7208 §3.2: "A domain name MUST NOT have multiple records that would cause an authorization check to select more than one
-    // record."
-    if texts.len() != 1 && !arguments.json {
-        print(format_args!(
-            "{} SPF records, and there must be one",
-            texts.len()
-        ))?;
-    }
-    Ok(match sound && texts.len() == 1 {
-        true => Outcome::Yes,
-        false => Outcome::No,
+    let failed = |finding: &Finding| matches!(finding.problem, Problem::LookupFailed { .. });
+    Ok(
+        match findings.iter().map(|finding| finding.severity).max() {
+            None | Some(Severity::Note) => Outcome::Yes,
+            _ if findings.iter().any(failed) => Outcome::Later,
+            _ => Outcome::No,
+        },
+    )
+}
+
+fn report_json(report: &DomainReport) -> Value {
+    json!({
+        "domain": report.domain.to_string(),
+        "record": report.record,
+        "terms": report.terms,
+        "void_lookups": report.void_lookups,
+        "findings": findings_json(&report.findings),
     })
 }
 
-async fn published(arguments: &Arguments, domain: &Name) -> Result<Vec<Vec<u8>>, ToolError> {
-    let asked = Published {
-        question: Some(Question::new(domain.clone(), RecordType::Txt)),
-        answer: None,
+fn findings_json(findings: &[Finding]) -> Value {
+    let finding = |finding: &Finding| {
+        json!({
+            "severity": finding.severity.to_string(),
+            "start": finding.span.start,
+            "end": finding.span.end,
+            "what": finding.problem.to_string(),
+            "instead": finding.problem.instead(),
+        })
     };
-    let answer = arguments.dns.resolve(asked).await?;
-    let records = match answer.outcome() {
-        Ok(records) => records,
-        Err(failure) => return Err(ToolError::Later(format!("{domain} TXT: {failure}"))),
-    };
-    let texts = records.iter().filter_map(|record| match record {
-        Record::Txt(text) => Some(text.joined().to_vec()),
-        _ => None,
-    });
-    // What was meant to be one is looked over too.
-    let meant = |text: &Vec<u8>| {
-        text.get(..5)
-            .is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf"))
-    };
-    Ok(texts.filter(meant).collect())
+    findings.iter().map(finding).collect()
 }

@@ -11,6 +11,13 @@ pub trait Crypto: fmt::Debug + Send + Sync {
     /// Begins to hash by SHA-256.
     fn sha256(&self) -> Box<dyn Sha256>;
 
+    /// The SHA-256 hash of octets that are all there.
+    fn sha256_of(&self, octets: &[u8]) -> [u8; 32] {
+        let mut hash = self.sha256();
+        hash.update(octets);
+        hash.finish()
+    }
+
     /// Begins to hash by SHA-1, for signatures by rsa-sha1 where they are accepted at all.
     fn sha1(&self) -> Box<dyn Sha1>;
 
@@ -40,13 +47,6 @@ pub trait Sha1: fmt::Debug + Send + Sync {
     fn finish(self: Box<Self>) -> [u8; 20];
 }
 
-/// The SHA-256 hash of these octets.
-pub(crate) fn sha256(crypto: &dyn Crypto, octets: &[u8]) -> [u8; 32] {
-    let mut hash = crypto.sha256();
-    hash.update(octets);
-    hash.finish()
-}
-
 /// Cryptography by the crate ring.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ring;
@@ -57,6 +57,10 @@ pub static RING: Ring = Ring;
 impl Crypto for Ring {
     fn sha256(&self) -> Box<dyn Sha256> {
         Box::new(RingHash(ring::digest::Context::new(&ring::digest::SHA256)))
+    }
+
+    fn sha256_of(&self, octets: &[u8]) -> [u8; 32] {
+        array(ring::digest::digest(&ring::digest::SHA256, octets).as_ref())
     }
 
     fn sha1(&self) -> Box<dyn Sha1> {
@@ -147,6 +151,10 @@ mod aws_lc {
     impl Crypto for AwsLcRs {
         fn sha256(&self) -> Box<dyn Sha256> {
             Box::new(AwsLcHash(digest::Context::new(&digest::SHA256)))
+        }
+
+        fn sha256_of(&self, octets: &[u8]) -> [u8; 32] {
+            array(digest::digest(&digest::SHA256, octets).as_ref())
         }
 
         fn sha1(&self) -> Box<dyn Sha1> {

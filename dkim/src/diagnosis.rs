@@ -241,11 +241,14 @@ impl<'m> Diagnoser<'m> {
         let name = signature.key_name().ok();
         let question = name.map(|name| Question::new(name, RecordType::Txt));
         let answer = (self.answers.iter()).find(|(asked, _)| Some(asked) == question.as_ref());
-        let Some(Ok(records)) =
-            answer.map(|(_, answer)| verifier::key_records(answer, &self.options))
-        else {
+        let texts = answer.and_then(|(_, answer)| verifier::key_texts(answer).ok());
+        let records: Vec<_> = (texts.iter().flatten())
+            .filter_map(|text| verifier::key_record(text, &self.options).ok())
+            .take(self.options.limits.records)
+            .collect();
+        if records.is_empty() {
             return;
-        };
+        }
         let verifies = |input: &[u8]| {
             let check = |record| verifier::check(record, signature, input, self.options.crypto);
             records.iter().any(|record| check(record).is_ok())

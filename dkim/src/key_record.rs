@@ -217,14 +217,21 @@ impl KeyRecord {
             },
         };
         let p = list.tag("p").ok_or(KeyRecordError::MissingKey)?;
-        let flags = words(&list, "t")?.unwrap_or_default();
+        let flag = |flag| {
+            let flags = words(&list, "t")?;
+            Ok::<_, KeyRecordError>(flags.into_iter().flatten().any(|word| word == flag))
+        };
+        let kept = |tag| {
+            Ok::<_, KeyRecordError>(words(&list, tag)?.map(|words| words.map(Box::from).collect()))
+        };
+        let (testing, strict) = (flag("y")?, flag("s")?);
         Ok(Self {
             key_type,
             public_key: public_key(key_type, p, leniency)?,
-            hashes: words(&list, "h")?,
-            services: words(&list, "s")?,
-            testing: flags.iter().any(|flag| **flag == *"y"),
-            strict: flags.iter().any(|flag| **flag == *"s"),
+            hashes: kept("h")?,
+            services: kept("s")?,
+            testing,
+            strict,
             notes: list.value("n").map(Into::into),
         })
     }
@@ -254,7 +261,7 @@ impl KeyRecord {
         let text = self.to_string();
         // The key is printed last, and base64 has no semicolon.
         match text.rsplit_once("; p=") {
-            Some((tags, key)) if text.len() > STRING => {
+            Some((tags, key)) if text.len() > Txt::MAX_STRING => {
                 Txt::new([format!("{tags}; "), format!("p={key}")])
             }
             _ => Txt::new([text]),
@@ -275,19 +282,9 @@ impl KeyRecord {
     /// ```
     #[must_use]
     pub fn zone_line(&self, name: &Name) -> String {
-        let txt = self.to_txt();
-        if txt.strings().len() == 1 {
-            return format!("{name}. IN TXT {txt}");
-        }
-        let strings: Vec<String> = (txt.strings())
-            .map(|string| format!("\n\t{}", Txt::new([string])))
-            .collect();
-        format!("{name}. IN TXT ({} )", strings.concat())
+        self.to_txt().zone_line(name)
     }
 }
-
-/// Octets of one string of a TXT record (RFC 1035 §3.3).
-const STRING: usize = 255;
 
 /// Key records that a standard refuses and that may be taken all the same. Default: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -379,18 +376,15 @@ fn public_key(
 }
 
 /// The words of a list with colons between them; white space around the colons is no part of them.
-fn words(list: &TagList<'_>, tag: &'static str) -> Result<Option<Vec<Box<str>>>, KeyRecordError> {
+fn words<'a>(
+    list: &TagList<'a>,
+    tag: &'static str,
+) -> Result<Option<impl Iterator<Item = &'a str>>, KeyRecordError> {
     let Some(at) = list.tag(tag) else {
         return Ok(None);
     };
-    let white_space = [' ', '\t', '\r', '\n'];
-    let words: Vec<Box<str>> = (at.value().split(':'))
-        .map(|word| word.trim_matches(white_space).into())
-        .collect();
-    if words
-        .iter()
-        .all(|word| **word == *"*" || is_hyphenated_word(word))
-    {
+    let words = at.value().split(':').map(str::trim_ascii);
+    if (words.clone()).all(|word| word == "*" || is_hyphenated_word(word)) {
         Ok(Some(words))
     } else {
         let offset = at.offset();

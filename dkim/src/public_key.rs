@@ -54,8 +54,9 @@ pub enum PublicKeyError {
 /// An RSA public key of 1024 to 4096 bits with a usual exponent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RsaPublicKey {
-    modulus: Box<[u8]>,
-    exponent: Box<[u8]>,
+    /// The modulus, and behind it the exponent.
+    numbers: Box<[u8]>,
+    modulus_octets: usize,
 }
 
 impl RsaPublicKey {
@@ -78,15 +79,15 @@ impl RsaPublicKey {
             return Err(PublicKeyError::RsaNumbers);
         }
         Ok(Self {
-            modulus: modulus.into(),
-            exponent: exponent.into(),
+            numbers: [modulus, exponent].concat().into(),
+            modulus_octets: modulus.len(),
         })
     }
 
     /// Bits of the modulus, 1024 to 4096.
     #[must_use]
     pub fn bits(&self) -> usize {
-        bits(&self.modulus)
+        bits(self.modulus())
     }
 
     /// RFC 8301 §3.2: "Signers SHOULD use RSA keys of at least 2048 bits."
@@ -98,13 +99,13 @@ impl RsaPublicKey {
     /// The modulus, big-endian, without leading zeros.
     #[must_use]
     pub fn modulus(&self) -> &[u8] {
-        &self.modulus
+        self.numbers.get(..self.modulus_octets).unwrap_or_default()
     }
 
     /// The exponent, big-endian, without leading zeros.
     #[must_use]
     pub fn exponent(&self) -> &[u8] {
-        &self.exponent
+        self.numbers.get(self.modulus_octets..).unwrap_or_default()
     }
 }
 
@@ -112,7 +113,7 @@ impl RsaPublicKey {
     /// The key as a SubjectPublicKeyInfo in DER (RFC 3279 §2.3.1).
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
-        let numbers = [unsigned(&self.modulus), unsigned(&self.exponent)].concat();
+        let numbers = [unsigned(self.modulus()), unsigned(self.exponent())].concat();
         let key = [&[0][..], &encode(SEQUENCE, &numbers)].concat();
         // The parameters of rsaEncryption are NULL.
         let algorithm = [

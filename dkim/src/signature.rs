@@ -4,18 +4,23 @@ use core::fmt;
 use core::ops::Range;
 use core::str::FromStr;
 
-use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use mail_dns::Name;
-use mail_syntax::folding::{FieldWriter, FoldError};
 use mail_syntax::header::Field;
 use mail_syntax::mailbox::LocalPart;
-use mail_syntax::tag_list::{Tag, TagList, TagListError};
+use mail_syntax::tag_list::{TagList, TagListError};
 use mail_syntax::{Domain, domain::DomainError};
 
 use crate::canonicalization::Canonicalization;
-use crate::quoted_printable;
+use crate::signing_input::Digest;
+
+mod field_names;
+mod read;
+mod write;
+
+pub(crate) use field_names::FieldNames;
+pub(crate) use write::finish_field;
 
 /// The name of the field.
 pub const FIELD_NAME: &str = "DKIM-Signature";
@@ -56,10 +61,11 @@ impl Algorithm {
         }
     }
 
-    const fn hash_octets(self) -> usize {
+    /// A hash of its length.
+    const fn zero_hash(self) -> Digest {
         match self {
-            Self::RsaSha256 | Self::Ed25519Sha256 => 32,
-            Self::RsaSha1 => 20,
+            Self::RsaSha256 | Self::Ed25519Sha256 => Digest::Sha256([0; 32]),
+            Self::RsaSha1 => Digest::Sha1([0; 20]),
         }
     }
 }
@@ -219,12 +225,12 @@ pub struct Signature {
     pub(crate) domain: Domain,
     pub(crate) selector: Domain,
     pub(crate) identity: Option<Identity>,
-    pub(crate) signed_fields: Vec<Box<str>>,
+    pub(crate) signed_fields: FieldNames,
     pub(crate) body_length: Option<u64>,
     pub(crate) timestamp: Option<u64>,
     pub(crate) expiration: Option<u64>,
     pub(crate) copied_fields: Vec<CopiedField>,
-    pub(crate) body_hash: Vec<u8>,
+    pub(crate) body_hash: Digest,
     pub(crate) octets: Vec<u8>,
 }
 
@@ -248,90 +254,6 @@ impl Signature {
             return Err(SignatureError::FieldName);
         }
         Self::from_tags(&TagList::parse(field.body())?, Kind::DkimSignature)
-    }
-
-    /// Reads the tags of a field of this kind.
-    pub(crate) fn from_tags(
-        list: &TagList<'_>,
-        kind: Kind,
-    ) -> Result<(Self, Range<usize>), SignatureError> {
-        if kind == Kind::DkimSignature {
-            // RFC 6376 §6.1.1: "Verifiers MUST return PERMFAIL (incompatible version) when presented a DKIM-Signature header field
-            // with a "v=" tag that is inconsistent with this specification."
-            let version = required(list, "v")?;
-            if version.value() != "1" {
-                let offset = version.offset();
-                return Err(SignatureError::Version { offset });
-            }
-        }
-        let needed: &[&str] = match kind {
-            Kind::DkimSignature | Kind::ArcMessageSignature => &["a", "b", "bh", "d", "h", "s"],
-            Kind::ArcSeal => &["a", "b", "d", "s"],
-        };
-        for tag in needed {
-            required(list, tag)?;
-        }
-        let tag = required(list, "a")?;
-        let algorithm: Algorithm =
-            (tag.value().parse()).map_err(|_| SignatureError::Algorithm {
-                offset: tag.offset(),
-            })?;
-        let b = required(list, "b")?;
-        let domain = name(list, "d", 2)?;
-        let signature = Self {
-            algorithm,
-            // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
-            header_canonicalization: Canonicalization::Relaxed,
-            body_canonicalization: Canonicalization::Relaxed,
-            selector: name(list, "s", 1)?,
-            domain,
-            identity: None,
-            signed_fields: Vec::new(),
-            body_length: None,
-            timestamp: time(list, "t")?,
-            expiration: None,
-            copied_fields: Vec::new(),
-            body_hash: Vec::new(),
-            octets: base64(list, "b", |octets| octets > 0)?,
-        };
-        // RFC 8617 §4.1.3: "the only supported tags are "i" (from Section 4.2.1 of this document), and "a", "b", "d", "s", and "t"
-        // from [RFC6376], Section 3.5." What else stands in a seal is ignored.
-        let signature = match kind {
-            Kind::ArcSeal => signature,
-            _ => signature.with_message_tags(list, kind)?,
-        };
-        Ok((signature, b.value_range()))
-    }
-
-    /// Reads the tags that say which message is signed, and for how long.
-    fn with_message_tags(self, list: &TagList<'_>, kind: Kind) -> Result<Self, SignatureError> {
-        let (header_canonicalization, body_canonicalization) = canonicalizations(list)?;
-        // RFC 8617 §4.1.2: "the "i" (Agent or User Identifier (AUID)) tag is not imported from DKIM".
-        let identity = match kind {
-            Kind::DkimSignature => identity(list, &self.domain)?,
-            Kind::ArcMessageSignature | Kind::ArcSeal => None,
-        };
-        let expiration = time(list, "x")?;
-        if let (Some(timestamp), Some(expiration), Some(tag)) =
-            (self.timestamp, expiration, list.tag("x"))
-            && expiration <= timestamp
-        {
-            let offset = tag.offset();
-            return Err(SignatureError::ExpiresBeforeSigned { offset });
-        }
-        check_query_methods(list)?;
-        let hash_octets = self.algorithm.hash_octets();
-        Ok(Self {
-            header_canonicalization,
-            body_canonicalization,
-            identity,
-            signed_fields: signed_fields(list, kind)?,
-            body_length: number(list, "l", 76)?,
-            expiration,
-            copied_fields: copied_fields(list)?,
-            body_hash: base64(list, "bh", |octets| octets == hash_octets)?,
-            ..self
-        })
     }
 
     /// The algorithm, `a=`.
@@ -371,8 +293,8 @@ impl Signature {
     }
 
     /// The names of the signed fields, `h=`, as they are spelled and in their order; `From` is among them.
-    pub fn signed_fields(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.signed_fields.iter().map(|name| &**name)
+    pub fn signed_fields(&self) -> impl Iterator<Item = &str> + Clone {
+        self.signed_fields.iter()
     }
 
     /// How many octets of the canonical body are signed, `l=`, if not all of them.
@@ -395,9 +317,7 @@ impl Signature {
 
     /// Fields as they were when they were signed, `z=`: names and decoded values, for diagnosis only.
     pub fn copied_fields(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.copied_fields
-            .iter()
-            .map(|(name, value)| (&**name, &**value))
+        (self.copied_fields.iter()).map(|(name, value)| (&**name, &**value))
     }
 
     /// The hash of the canonical body, `bh=`.
@@ -419,87 +339,6 @@ impl Signature {
     pub fn key_name(&self) -> Result<Name, KeyNameError> {
         key_name(&self.selector, &self.domain)
     }
-
-    /// Prints the field, folded at 78 columns and with its CRLF.
-    ///
-    /// # Errors
-    /// [`FoldError`] if a name in it does not fit into a line.
-    pub fn to_field(&self) -> Result<String, FoldError> {
-        finish_field(self.unsigned_field()?, &self.octets)
-    }
-
-    /// The field up to `b=`, to which its value is added last, so that it can be signed before.
-    pub(crate) fn unsigned_field(&self) -> Result<FieldWriter, FoldError> {
-        let mut field = FieldWriter::new(FIELD_NAME)?;
-        field.word("v=1;");
-        self.write_tags(&mut field);
-        Ok(field)
-    }
-
-    /// Writes the tags from `a=` to `b=`, which is left empty.
-    pub(crate) fn write_tags(&self, field: &mut FieldWriter) {
-        field.word(&format!("a={};", self.algorithm));
-        let (header, body) = (self.header_canonicalization, self.body_canonicalization);
-        field.word(&format!("c={header}/{body};"));
-        field.word(&format!("d={};", self.domain));
-        field.word(&format!("s={};", self.selector));
-        if let Some(identity) = &self.identity {
-            let identity = quoted_printable::encode(identity.to_string().as_bytes());
-            field.word(&format!("i={identity};"));
-        }
-        for (tag, value) in [
-            ("t", self.timestamp),
-            ("x", self.expiration),
-            ("l", self.body_length),
-        ] {
-            if let Some(value) = value {
-                field.word(&format!("{tag}={value};"));
-            }
-        }
-        self.write_signed_fields(field);
-        for (at, (name, value)) in self.copied_fields.iter().enumerate() {
-            let start = if at == 0 { "z=" } else { "|" };
-            field.word(&format!("{start}{name}:"));
-            field.anywhere(&quoted_printable::encode(value));
-        }
-        if !self.copied_fields.is_empty() {
-            field.anywhere(";");
-        }
-        field.word("bh=");
-        field.anywhere(&BASE64.encode(&self.body_hash));
-        field.anywhere(";");
-        field.word("b=");
-    }
-
-    /// Writes `h=`, several names to a word so that white space stands only where the line is folded.
-    fn write_signed_fields(&self, field: &mut FieldWriter) {
-        const WORD: usize = 64;
-        let mut word = String::from("h=");
-        let mut names = self.signed_fields.iter().peekable();
-        while let Some(name) = names.next() {
-            if word.len() + name.len() > WORD && word != "h=" {
-                field.word(&word);
-                word.clear();
-            }
-            word.push_str(name);
-            word.push(if names.peek().is_some() { ':' } else { ';' });
-        }
-        field.word(&word);
-    }
-}
-
-/// Adds the value of `b=`.
-pub(crate) fn finish_field(mut field: FieldWriter, octets: &[u8]) -> Result<String, FoldError> {
-    field.anywhere(&BASE64.encode(octets));
-    field.finish()
-}
-
-/// Where the value of `b=` stands in a field of ours, which has all tags and their values from their types; that the domain has two
-/// labels no type says.
-pub(crate) fn check_written(field: &Field<'_>) -> Result<Range<usize>, SignatureError> {
-    let list = TagList::parse(field.body())?;
-    name(&list, "d", 2)?;
-    Ok(required(&list, "b")?.value_range())
 }
 
 /// Selector and domain make no name that can be asked for.
@@ -538,67 +377,10 @@ fn to_a_labels(domain: &Domain) -> Result<Domain, DomainError> {
 
 #[cfg(not(feature = "idna"))]
 fn to_a_labels(domain: &Domain) -> Result<Domain, DomainError> {
+    if domain.is_ascii() {
+        return Ok(domain.clone());
+    }
     domain.as_str().parse()
-}
-
-fn required<'l, 'a>(
-    list: &'l TagList<'a>,
-    tag: &'static str,
-) -> Result<&'l Tag<'a>, SignatureError> {
-    list.tag(tag).ok_or(SignatureError::MissingTag { tag })
-}
-
-fn value_error(tag: &'static str, at: &Tag<'_>) -> SignatureError {
-    SignatureError::Value {
-        tag,
-        offset: at.offset(),
-    }
-}
-
-fn canonicalizations(
-    list: &TagList<'_>,
-) -> Result<(Canonicalization, Canonicalization), SignatureError> {
-    let Some(tag) = list.tag("c") else {
-        return Ok(Default::default());
-    };
-    // RFC 6376 §3.5: "If only one algorithm is named, that algorithm is used for the header and "simple" is used for the body."
-    let (header, body) = tag
-        .value()
-        .split_once('/')
-        .unwrap_or_else(|| (tag.value(), "simple"));
-    match (header.parse(), body.parse()) {
-        (Ok(header), Ok(body)) => Ok((header, body)),
-        _ => Err(SignatureError::Canonicalization {
-            offset: tag.offset(),
-        }),
-    }
-}
-
-/// RFC 6376 §3.5: "domain-name     = sub-domain 1*("." sub-domain)", and the selector may have one label only.
-fn name(list: &TagList<'_>, tag: &'static str, labels: usize) -> Result<Domain, SignatureError> {
-    let at = required(list, tag)?;
-    match Domain::parse_utf8(at.value()) {
-        Ok(name) if name.labels().count() >= labels => Ok(name),
-        _ => Err(value_error(tag, at)),
-    }
-}
-
-fn identity(list: &TagList<'_>, domain: &Domain) -> Result<Option<Identity>, SignatureError> {
-    let Some(tag) = list.tag("i") else {
-        return Ok(None);
-    };
-    let error = || value_error("i", tag);
-    let text = quoted_printable::decode(&tag.compact()).ok_or_else(error)?;
-    let text = String::from_utf8(text).map_err(|_| error())?;
-    let identity: Identity = text.parse().map_err(|_| error())?;
-    // RFC 6376 §6.1.1: "Verifiers MUST confirm that the domain specified in the "d=" tag is the same as or a parent domain of the
-    // domain part of the "i=" tag."
-    if is_at_or_below(&identity.domain, domain) {
-        Ok(Some(identity))
-    } else {
-        let offset = tag.offset();
-        Err(SignatureError::DomainMismatch { offset })
-    }
 }
 
 /// Compares in A-labels where they can be had: the same domain may be written in both forms (RFC 8616 §5).
@@ -610,102 +392,9 @@ pub(crate) fn is_at_or_below(domain: &Domain, other: &Domain) -> bool {
         }
 }
 
-/// A number of at most so many digits; beyond [`u64::MAX`] it is that.
-fn number(
-    list: &TagList<'_>,
-    tag: &'static str,
-    digits: usize,
-) -> Result<Option<u64>, SignatureError> {
-    let Some(at) = list.tag(tag) else {
-        return Ok(None);
-    };
-    let text = at.value();
-    if text.is_empty() || text.len() > digits || !text.bytes().all(|octet| octet.is_ascii_digit()) {
-        return Err(value_error(tag, at));
-    }
-    // All are digits, so what does not parse is too large.
-    Ok(Some(text.parse().unwrap_or(u64::MAX)))
-}
-
-/// RFC 6376 §3.5: "implementations MAY consider any value longer than 12 digits to be infinite."
-fn time(list: &TagList<'_>, tag: &'static str) -> Result<Option<u64>, SignatureError> {
-    let infinite = list.value(tag).is_some_and(|text| text.len() > 12);
-    let time = number(list, tag, usize::MAX)?;
-    Ok(time.map(|time| if infinite { u64::MAX } else { time }))
-}
-
-/// RFC 6376 §3.5: "Unrecognized query mechanisms MUST be ignored."
-fn check_query_methods(list: &TagList<'_>) -> Result<(), SignatureError> {
-    match list.tag("q") {
-        Some(tag) if !tag.compact().split(':').any(|method| method == "dns/txt") => {
-            Err(SignatureError::QueryMethod {
-                offset: tag.offset(),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn signed_fields(list: &TagList<'_>, kind: Kind) -> Result<Vec<Box<str>>, SignatureError> {
-    let tag = required(list, "h")?;
-    let white_space = [' ', '\t', '\r', '\n'];
-    let names: Vec<Box<str>> = (tag.value().split(':'))
-        .map(|name| name.trim_matches(white_space).into())
-        .collect();
-    // A place in the list of an ARC-Message-Signature may be empty: sealers have written such, and it names no field.
-    let may_be_empty = kind == Kind::ArcMessageSignature;
-    let fits = |name: &str| is_field_name(name) || may_be_empty && name.is_empty();
-    if !names.iter().all(|name| fits(name)) {
-        return Err(value_error("h", tag));
-    }
-    // RFC 8617 §4.1.2: "ARC-related header fields (ARC-Authentication-Results, ARC-Message-Signature, and ARC-Seal) MUST NOT be
-    // included in the list of header fields covered by the signature of the AMS header field." That binds sealers; the first two
-    // are in lists that were written before it was a rule, and do no harm.
-    if kind == Kind::ArcMessageSignature
-        && (names.iter()).any(|name| name.eq_ignore_ascii_case("ARC-Seal"))
-    {
-        return Err(value_error("h", tag));
-    }
-    // RFC 6376 §6.1.1: "If the "h=" tag does not include the From header field, the Verifier MUST ignore the DKIM-Signature header
-    // field and return PERMFAIL (From field not signed)."
-    if !names.iter().any(|name| name.eq_ignore_ascii_case("From")) {
-        let offset = tag.offset();
-        return Err(SignatureError::FromNotSigned { offset });
-    }
-    Ok(names)
-}
-
-/// RFC 5322 §2.2, and no semicolon, which ends the tag.
+/// RFC 5322 §2.2: printable and no colon; and no semicolon, which ends the tag.
 pub(crate) fn is_field_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|octet| matches!(octet, 33..=126) && !b":;".contains(&octet))
-}
-
-fn copied_fields(list: &TagList<'_>) -> Result<Vec<CopiedField>, SignatureError> {
-    let Some(tag) = list.tag("z") else {
-        return Ok(Vec::new());
-    };
-    let copy = |text: &str| {
-        let (name, value) = text.split_once(':')?;
-        let value = quoted_printable::decode(value)?;
-        is_field_name(name).then(|| (name.into(), value))
-    };
-    let fields: Option<Vec<_>> = tag.compact().split('|').map(copy).collect();
-    fields.ok_or_else(|| value_error("z", tag))
-}
-
-fn base64(
-    list: &TagList<'_>,
-    tag: &'static str,
-    fits: impl Fn(usize) -> bool,
-) -> Result<Vec<u8>, SignatureError> {
-    let at = required(list, tag)?;
-    match BASE64.decode(at.compact().as_bytes()) {
-        Ok(octets) if fits(octets.len()) => Ok(octets),
-        _ => Err(value_error(tag, at)),
-    }
+    !name.is_empty() && (name.bytes()).all(|octet| matches!(octet, b'!'..=b'9' | b'<'..=b'~'))
 }
 
 #[cfg(test)]
@@ -920,12 +609,12 @@ mod tests {
                 domain: "example.com".parse().unwrap(),
                 selector: "a.b".parse().unwrap(),
                 identity: identity.map(|local_part| format!("{local_part}@mail.example.com").parse().unwrap()),
-                signed_fields: names.iter().map(|name| &**name).chain(["From"]).map(Box::from).collect(),
+                signed_fields: names.iter().map(|name| &**name).chain(["From"]).collect(),
                 body_length,
                 timestamp,
                 expiration: lifetime.map(|lifetime| timestamp.unwrap_or(0) + lifetime + 1),
                 copied_fields: copied.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-                body_hash: vec![7; 32],
+                body_hash: Digest::Sha256([7; 32]),
                 octets,
             };
             let field = signature.to_field().unwrap();

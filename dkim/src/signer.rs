@@ -1,18 +1,18 @@
 //! Signing (RFC 6376 §5): a message goes in, DKIM-Signature header fields come out.
 
 use core::time::Duration;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mail_syntax::Domain;
 use mail_syntax::folding::{FieldWriter, FoldError};
-use mail_syntax::header::{
-    Defect, Field, Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split,
-};
+use mail_syntax::header::{Defect, HeaderError, Limits};
 
 use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
-use crate::signature::{self, Algorithm, FIELD_NAME, Identity, Signature, SignatureError};
-use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_signature_field};
+use crate::message_to_sign::{MessageToSign, Unsignable};
+use crate::signature::{self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature};
+use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_unsigned_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
 /// What one signature is to be.
@@ -54,78 +54,139 @@ impl Signing {
             lifetime: Some(Duration::from_secs(7 * 24 * 60 * 60)),
         }
     }
+
+    /// Whether a signature like this may be made, and would be read again.
+    fn check(&self) -> Result<(), SignError> {
+        let algorithm = self.key.algorithm();
+        // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
+        if algorithm == Algorithm::RsaSha1 {
+            return Err(SignError::Algorithm { algorithm });
+        }
+        if self.domain.labels().nth(1).is_none() {
+            let domain = self.domain.clone();
+            return Err(SignError::Domain { domain });
+        }
+        let outside =
+            |identity: &Identity| !signature::is_at_or_below(&identity.domain, &self.domain);
+        if self.identity.as_ref().is_some_and(outside) {
+            return Err(SignError::Identity);
+        }
+        let unfit =
+            |name: &str| !signature::is_field_name(name) || name.eq_ignore_ascii_case(FIELD_NAME);
+        match self.fields.unfit(unfit) {
+            Some(name) => Err(SignError::FieldName { name: name.into() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Which fields are signed. `From` always is, whether it is named or not, and once more than it is there.
+///
+/// ```
+/// let mut fields = dkim::SignedFields::default();
+/// fields.present.to_mut().push("Feedback-ID".into());
+/// fields.oversigned = ["From", "Subject"].map(Into::into).to_vec().into();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignedFields {
     /// Fields that are named in `h=` once more than the message has them, so that none can be added (RFC 6376 §8.15). Default: From,
     /// To, Cc, Subject, Date, Reply-To, Message-ID, MIME-Version and the Content fields.
-    pub oversigned: Vec<Box<str>>,
+    pub oversigned: NameList,
     /// Fields that are signed as often as the message has them. Default: Sender, In-Reply-To, References, the Resent and the List
     /// fields (RFC 6376 §5.4.1).
-    pub present: Vec<Box<str>>,
+    pub present: NameList,
 }
+
+/// Names of fields; those by default are not copied until they are changed.
+pub type NameList = Cow<'static, [Cow<'static, str>]>;
+
+static OVERSIGNED: [Cow<'static, str>; 13] = [
+    Cow::Borrowed("From"),
+    Cow::Borrowed("To"),
+    Cow::Borrowed("Cc"),
+    Cow::Borrowed("Subject"),
+    Cow::Borrowed("Date"),
+    Cow::Borrowed("Reply-To"),
+    Cow::Borrowed("Message-ID"),
+    Cow::Borrowed("MIME-Version"),
+    Cow::Borrowed("Content-Type"),
+    Cow::Borrowed("Content-Transfer-Encoding"),
+    Cow::Borrowed("Content-Disposition"),
+    Cow::Borrowed("Content-ID"),
+    Cow::Borrowed("Content-Description"),
+];
+
+static PRESENT: [Cow<'static, str>; 17] = [
+    Cow::Borrowed("Sender"),
+    Cow::Borrowed("In-Reply-To"),
+    Cow::Borrowed("References"),
+    Cow::Borrowed("Resent-Date"),
+    Cow::Borrowed("Resent-From"),
+    Cow::Borrowed("Resent-Sender"),
+    Cow::Borrowed("Resent-To"),
+    Cow::Borrowed("Resent-Cc"),
+    Cow::Borrowed("Resent-Message-ID"),
+    Cow::Borrowed("List-Id"),
+    Cow::Borrowed("List-Help"),
+    Cow::Borrowed("List-Unsubscribe"),
+    Cow::Borrowed("List-Unsubscribe-Post"),
+    Cow::Borrowed("List-Subscribe"),
+    Cow::Borrowed("List-Post"),
+    Cow::Borrowed("List-Owner"),
+    Cow::Borrowed("List-Archive"),
+];
 
 impl Default for SignedFields {
     fn default() -> Self {
-        let boxed = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect();
         Self {
-            oversigned: boxed(&[
-                "From",
-                "To",
-                "Cc",
-                "Subject",
-                "Date",
-                "Reply-To",
-                "Message-ID",
-                "MIME-Version",
-                "Content-Type",
-                "Content-Transfer-Encoding",
-                "Content-Disposition",
-                "Content-ID",
-                "Content-Description",
-            ]),
-            present: boxed(&[
-                "Sender",
-                "In-Reply-To",
-                "References",
-                "Resent-Date",
-                "Resent-From",
-                "Resent-Sender",
-                "Resent-To",
-                "Resent-Cc",
-                "Resent-Message-ID",
-                "List-Id",
-                "List-Help",
-                "List-Unsubscribe",
-                "List-Unsubscribe-Post",
-                "List-Subscribe",
-                "List-Post",
-                "List-Owner",
-                "List-Archive",
-            ]),
+            oversigned: Cow::Borrowed(&OVERSIGNED),
+            present: Cow::Borrowed(&PRESENT),
         }
     }
 }
 
 impl SignedFields {
     /// The names for `h=`.
-    pub(crate) fn names(&self, header: &FieldsByName<'_>) -> Vec<Box<str>> {
-        let mut names: Vec<Box<str>> = Vec::new();
-        let from = Box::from("From");
-        let oversigned = [&from].into_iter().chain(&self.oversigned);
-        let oversigned = oversigned.map(|name| (name, 1));
-        let present = self.present.iter().map(|name| (name, 0));
-        for (name, more) in oversigned.chain(present) {
+    pub(crate) fn names(&self, header: &FieldsByName<'_>) -> FieldNames {
+        let mut names = FieldNames::with_capacity(256);
+        let from = match self.is_default() {
+            true => None,
+            false => Some(Cow::Borrowed("From")),
+        };
+        let lists = || from.iter().chain(&*self.oversigned).chain(&*self.present);
+        let oversigned = from.iter().len() + self.oversigned.len();
+        for (at, name) in lists().enumerate() {
+            let count = header.count(name) + usize::from(at < oversigned);
             // A name that stands in the lists twice counts once.
-            if !names.iter().any(|done| done.eq_ignore_ascii_case(name)) {
-                let count = header.count(name) + more;
-                names.extend(core::iter::repeat_n(name, count).cloned());
+            let is_new = || {
+                !lists()
+                    .take(at)
+                    .any(|other| other.eq_ignore_ascii_case(name))
+            };
+            if count > 0 && (self.is_default() || is_new()) {
+                (0..count).for_each(|_| names.push(name));
             }
         }
         names
+    }
+
+    /// The first name that is not to be signed.
+    pub(crate) fn unfit(&self, unfit: impl Fn(&str) -> bool) -> Option<&str> {
+        if self.is_default() {
+            return None;
+        }
+        let mut names = self
+            .oversigned
+            .iter()
+            .chain(&*self.present)
+            .map(AsRef::as_ref);
+        names.find(|name| unfit(name))
+    }
+
+    /// Whether these are the lists by default: From is the first name in them, all names are fit, and none stands twice.
+    fn is_default(&self) -> bool {
+        core::ptr::eq(&*self.oversigned, &OVERSIGNED) && core::ptr::eq(&*self.present, &PRESENT)
     }
 }
 
@@ -171,9 +232,22 @@ pub enum SignError {
     /// A name does not fit into a line.
     #[error("the signature cannot be written: {0}")]
     Fold(#[from] FoldError),
-    /// What was written would not be read again.
-    #[error("the signature would not be accepted: {0}")]
-    Signature(#[from] SignatureError),
+    /// RFC 6376 §3.5: "domain-name     = sub-domain 1*("." sub-domain)", so no verifier takes a domain of one label.
+    #[error("the domain {domain} has one label: verifiers take signatures of two or more")]
+    Domain {
+        /// The domain.
+        domain: Domain,
+    },
+}
+
+impl From<Unsignable> for SignError {
+    fn from(unsignable: Unsignable) -> Self {
+        match unsignable {
+            Unsignable::Header(error) => Self::Header(error),
+            Unsignable::Malformed(defect) => Self::Malformed { defect },
+            Unsignable::From(count) => Self::From { count },
+        }
+    }
 }
 
 /// Makes the signatures of one message in one pass.
@@ -182,15 +256,10 @@ pub enum SignError {
 /// hashes.
 #[derive(Debug)]
 pub struct Signer {
-    signings: Vec<Signing>,
+    /// Each with the number of its body hash.
+    signings: Vec<(Signing, usize)>,
     now: u64,
-    splitter: HeaderSplitter,
-    header: Vec<u8>,
-    in_body: bool,
-    error: Option<HeaderError>,
-    body: BodyHasher,
-    /// The number of the body hash for each signing.
-    hashes: Vec<usize>,
+    message: MessageToSign,
 }
 
 impl Signer {
@@ -208,40 +277,22 @@ impl Signer {
         crypto: &'static dyn Crypto,
         limits: Limits,
     ) -> Self {
-        let signings: Vec<_> = signings.into_iter().collect();
         let mut body = BodyHasher::default();
-        let hashes = signings
-            .iter()
-            .map(|signing| body.add(crypto, signing.body_canonicalization, None))
-            .collect();
+        let numbered = |signing: Signing| {
+            let hash = body.add(crypto, signing.body_canonicalization, None);
+            (signing, hash)
+        };
+        let signings = signings.into_iter().map(numbered).collect();
         Self {
             signings,
             now,
-            splitter: HeaderSplitter::new(limits, LineEnd::Crlf),
-            header: Vec::new(),
-            in_body: false,
-            error: None,
-            body,
-            hashes,
+            message: MessageToSign::new(limits, body),
         }
     }
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
-        if self.in_body {
-            return self.body.update(octets);
-        }
-        match self.splitter.push(octets) {
-            Ok(Split::NeedInput) => self.header.extend_from_slice(octets),
-            Ok(Split::Complete { taken }) => {
-                let (header, body) = octets.split_at(taken.min(octets.len()));
-                self.header.extend_from_slice(header);
-                self.in_body = true;
-                self.body.update(body);
-            }
-            // It is told by finish; the octets are not kept.
-            Err(error) => self.error = Some(error),
-        }
+        self.message.write(octets);
     }
 
     /// Signs, and gives the header fields in the order of the signings, each folded and with its CRLF. They are to stand before
@@ -250,15 +301,11 @@ impl Signer {
     /// # Errors
     /// [`SignError`]; then there is no signature at all.
     pub fn finish(self) -> Result<Vec<String>, SignError> {
-        let keys: Vec<_> = (self.signings.iter())
-            .map(|signing| Arc::clone(&signing.key))
-            .collect();
-        let unsigned = self.finish_unsigned()?;
-        let sign = |(unsigned, key): (UnsignedField, Arc<dyn SigningKey>)| {
-            let octets = key.sign(unsigned.octets())?;
+        let sign = |unsigned: UnsignedField| {
+            let octets = unsigned.key.sign(unsigned.octets())?;
             unsigned.finish(&octets)
         };
-        unsigned.into_iter().zip(keys).map(sign).collect()
+        self.finish_unsigned()?.into_iter().map(sign).collect()
     }
 
     /// The fields up to their signatures, for keys that take their time: elsewhere, or in another thread.
@@ -266,30 +313,13 @@ impl Signer {
     /// # Errors
     /// [`SignError`].
     pub fn finish_unsigned(self) -> Result<Vec<UnsignedField>, SignError> {
-        if let Some(error) = self.error {
-            return Err(error.into());
-        }
-        let index = self.splitter.finish();
-        if index.is_malformed() {
-            let defect = index.defects().iter().copied().find(Defect::is_malformed);
-            return Err(SignError::Malformed { defect });
-        }
-        let header = Header::new(&self.header, &index);
-        let fields = FieldsByName::new(&header);
-        let count = fields.count("From");
-        if count != 1 {
-            return Err(SignError::From { count });
-        }
-        let bodies = self.body.finish();
-        let unsigned = |(signing, number): (&Signing, &usize)| {
-            let hash = bodies.get(*number).map(|body| body.hash);
-            UnsignedField::new(signing, self.now, &fields, hash.unwrap_or_default())
+        let message = self.message.finish()?;
+        let (_, mut fields) = message.header()?;
+        let unsigned = |(signing, number): (Signing, usize)| {
+            let hash = message.hashes.get(number).map(|body| body.hash);
+            UnsignedField::new(signing, self.now, &mut fields, hash.unwrap_or_default())
         };
-        self.signings
-            .iter()
-            .zip(&self.hashes)
-            .map(unsigned)
-            .collect()
+        self.signings.into_iter().map(unsigned).collect()
     }
 }
 
@@ -298,64 +328,43 @@ impl Signer {
 pub struct UnsignedField {
     field: FieldWriter,
     octets: Vec<u8>,
-    algorithm: Algorithm,
+    key: Arc<dyn SigningKey>,
 }
 
 impl UnsignedField {
     fn new(
-        signing: &Signing,
+        signing: Signing,
         now: u64,
-        fields: &FieldsByName<'_>,
+        fields: &mut FieldsByName<'_>,
         body_hash: Digest,
     ) -> Result<Self, SignError> {
-        let algorithm = signing.key.algorithm();
-        // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
-        if algorithm == Algorithm::RsaSha1 {
-            return Err(SignError::Algorithm { algorithm });
-        }
-        let identity = signing.identity.clone();
-        let outside =
-            |identity: &Identity| !signature::is_at_or_below(&identity.domain, &signing.domain);
-        if identity.as_ref().is_some_and(outside) {
-            return Err(SignError::Identity);
-        }
-        for name in signing
-            .fields
-            .oversigned
-            .iter()
-            .chain(&signing.fields.present)
-        {
-            if !signature::is_field_name(name) || name.eq_ignore_ascii_case(FIELD_NAME) {
-                return Err(SignError::FieldName { name: name.clone() });
-            }
-        }
+        signing.check()?;
         let kind = signing.header_canonicalization;
         let expires = |lifetime: Duration| now.saturating_add(lifetime.as_secs().max(1));
         let signature = Signature {
-            algorithm,
+            algorithm: signing.key.algorithm(),
             header_canonicalization: kind,
             body_canonicalization: signing.body_canonicalization,
-            domain: signing.domain.clone(),
-            selector: signing.selector.clone(),
-            identity,
+            domain: signing.domain,
+            selector: signing.selector,
+            identity: signing.identity,
             signed_fields: signing.fields.names(fields),
             body_length: None,
             timestamp: Some(now),
             expiration: signing.lifetime.map(expires),
             copied_fields: Vec::new(),
-            body_hash: body_hash.to_vec(),
+            body_hash,
             octets: Vec::new(),
         };
         let field = signature.unsigned_field()?;
-        let text = signature::finish_field(field.clone(), &[0])?;
-        let parsed = Field::parse(text.as_bytes()).ok_or(SignatureError::FieldName)?;
-        let b = signature::check_written(&parsed)?;
-        let mut octets = fields.select(kind, &signature.signed_fields, None);
-        push_signature_field(kind, &parsed, b, &mut octets);
+        let written = field.written()?.len();
+        let mut octets = Vec::with_capacity(fields.octets() + written);
+        fields.select(kind, &signature.signed_fields, None, &mut octets);
+        push_unsigned_field(kind, &field, &mut octets)?;
         Ok(Self {
             field,
             octets,
-            algorithm,
+            key: signing.key,
         })
     }
 
@@ -369,7 +378,7 @@ impl UnsignedField {
     /// The algorithm that the field names.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.key.algorithm()
     }
 
     /// Adds the signature, and gives the field, folded and with its CRLF.
@@ -378,5 +387,27 @@ impl UnsignedField {
     /// [`SignError::Fold`].
     pub fn finish(self, signature: &[u8]) -> Result<String, SignError> {
         Ok(signature::finish_field(self.field, signature)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_by_default() {
+        let fields = SignedFields::default();
+        assert!(fields.is_default());
+        let names: Vec<_> = fields.oversigned.iter().chain(&*fields.present).collect();
+        assert_eq!(names.first().unwrap().as_ref(), "From");
+        for (at, name) in names.iter().enumerate() {
+            assert!(signature::is_field_name(name) && !name.eq_ignore_ascii_case(FIELD_NAME));
+            let is_same = |other: &&Cow<'_, str>| other.eq_ignore_ascii_case(name);
+            assert!(!names.iter().take(at).any(is_same), "{name}");
+        }
+        let mut changed = SignedFields::default();
+        changed.present.to_mut().push("X".into());
+        assert!(!changed.is_default());
+        assert_eq!(changed.unfit(|name| name == "X"), Some("X"));
     }
 }

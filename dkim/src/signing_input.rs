@@ -2,12 +2,14 @@
 
 use core::cmp::Ordering;
 use core::ops::Range;
+use std::borrow::Cow;
 
+use mail_syntax::folding::{FieldWriter, FoldError};
 use mail_syntax::header::{Field, Header};
 
 use crate::canonicalization::{self, BodyCanonicalizer, Canonicalization};
 use crate::crypto::{Crypto, Sha1, Sha256};
-use crate::signature::{Algorithm, Signature, SignatureError};
+use crate::signature::{Algorithm, FieldNames, Signature, SignatureError};
 
 /// The octets that `b=` of this signature signs: the fields named by `h=`, and the signature itself without the value of its `b=`,
 /// all canonical (RFC 6376 §3.7, hash step 2).
@@ -27,22 +29,66 @@ pub fn signing_input(
         .fields()
         .find(|field| core::ptr::eq(field.raw(), signature_field.raw()));
     let own_offset = own.map(|own| own.offset());
-    let mut input = FieldsByName::new(header).select(kind, &signature.signed_fields, own_offset);
+    let mut input = Vec::with_capacity(header.octets().len() + signature_field.raw().len());
+    FieldsByName::new(header).select(kind, &signature.signed_fields, own_offset, &mut input);
     push_signature_field(kind, signature_field, b, &mut input);
     Ok(input)
 }
 
 /// The fields of a header, found by name: built once for all signatures, so that the cost of a long `h=` is not its square.
 pub(crate) struct FieldsByName<'a> {
-    /// In an order of their names, without regard to case; those of one name from the top.
-    fields: Vec<Field<'a>>,
+    /// In an order of their names; those of one name from the top.
+    fields: Vec<Entry<'a>>,
+    /// A bit for each key that occurs, and most that do not occur have another.
+    keys: u64,
+    /// Octets of the header.
+    octets: usize,
+}
+
+struct Entry<'a> {
+    key: Key,
+    field: Field<'a>,
+    /// At the first field of a name: how many have it.
+    count: usize,
+    /// At the first field of a name: how many of them, from the bottom, a signature has taken.
+    taken: usize,
 }
 
 impl<'a> FieldsByName<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        let mut fields: Vec<_> = header.fields().collect();
-        fields.sort_by(|one, other| cmp_names(one.name(), other.name()));
-        Self { fields }
+        let mut fields = Vec::with_capacity(header.fields().size_hint().1.unwrap_or_default());
+        for field in header.fields() {
+            fields.push(Entry {
+                key: Key::of(field.name()),
+                field,
+                count: 0,
+                taken: 0,
+            });
+        }
+        fields.sort_unstable_by(|one, other| {
+            let by_name = one.cmp_name(other.key, other.field.name());
+            by_name.then(one.field.offset().cmp(&other.field.offset()))
+        });
+        let mut keys = 0;
+        for same in
+            fields.chunk_by_mut(|one, next| one.key == next.key && one.field.is(next.field.name()))
+        {
+            let count = same.len();
+            if let Some(first) = same.first_mut() {
+                first.count = count;
+                keys |= first.key.bit();
+            }
+        }
+        Self {
+            fields,
+            keys,
+            octets: header.octets().len(),
+        }
+    }
+
+    /// Octets of the header: no fewer than those of its fields in canonical form, but for a last CRLF.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
     }
 
     /// How many fields have this name.
@@ -50,53 +96,109 @@ impl<'a> FieldsByName<'a> {
         self.range(name).len()
     }
 
+    /// The fields of this name, from the top.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = Field<'a>> {
+        let same = self.fields.get(self.range(name)).unwrap_or_default();
+        same.iter().map(|entry| entry.field)
+    }
+
     /// Where the fields of this name stand.
     fn range(&self, name: &str) -> Range<usize> {
         // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
-        let before = |field: &Field<'_>| cmp_names(field.name(), name).is_lt();
-        let start = self.fields.partition_point(before);
-        let same = |field: &Field<'_>| field.is(name);
-        let behind = self.fields.get(start..).unwrap_or_default();
-        start..start + behind.partition_point(same)
+        let key = Key::of(name);
+        if self.keys & key.bit() == 0 {
+            return 0..0;
+        }
+        let start = self.fields.partition_point(|entry| entry.key < key);
+        match self.fields.get(start) {
+            Some(first) if first.key == key && first.field.is(name) => start..start + first.count,
+            // Another name has the same key.
+            Some(first) if first.key == key => {
+                let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
+                let start = self.fields.partition_point(before);
+                let first = self.fields.get(start).filter(|first| first.field.is(name));
+                start..start + first.map_or(0, |first| first.count)
+            }
+            _ => 0..0,
+        }
     }
 
-    /// The canonical form of the fields that `h=` names, never the field at `own_offset`.
+    /// Adds the canonical form of the fields that `h=` names, never the field at `own_offset`.
     ///
     /// RFC 6376 §3.7: "The DKIM-Signature header field MUST NOT be included in its own "h=" tag, although other DKIM-Signature
     /// header fields MAY be signed".
     pub(crate) fn select(
-        &self,
+        &mut self,
         kind: Canonicalization,
-        signed_fields: &[Box<str>],
+        signed_fields: &FieldNames,
         own_offset: Option<usize>,
-    ) -> Vec<u8> {
-        let mut input = Vec::with_capacity(2048);
-        // How many fields from the bottom were taken, at the place of the first field of the name.
-        let mut taken = vec![0; self.fields.len()];
-        for name in signed_fields {
-            let range = self.range(name);
-            let (Some(taken), Some(fields)) =
-                (taken.get_mut(range.start), self.fields.get(range.clone()))
-            else {
-                continue;
-            };
-            // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
-            while let Some(field) = fields.iter().rev().nth(*taken) {
-                *taken += 1;
+        input: &mut Vec<u8>,
+    ) {
+        for entry in &mut self.fields {
+            entry.taken = 0;
+        }
+        let (mut last, mut range) = ("", 0..0);
+        for name in signed_fields.iter() {
+            // Many name a field once more than it is there.
+            if name != last {
+                (last, range) = (name, self.range(name));
+            }
+            while let Some(field) = self.take(&range) {
                 if Some(field.offset()) != own_offset {
-                    canonicalization::field(kind, field, &mut |run| input.extend_from_slice(run));
+                    canonicalization::field(kind, &field, &mut |run| input.extend_from_slice(run));
                     break;
                 }
             }
         }
-        input
+    }
+
+    /// The next field of those that stand here.
+    fn take(&mut self, range: &Range<usize>) -> Option<Field<'a>> {
+        let first = self.fields.get_mut(range.start)?;
+        // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
+        let at = range.end.checked_sub(1 + first.taken)?;
+        if at < range.start {
+            return None;
+        }
+        first.taken += 1;
+        self.fields.get(at).map(|entry| entry.field)
     }
 }
 
-fn cmp_names(one: &str, other: &str) -> Ordering {
-    let lower = |octet: u8| octet.to_ascii_lowercase();
-    // Any order will do; most names differ in length.
-    (one.len().cmp(&other.len())).then_with(|| one.bytes().map(lower).cmp(other.bytes().map(lower)))
+impl Entry<'_> {
+    /// Any order will do; the keys settle it for most.
+    fn cmp_name(&self, key: Key, name: &str) -> Ordering {
+        let lower = |octet: u8| octet.to_ascii_lowercase();
+        self.key.cmp(&key).then_with(|| {
+            let own = self.field.name().bytes().map(lower);
+            own.cmp(name.bytes().map(lower))
+        })
+    }
+}
+
+/// Length and three letters of a name: the same for names that are the same without regard to case, and different for most others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u32);
+
+impl Key {
+    fn of(name: &str) -> Self {
+        let octets = name.as_bytes();
+        let [.., length] = octets.len().to_be_bytes();
+        // The bit makes letters small, and no two letters the same.
+        let letter = |octet: Option<&u8>| octet.map_or(0, |octet| octet | 0x20);
+        let middle = octets.get(octets.len() / 2);
+        Self(u32::from_be_bytes([
+            length,
+            letter(octets.first()),
+            letter(middle),
+            letter(octets.last()),
+        ]))
+    }
+
+    /// One of 64.
+    fn bit(self) -> u64 {
+        1 << (self.0.wrapping_mul(0x9e37_79b1) >> 26)
+    }
 }
 
 /// Adds the signature itself.
@@ -122,13 +224,37 @@ pub(crate) fn push_signature_field(
             input.extend_from_slice(behind);
         }
         Canonicalization::Relaxed => {
-            let body = [before, behind].concat();
-            input.reserve(body.len() + field.name().len() + 1);
+            let body = match behind {
+                [] => Cow::Borrowed(before),
+                _ => Cow::Owned([before, behind].concat()),
+            };
             canonicalization::relaxed_field(field.name(), &body, &mut |run| {
                 input.extend_from_slice(run);
             });
         }
     }
+}
+
+/// Adds a signature that is written up to its `b=`, as the signature signs it.
+///
+/// # Errors
+/// What was wrong with anything that was written.
+pub(crate) fn push_unsigned_field(
+    kind: Canonicalization,
+    field: &FieldWriter,
+    input: &mut Vec<u8>,
+) -> Result<(), FoldError> {
+    let written = field.written()?;
+    match kind {
+        Canonicalization::Simple => input.extend_from_slice(written.as_bytes()),
+        Canonicalization::Relaxed => {
+            let (name, body) = written.split_once(':').unwrap_or((written, ""));
+            canonicalization::relaxed_field(name, body.as_bytes(), &mut |run| {
+                input.extend_from_slice(run);
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
@@ -182,15 +308,18 @@ impl core::ops::Deref for Digest {
     }
 }
 
-impl Default for Digest {
-    fn default() -> Self {
-        Self::Sha256([0; 32])
+impl core::ops::DerefMut for Digest {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Sha256(octets) => octets,
+            Self::Sha1(octets) => octets,
+        }
     }
 }
 
-impl PartialEq<Digest> for Vec<u8> {
-    fn eq(&self, other: &Digest) -> bool {
-        **self == **other
+impl Default for Digest {
+    fn default() -> Self {
+        Self::Sha256([0; 32])
     }
 }
 
@@ -270,16 +399,57 @@ impl BodyHasher {
 impl Hash {
     fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
         for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
-            let room = hash.length.map_or(u64::MAX, |length| length - hash.hashed);
-            // What does not fit into usize is more than the run has.
-            let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let (signed, unsigned) = run.split_at(room.min(run.len()));
+            let (signed, unsigned) = match hash.length {
+                None => (run, &[][..]),
+                Some(length) => {
+                    // What does not fit into usize is more than the run has.
+                    let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
+                    run.split_at(room.min(run.len()))
+                }
+            };
             match &mut hash.state {
                 State::Sha256(state) => state.update(signed),
                 State::Sha1(state) => state.update(signed),
             }
             hash.hashed += signed.len() as u64;
             hash.unsigned += unsigned.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_syntax::header::Limits;
+
+    /// Names of one key, as somebody may choose them, are told apart, and in any case of their letters.
+    #[test]
+    fn names_of_one_key() {
+        let names = ["abcd", "axcd", "ABCD", "azcd", "to", "abcd"];
+        assert!(
+            names
+                .iter()
+                .all(|name| name.len() == 2 || Key::of(name) == Key::of("abcd"))
+        );
+        let lines = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| format!("{name}: {at}\r\n"));
+        let block = lines.collect::<String>() + "\r\n";
+        let (header, _) = Header::split(block.as_bytes(), &Limits::default()).unwrap();
+        let mut fields = FieldsByName::new(&header);
+        let counts =
+            ["Abcd", "aXcd", "aycd", "azcd", "To", "TO:", ""].map(|name| fields.count(name));
+        assert_eq!(counts, [3, 1, 0, 1, 1, 0, 0]);
+        let signed = ["abcd", "axcd", "abcd", "aycd", "abcd", "abcd"]
+            .into_iter()
+            .collect();
+        for own in [None, Some(header.fields().next().unwrap().offset())] {
+            let mut input = Vec::new();
+            fields.select(Canonicalization::Relaxed, &signed, own, &mut input);
+            let first = if own.is_none() { "abcd:0\r\n" } else { "" };
+            let expected = format!("abcd:5\r\naxcd:1\r\nabcd:2\r\n{first}");
+            assert_eq!(String::from_utf8(input).unwrap(), expected);
         }
     }
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::crypto::{RING, sha256};
+use crate::crypto::{Crypto as _, RING};
 use crate::key_record::KeyRecord;
 use crate::public_key::{Ed25519PublicKey, PublicKey, PublicKeyError, RsaPublicKey};
 use crate::signature::Algorithm;
@@ -165,7 +165,7 @@ impl SigningKey for PrivateKey {
                 Ok(signature)
             }
             // RFC 8463 §3: "It signs the hash with the PureEdDSA variant Ed25519".
-            Kind::Ed25519(key) => Ok(key.sign(&sha256(&RING, octets)).as_ref().to_vec()),
+            Kind::Ed25519(key) => Ok(key.sign(&RING.sha256_of(octets)).as_ref().to_vec()),
         }
     }
 }

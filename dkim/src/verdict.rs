@@ -1,6 +1,7 @@
 //! What verifying came to: one verdict for each signature, in the words of RFC 8601 and with its cause.
 
 use core::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use mail_dns::{Dnssec, Failure};
@@ -184,7 +185,7 @@ pub struct SignatureVerdict {
     /// `a=`, also of a signature that is malformed elsewhere.
     pub algorithm: Option<Algorithm>,
     /// The signature, if it is well-formed.
-    pub signature: Option<Signature>,
+    pub signature: Option<Arc<Signature>>,
     /// Bits of an RSA key.
     pub key_bits: Option<usize>,
     /// The key is RSA of fewer than 2048 bits (RFC 8301 §3.2).

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 use core::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use mail_dns::{Answer, Dnssec, Evaluation, Need, Question, Record, RecordType};
 use mail_syntax::Domain;
@@ -10,7 +12,7 @@ use mail_syntax::header::{
 };
 use mail_syntax::tag_list::TagList;
 
-use crate::crypto::{Crypto, RING, sha256};
+use crate::crypto::{Crypto, RING};
 use crate::key_record::{KeyRecord, Leniency};
 use crate::public_key::PublicKey;
 use crate::signature::{Algorithm, FIELD_NAME, Signature, is_at_or_below};
@@ -168,6 +170,20 @@ impl Verifier {
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
+        self.write_beside(octets, |_, _| {});
+    }
+
+    /// Ends the message.
+    pub fn finish(&mut self) {
+        self.finish_beside(|_, _| {});
+    }
+
+    /// As [`Verifier::write`]. When the header is complete `other` gets it, and adds the hashes of the body that it needs.
+    pub(crate) fn write_beside(
+        &mut self,
+        octets: &[u8],
+        other: impl FnOnce(Result<(&[u8], HeaderIndex), HeaderError>, &mut BodyHasher),
+    ) {
         if self.in_body {
             return self.body.update(octets);
         }
@@ -175,55 +191,69 @@ impl Verifier {
             Ok(Split::NeedInput) => self.header.extend_from_slice(octets),
             Ok(Split::Complete { taken }) => {
                 let (header, body) = octets.split_at(taken.min(octets.len()));
-                self.header.extend_from_slice(header);
-                self.end_header();
+                self.end_header(header, other);
                 self.body.update(body);
             }
             Err(error) => {
-                self.header_error = Some(error);
+                self.header_error = Some(error.clone());
                 self.header = Vec::new();
                 self.in_body = true;
+                other(Err(error), &mut self.body);
             }
         }
     }
 
-    /// Ends the message.
-    pub fn finish(&mut self) {
+    /// As [`Verifier::finish`], for a header that ends here; gives the hashes.
+    pub(crate) fn finish_beside(
+        &mut self,
+        other: impl FnOnce(Result<(&[u8], HeaderIndex), HeaderError>, &mut BodyHasher),
+    ) -> &[BodyHash] {
         if !self.in_body {
-            self.end_header();
+            self.end_header(&[], other);
         }
-        if self.hashes.is_none() {
-            self.hashes = Some(core::mem::take(&mut self.body).finish());
-        }
+        let body = &mut self.body;
+        (self.hashes).get_or_insert_with(|| core::mem::take(body).finish())
     }
 
-    /// Reads the signatures, and finds what must be asked for.
-    fn end_header(&mut self) {
+    /// Reads the signatures, and finds what must be asked for; `other` gets the header. `rest` is what is behind the octets of the header
+    /// that are held.
+    fn end_header(
+        &mut self,
+        rest: &[u8],
+        other: impl FnOnce(Result<(&[u8], HeaderIndex), HeaderError>, &mut BodyHasher),
+    ) {
         self.in_body = true;
-        let octets = core::mem::take(&mut self.header);
+        let mut held = core::mem::take(&mut self.header);
+        let octets = if held.is_empty() {
+            rest
+        } else {
+            held.extend_from_slice(rest);
+            &held
+        };
         let index = core::mem::take(&mut self.splitter).finish();
-        let header = Header::new(&octets, &index);
-        let fields = FieldsByName::new(&header);
-        let mut signed = Vec::new();
-        for field in header.named(FIELD_NAME) {
-            let (verification, b) = self.begin(&field, &index);
-            if let Some(b) = b {
-                signed.push((self.signatures.len(), field, b));
+        let header = Header::new(octets, &index);
+        let mut fields = FieldsByName::new(&header);
+        self.signatures.reserve_exact(fields.count(FIELD_NAME));
+        let mut open = Vec::with_capacity(self.signatures.capacity());
+        for field in fields.named(FIELD_NAME) {
+            let mut verification = Verification::new(&field);
+            match self.begin(&mut verification.verdict, &field, &index) {
+                Ok((signature, b)) => open.push((self.signatures.len(), field, signature, b)),
+                Err(cause) => verification.settle(cause),
             }
             self.signatures.push(verification);
         }
         // RFC 6376 §6.1: "The order in which Verifiers try DKIM-Signature header fields is not defined".
-        if signed.len() > self.options.limits.signatures {
+        let limit = self.options.limits.signatures;
+        if open.len() > limit {
             let shown = shown_domains(&header);
-            let aside = |number: &usize| {
-                let domain = (self.signatures.get(*number)).and_then(|v| v.verdict.domain.as_ref());
-                !domain.is_some_and(|domain| is_any_related(domain, &shown))
-            };
-            signed.sort_by_cached_key(|(number, ..)| aside(number));
+            open.sort_by_cached_key(|(_, _, signature, _)| {
+                !is_any_related(signature.domain(), &shown)
+            });
         }
-        for (at, (number, field, b)) in signed.into_iter().enumerate() {
-            let outcome = if at < self.options.limits.signatures {
-                self.prepare(number, &fields, &field, b)
+        for (at, (number, field, signature, b)) in open.into_iter().enumerate() {
+            let outcome = if at < limit {
+                self.prepare(&signature, &field, b, &mut fields)
             } else {
                 Err(Cause::TooManySignatures)
             };
@@ -234,38 +264,26 @@ impl Verifier {
                 }
             }
         }
+        other(Ok((octets, index)), &mut self.body);
     }
 
-    /// Reads one signature (RFC 6376 §6.1.1); gives where its `b=` stands if it is to be verified.
+    /// Reads one signature (RFC 6376 §6.1.1); gives it and where its `b=` stands if it is to be verified.
     fn begin(
         &self,
+        verdict: &mut SignatureVerdict,
         field: &Field<'_>,
         index: &HeaderIndex,
-    ) -> (Verification, Option<Range<usize>>) {
-        let mut verification = Verification::new(field);
-        let verdict = &mut verification.verdict;
-        let mut place = None;
-        let cause = match Signature::parse_with_range(field) {
-            Err(error) => {
-                verdict.read_leniently(field);
-                Some(error.into())
-            }
-            Ok((signature, b)) => {
-                verdict.domain = Some(signature.domain().clone());
-                verdict.selector = Some(signature.selector().clone());
-                verdict.algorithm = Some(signature.algorithm());
-                let cause = self.refuse(&signature, index);
-                verdict.signature = Some(signature);
-                place = Some(b);
-                cause
-            }
-        };
-        match cause {
-            Some(cause) => {
-                verification.settle(cause);
-                (verification, None)
-            }
-            None => (verification, place),
+    ) -> Result<(Arc<Signature>, Range<usize>), Cause> {
+        let (signature, b) =
+            Signature::parse_with_range(field).inspect_err(|_| verdict.read_leniently(field))?;
+        let signature = Arc::new(signature);
+        verdict.domain = Some(signature.domain().clone());
+        verdict.selector = Some(signature.selector().clone());
+        verdict.algorithm = Some(signature.algorithm());
+        verdict.signature = Some(Arc::clone(&signature));
+        match self.refuse(&signature, index) {
+            Some(cause) => Err(cause),
+            None => Ok((signature, b)),
         }
     }
 
@@ -292,13 +310,11 @@ impl Verifier {
     /// Finds which key, body hash and octets a signature needs.
     fn prepare(
         &mut self,
-        number: usize,
-        fields: &FieldsByName<'_>,
+        signature: &Signature,
         field: &Field<'_>,
         b: Range<usize>,
+        fields: &mut FieldsByName<'_>,
     ) -> Result<State, Cause> {
-        let signature = (self.signatures.get(number)).and_then(|v| v.verdict.signature.as_ref());
-        let signature = signature.ok_or(Cause::NoKey)?;
         let question = Question::new(signature.key_name()?, RecordType::Txt);
         let key = match self.keys.iter().position(|key| key.question == question) {
             Some(key) => key,
@@ -316,7 +332,14 @@ impl Verifier {
         let algorithm = signature.algorithm;
         let hash = (self.body).add_by(algorithm, self.options.crypto, kind, length);
         let kind = signature.header_canonicalization;
-        let mut input = fields.select(kind, &signature.signed_fields, Some(field.offset()));
+        // The value of b= is not signed.
+        let mut input = Vec::with_capacity(fields.octets().saturating_sub(b.len()));
+        fields.select(
+            kind,
+            &signature.signed_fields,
+            Some(field.offset()),
+            &mut input,
+        );
         push_signature_field(kind, field, b, &mut input);
         Ok(State::NeedsKey { key, hash, input })
     }
@@ -459,7 +482,7 @@ pub(crate) fn judge(
         Cause::BodyTooShort {
             octets: body.hashed,
         }
-    } else if signature.body_hash != body.hash {
+    } else if *signature.body_hash() != *body.hash {
         Cause::BodyHash
     } else if !matches {
         Cause::Mismatch
@@ -494,46 +517,42 @@ pub(crate) fn verify_by(
     input: &[u8],
     options: &Options,
 ) -> Result<(KeyRecord, Result<(), Cause>), Cause> {
-    let tried = key_records(answer, options)?.into_iter().map(|record| {
+    let mut first_error = None;
+    let texts = key_texts(answer)?;
+    let records = (texts.iter())
+        .filter_map(|text| {
+            key_record(text, options)
+                .map_err(|cause| _ = first_error.get_or_insert(cause))
+                .ok()
+        })
+        .take(options.limits.records);
+    let furthest = first_or_furthest(records.map(|record| {
         let outcome = check(&record, signature, input, options.crypto);
         (record, outcome)
-    });
-    first_or_furthest(tried).ok_or(Cause::NoKey)
+    }));
+    furthest.ok_or_else(|| first_error.unwrap_or(Cause::NoKey))
 }
 
-/// The valid key records of an answer in the order of their octets, so that the order of the response changes nothing.
-pub(crate) fn key_records(answer: &Answer, options: &Options) -> Result<Vec<KeyRecord>, Cause> {
+/// The texts of an answer in the order of their octets, so that the order of the response changes nothing.
+pub(crate) fn key_texts(answer: &Answer) -> Result<Vec<Cow<'_, [u8]>>, Cause> {
     let records = answer.outcome().map_err(Cause::KeyUnavailable)?;
-    let mut texts: Vec<_> = (records.iter())
-        .filter_map(|record| match record {
-            // RFC 6376 §3.6.2.2: "Strings in a TXT RR MUST be concatenated together before use with no intervening whitespace."
-            Record::Txt(text) => Some(text.joined()),
-            _ => None,
-        })
-        .collect();
+    let mut texts = Vec::with_capacity(records.len());
+    texts.extend(records.iter().filter_map(|record| match record {
+        // RFC 6376 §3.6.2.2: "Strings in a TXT RR MUST be concatenated together before use with no intervening whitespace."
+        Record::Txt(text) => Some(text.joined()),
+        _ => None,
+    }));
     texts.sort_unstable();
-    let mut valid = Vec::new();
-    let mut first_error = None;
-    for text in texts {
-        if valid.len() == options.limits.records {
-            break;
-        }
-        let octets = text.len();
-        let record = if octets > options.limits.key_record {
-            Err(Cause::KeyRecordTooLong { octets })
-        } else {
-            KeyRecord::parse_with(&text, &options.leniency).map_err(Cause::KeyRecord)
-        };
-        match record {
-            Ok(record) => valid.push(record),
-            Err(cause) => drop(first_error.get_or_insert(cause)),
-        }
+    Ok(texts)
+}
+
+/// The key record that a text is.
+pub(crate) fn key_record(text: &[u8], options: &Options) -> Result<KeyRecord, Cause> {
+    let octets = text.len();
+    if octets > options.limits.key_record {
+        return Err(Cause::KeyRecordTooLong { octets });
     }
-    if valid.is_empty() {
-        Err(first_error.unwrap_or(Cause::NoKey))
-    } else {
-        Ok(valid)
-    }
+    KeyRecord::parse_with(text, &options.leniency).map_err(Cause::KeyRecord)
 }
 
 /// RFC 6376 §6.1.2, steps 6 to 8, and §6.1.3, step 4, for one key record.
@@ -569,7 +588,7 @@ pub(crate) fn check(
         }
         // RFC 8463 §3: "It signs the hash with the PureEdDSA variant Ed25519".
         (PublicKey::Ed25519(key), Algorithm::Ed25519Sha256) => {
-            crypto.verify_ed25519(key, &sha256(crypto, input), signature.octets())
+            crypto.verify_ed25519(key, &crypto.sha256_of(input), signature.octets())
         }
         _ => return Err(Cause::KeyAlgorithm),
     };

@@ -150,7 +150,12 @@ fn signing() {
         let selector = text(&suite["selector"]).parse().expect(id);
         let mut sealing = Sealing::new(domain, selector, Arc::new(SuiteKey(key)));
         let names = text(&case["sig_headers"]);
-        sealing.fields = SealedFields::Exactly(names.split(':').map(Box::from).collect());
+        sealing.fields = SealedFields::Exactly(
+            names
+                .split(':')
+                .map(|name| name.to_owned().into())
+                .collect(),
+        );
         let seal = |piece: usize| {
             let mut sealer = Sealer::new(sealing.clone(), now);
             (message.as_bytes().chunks(piece)).for_each(|piece| sealer.write(piece));

@@ -168,7 +168,7 @@ proptest! {
     fn a_flipped_bit_is_found(message in message(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let simple = (Canonicalization::Simple, Canonicalization::Simple);
         let mut all = signing("ed", simple);
-        all.fields.present.extend(["X-Other".into(), "Received".into()]);
+        all.fields.present.to_mut().extend(["X-Other".into(), "Received".into()]);
         let signed = sign(vec![all], &message, &[]);
         let mut changed = signed.clone();
         let at = at.index(changed.len());

@@ -183,7 +183,7 @@ fn the_field_is_the_one_that_was_signed() {
         "ed".parse().unwrap(),
         Arc::new(key()),
     );
-    signing.fields.present.push("X".into());
+    signing.fields.present.to_mut().push("X".into());
     let message = "X: 1\r\nFrom: a@b\r\nX: 2\r\n\r\nx\r\n";
     let mut signer = Signer::new([signing], NOW);
     signer.write(message.as_bytes());

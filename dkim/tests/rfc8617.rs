@@ -7,7 +7,10 @@ use dkim::arc::{
     ArcSet, Cause, ChainStatus, FieldKind, InstanceError, MAX_SETS, SealError, SealSyntaxError,
     SealedFields, Sealer, Sealing, Validator, Verdict, combined_results,
 };
-use dkim::{Algorithm, KeyRecord, Options, PrivateKey, SigningKey, SigningKeyError};
+use dkim::{
+    Algorithm, KeyRecord, Options, PrivateKey, Signer, Signing, SigningKey, SigningKeyError,
+    Verifier,
+};
 use mail_dns::{Evaluation as _, Failure, Need, Zone, resolve_blocking};
 use mail_syntax::authentication_results::{AuthenticationResults, Method, MethodResult, Outcome};
 use mail_syntax::header::{Header, Limits};
@@ -500,12 +503,12 @@ fn what_is_not_sealed() {
         "",
     ] {
         let mut sealing = sealing(0);
-        sealing.fields = SealedFields::Exactly(vec!["From".into(), name.into()]);
+        sealing.fields = SealedFields::Exactly(vec!["From".into(), name.into()].into());
         let error = SealError::FieldName { name: name.into() };
         assert_eq!(try_seal(sealing, MESSAGE, &none), Err(error));
     }
     let mut without_from = sealing(0);
-    without_from.fields = SealedFields::Exactly(vec!["Subject".into()]);
+    without_from.fields = SealedFields::Exactly(vec!["Subject".into()].into());
     assert!(matches!(
         try_seal(without_from, MESSAGE, &none),
         Err(SealError::Signature(_))
@@ -632,5 +635,51 @@ proptest! {
         // The fields stand from set 3 at the top to set 1.
         let whole = (1..=3).any(|sets| sorted.iter().copied().eq(9 - 3 * sets..9));
         prop_assert_eq!(verdict.status == ChainStatus::Pass, whole && noise.is_empty());
+    }
+}
+
+#[test]
+fn beside_a_verifier_the_verdicts_are_the_same() {
+    let domain = "hop0.example".parse().unwrap();
+    let mut signing = Signing::new(domain, "s".parse().unwrap(), Arc::new(key()));
+    signing.body_canonicalization = dkim::Canonicalization::Simple;
+    let mut signer = Signer::new([signing], NOW);
+    signer.write(MESSAGE.as_bytes());
+    let signed = signer.finish().unwrap().concat() + MESSAGE;
+    let sealed = forward(1, &signed, &signed);
+    let header = sealed.split_once("\r\n\r\n").unwrap().0;
+    let mut small = Options::default();
+    small.limits.header.block = 500;
+    for (options, message) in [
+        (Options::default(), &*sealed),
+        (Options::default(), &signed),
+        (
+            Options::default(),
+            &forward(2, &sealed, &sealed).replace("ready", "done"),
+        ),
+        (Options::default(), MESSAGE),
+        (Options::default(), header),
+        (Options::default(), ""),
+        (small, &sealed),
+    ] {
+        let zone = zone();
+        let verify = |verifier| resolve_blocking(verifier, |question| zone.answer(question));
+        let chain = validate_with(message.as_bytes(), options.clone(), &zone);
+        let mut verifier = Verifier::new(NOW, options.clone());
+        verifier.write(message.as_bytes());
+        verifier.finish();
+        let signatures = verify(verifier);
+        for cut in (0..=message.len()).step_by(5) {
+            let mut verifier = Verifier::new(NOW, options.clone());
+            let mut validator = Validator::new(NOW, options.clone());
+            let (one, other) = message.as_bytes().split_at(cut);
+            validator.write_beside(&mut verifier, one);
+            validator.write_beside(&mut verifier, other);
+            validator.finish_beside(&mut verifier);
+            validator.finish_beside(&mut verifier);
+            assert_eq!(verify(verifier), signatures);
+            let beside = resolve_blocking(validator, |question| zone.answer(question));
+            assert_eq!(beside, chain);
+        }
     }
 }

@@ -371,9 +371,14 @@ fn the_mail_is_as_the_rfc_says() {
         ("attachment", Some(name.as_str()))
     );
     assert_eq!(parts[1].decoded_body(), report.to_gzip());
-    let (read, defects) = Report::read(&mail, &Default::default()).unwrap();
-    assert_eq!(read, report);
-    assert!(defects.is_empty());
+    // As a mailbox has it whose lines end in LF.
+    let mut in_file = mail.clone();
+    in_file.retain(|octet| *octet != b'\r');
+    for mail in [mail, in_file] {
+        let (read, defects) = Report::read(&mail, &Default::default()).unwrap();
+        assert_eq!(read, report);
+        assert!(defects.is_empty());
+    }
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! Aggregate reports (RFC 9990): each message is counted when it was judged, and the next day the domain that asks for it gets a mail.
 
-use std::collections::BTreeSet;
+pub mod sending;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dmarc::Record;
 use dmarc::record::ReportingUri;
 use dmarc::report_destination::{Destination, ReportDestination};
+use dmarc::reports::sending_policy::{Refusal, Traffic};
 use dmarc::reports::{Aggregate, DateRange, Envelope, PolicyPublished, Report, Reporter, Row};
 use mail_dns::resolve;
+use mail_syntax::header::Header;
+use mail_syntax::mime::ContentType;
 use mail_syntax::{Domain, Mailbox};
 
 use crate::server::{Context, now};
@@ -18,13 +23,42 @@ use crate::store::{ReportRow, StoreError};
 const DAY: u64 = 86_400;
 /// Rows of one day's report to one domain; who forges a domain from many addresses makes no larger mail.
 const MOST_ROWS: u32 = 10_000;
+/// Reports about one day of one domain: one for each record that it had. Who has a new record for every question gets no more.
+const MOST_RECORDS: usize = 8;
 /// Whether a report is wanted must be known within this time.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Days for which a report is tried when the DNS does not say whether it is wanted.
 const KEPT: u64 = 3;
 
+/// Whether a message is a report itself, aggregate or about a failure: two servers that report about each other's reports never end.
+#[must_use]
+pub fn is_report(header: &Header<'_>) -> bool {
+    let subject = header.named("Subject").next().map(|field| field.value());
+    let content_type = header.named("Content-Type").next();
+    // RFC 9990 §3.5.2: "The RFC5322.Subject field for individual report submissions MUST conform to the following ABNF".
+    let mut words = (subject.iter())
+        .flat_map(|subject| subject.split(u8::is_ascii_whitespace))
+        .filter(|word| !word.is_empty());
+    let begins = [&b"Report"[..], b"Domain:"];
+    begins.iter().all(|word| {
+        words
+            .next()
+            .is_some_and(|found| found.eq_ignore_ascii_case(word))
+    }) || content_type
+        .and_then(|field| ContentType::parse(field.body()))
+        .is_some_and(|media| media.is("multipart", "report"))
+}
+
 /// Counts a message for the report to the domain whose record judged it, if it wants reports.
-pub async fn count(context: &Context, record_domain: &Domain, record: &Record, row: &Row) {
+///
+/// Only messages that were judged are counted: who was turned away as a spammer before he sent one is told nothing.
+pub async fn count(
+    context: &Context,
+    record_domain: &Domain,
+    record: &Record,
+    row: &Row,
+    is_report: bool,
+) {
     if !context.config.reports.aggregate || record.rua.is_empty() {
         return;
     }
@@ -33,7 +67,8 @@ pub async fn count(context: &Context, record_domain: &Domain, record: &Record, r
         Ok(row) => {
             context
                 .store(move |store| {
-                    store.count_report_row(now() / DAY, &domain, &record, &row, MOST_ROWS)
+                    let day = now() / DAY;
+                    store.count_report_row(day, &domain, &record, &row, is_report, MOST_ROWS)
                 })
                 .await
         }
@@ -73,7 +108,8 @@ pub async fn run(context: Arc<Context>) {
 
 /// Sends the reports of one day to one domain, and forgets them.
 ///
-/// They are forgotten after they were queued: who crashes in between sends them again, under the same Report-ID.
+/// They are forgotten after they were queued: who crashes in between sends them again after an hour, under the same Report-ID. What an
+/// address does not get because it has had enough, or because it bounces ([`sending`]), it does not get later either.
 ///
 /// # Errors
 ///
@@ -83,6 +119,8 @@ pub async fn settle(context: &Context, day: u64, domain: &str) -> Result<(), Sto
     let rows = context
         .store(move |store| store.report_rows(day, &about))
         .await?;
+    let traffic = traffic(&rows);
+    let mut by_address: BTreeMap<String, Vec<Report>> = BTreeMap::new();
     for (record, report) in reports(context, day, domain, rows) {
         let (mut addresses, mut later) = (BTreeSet::new(), false);
         for uri in &record.rua {
@@ -96,13 +134,32 @@ pub async fn settle(context: &Context, day: u64, domain: &str) -> Result<(), Sto
             return Ok(());
         }
         for address in addresses {
-            queue(context, &report, &address).await?;
+            by_address.entry(address).or_default().push(report.clone());
         }
+    }
+    let mut too_soon = false;
+    for (address, reports) in by_address {
+        let sent = send(context, domain, traffic, &address, &reports).await?;
+        // After a crash, or when a server was off for days: those of each day have their hour.
+        too_soon |= matches!(sent, Err(Refusal::Interval { .. }));
+    }
+    if too_soon && now() / DAY <= day + KEPT {
+        return Ok(());
     }
     let about = domain.to_owned();
     context
         .store(move |store| store.forget_report(day, &about))
         .await
+}
+
+/// What the reports of a day tell of.
+fn traffic(rows: &[ReportRow]) -> Traffic {
+    Traffic {
+        messages: rows.iter().map(|row| row.count).sum(),
+        // Those are not counted in the first place.
+        refused_as_spam: 0,
+        reports: rows.iter().map(|row| row.reports).sum(),
+    }
 }
 
 /// A report for each record that the domain had on that day.
@@ -116,6 +173,7 @@ fn reports(
         return Vec::new();
     };
     let mut records: Vec<(Record, Aggregate)> = Vec::new();
+    let mut left_out = 0;
     for counted in rows {
         // Both were written by `count`.
         let (Ok(record), Ok(row)) = (
@@ -130,12 +188,27 @@ fn reports(
         };
         let policy = PolicyPublished::of_record(&about, &record);
         let at = records.iter().position(|(known, _)| *known == record);
-        let at = at.unwrap_or_else(|| {
-            records.push((record, Aggregate::default()));
-            records.len() - 1
-        });
-        // The store kept no more rows than a report may have.
-        let _ = records[at].1.add(&policy, row);
+        let aggregate = match at {
+            Some(at) => records.get_mut(at),
+            None if records.len() >= MOST_RECORDS => None,
+            None => {
+                records.push((record, Aggregate::default()));
+                records.last_mut()
+            }
+        };
+        match aggregate {
+            // The store kept no more rows than a report may have.
+            Some((_, aggregate)) => drop(aggregate.add(&policy, row)),
+            None => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        tracing::warn!(
+            domain,
+            day,
+            left_out,
+            "rows of further records are not reported"
+        );
     }
     let period = DateRange::day_of(day * DAY);
     let made = |(record, mut aggregate): (Record, Aggregate)| {
@@ -192,12 +265,37 @@ async fn destinations(context: &Context, domain: &str, uri: &ReportingUri) -> Op
     }
 }
 
-/// Puts a report into the queue, signed, or into a mailbox here.
-async fn queue(context: &Context, report: &Report, address: &str) -> Result<(), StoreError> {
-    let (from, accepted) = (from(context), now());
-    let Ok(submitter) = context.config.hostname.parse() else {
-        return Ok(());
+/// Puts the reports of a day into the queue, or into a mailbox here, if so much may go to this address.
+async fn send(
+    context: &Context,
+    domain: &str,
+    traffic: Traffic,
+    address: &str,
+    reports: &[Report],
+) -> Result<Result<(), Refusal>, StoreError> {
+    let mails: Vec<_> = (reports.iter())
+        .filter_map(|report| mail(context, report, address))
+        .collect();
+    let Some(largest) = mails.iter().map(|(_, mail)| mail.len()).max() else {
+        return Ok(Ok(()));
     };
+    let octets = u64::try_from(largest).unwrap_or(u64::MAX);
+    if let Err(refusal) = sending::request(context, now(), domain, traffic, address, octets).await?
+    {
+        tracing::info!(domain, address, %refusal, "no report");
+        return Ok(Err(refusal));
+    }
+    tracing::info!(domain, address, "report");
+    for (signatures, mail) in mails {
+        crate::queue::post(context, address, signatures, &mail, false).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// The mail, and its signatures.
+fn mail(context: &Context, report: &Report, address: &str) -> Option<(String, Vec<u8>)> {
+    let (from, accepted) = (from(context), now());
+    let submitter = context.config.hostname.parse().ok()?;
     let envelope = Envelope {
         from: &from,
         to: address,
@@ -208,18 +306,16 @@ async fn queue(context: &Context, report: &Report, address: &str) -> Result<(), 
         Ok(mail) => mail,
         Err(error) => {
             tracing::warn!(%error, address, "a report cannot be mailed");
-            return Ok(());
+            return None;
         }
     };
-    let signatures = match sign(context, &from, &mail, accepted) {
-        Ok(signatures) => signatures,
+    match sign(context, &from, &mail, accepted) {
+        Ok(signatures) => Some((signatures, mail)),
         Err(error) => {
             tracing::error!(%error, "a report could not be signed");
-            return Ok(());
+            None
         }
-    };
-    tracing::info!(domain = report.policy_published.domain, address, "report");
-    crate::queue::post(context, address, signatures, &mail, false).await
+    }
 }
 
 /// RFC 9990 §3.5.2: "Mail streams carrying DMARC feedback data MUST conform to the DMARC mechanism, thereby resulting in an aligned

@@ -65,6 +65,9 @@ pub struct Config {
     /// How mail from outside is judged.
     #[serde(default)]
     pub inbound: Inbound,
+    /// What our users may send.
+    #[serde(default)]
+    pub submission: Submission,
     /// How names are resolved.
     #[serde(default)]
     pub dns: Dns,
@@ -179,6 +182,26 @@ impl Default for Inbound {
     }
 }
 
+/// What our users may send.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Submission {
+    /// Whether MAIL FROM, From and Sender must be addresses of the account that has logged in: its own, aliases that lead to it, or its
+    /// `identities`; default: yes.
+    pub own_addresses_only: bool,
+    /// For a login name, further addresses that it may send as; `@example.org` is every address of that domain.
+    pub identities: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Submission {
+    fn default() -> Self {
+        Self {
+            own_addresses_only: true,
+            identities: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
 /// How names are resolved.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -241,6 +264,14 @@ pub struct Reports {
     pub organization: Option<String>,
     /// The address that reports come from, and that may be written to; default: postmaster at the first domain.
     pub from: Option<String>,
+    /// Reports to one address in 24 hours, those of a day about one domain counted as one; default: 1,000.
+    pub per_day: u32,
+    /// Octets of the mail; a report that is larger is not sent; default: 10 MiB.
+    pub octets: u64,
+    /// Reports that are refused for good, one after another, before an address is left alone; default: 3.
+    pub bounces: u32,
+    /// Seconds for which it is left alone, doubled each time up to 16 times; default: 7 days.
+    pub suppression: u64,
 }
 
 impl Default for Reports {
@@ -249,6 +280,10 @@ impl Default for Reports {
             aggregate: true,
             organization: None,
             from: None,
+            per_day: 1000,
+            octets: 10 * 1024 * 1024,
+            bounces: 3,
+            suppression: 7 * 86400,
         }
     }
 }
@@ -336,6 +371,19 @@ impl Config {
                 );
             }
         }
+        for identity in self.submission.identities.values().flatten() {
+            let checked = match identity.strip_prefix('@') {
+                Some(domain) => mail_syntax::Domain::parse_utf8(domain)
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+                None => mail_syntax::Mailbox::parse_utf8(identity)
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+            };
+            if let Err(error) = checked {
+                return value("submission.identities", format!("{identity}: {error}"));
+            }
+        }
         if let Some(from) = &self.reports.from
             && let Err(error) = mail_syntax::Mailbox::parse_utf8(from)
         {
@@ -369,6 +417,7 @@ mod tests {
         let config: Config = toml::from_str(text).unwrap();
         assert!(config.is_local("EXAMPLE.org"));
         assert_eq!(config.outbound.port, 25);
+        assert!(config.submission.own_addresses_only);
     }
 
     #[test]

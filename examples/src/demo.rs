@@ -83,6 +83,7 @@ pub fn config(folder: &Path) -> Config {
         )]
         .into(),
         inbound: crate::config::Inbound::default(),
+        submission: crate::config::Submission::default(),
         dns: crate::config::Dns::default(),
         outbound: crate::config::Outbound::default(),
         dkim: Vec::new(),

@@ -1,20 +1,20 @@
 //! A message on its way in: written to the spool piece by piece, judged or signed while it comes, never held whole.
 
+use crate::identities::{Authors, HeaderError as AuthorsError};
+use crate::judge::Judge;
+use crate::server::Context;
+use crate::store::{Spool, StoreError};
 use dkim::arc::Sealer;
 use mail_syntax::address_list::AuthorDomains;
 use mail_syntax::authentication_results::strip;
 use mail_syntax::date::{DateTime, Zone};
 use mail_syntax::header::{Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
-use message_auth::MessageAuth;
-
-use crate::server::Context;
-use crate::store::{Spool, StoreError};
 
 /// What is done with a message while it comes.
 #[derive(Debug)]
 pub enum Purpose {
     /// From outside: it is judged, and fields that claim to be ours are removed.
-    Judge(Box<MessageAuth>, Option<Box<Sealer>>),
+    Judge(Box<Judge>, Option<Box<Sealer>>),
     /// From one of our users: it is completed and signed.
     Submit(Box<Submission>),
 }
@@ -24,6 +24,8 @@ pub enum Purpose {
 pub struct Submission {
     /// The fields that were missing.
     pub added: String,
+    /// Whom it says it is from, once its header is whole.
+    pub authors: Result<Authors, AuthorsError>,
     signer: Option<dkim::Signer>,
     now: u64,
     message_id: String,
@@ -32,9 +34,10 @@ pub struct Submission {
 impl Submission {
     /// Begins; the message id is for a message that has none.
     #[must_use]
-    pub const fn new(now: u64, message_id: String) -> Self {
+    pub fn new(now: u64, message_id: String) -> Self {
         Self {
             added: String::new(),
+            authors: Ok(Authors::default()),
             signer: None,
             now,
             message_id,
@@ -110,6 +113,13 @@ impl Intake {
         }
     }
 
+    /// Asks the DNS what the message so far needs answered, beside the arrival of the rest; cancel-safe.
+    pub async fn ask(&mut self) {
+        if let (Purpose::Judge(judge, _), None) = (&mut self.purpose, &self.refused) {
+            judge.ask().await;
+        }
+    }
+
     fn take(&mut self, context: &Context, octets: &[u8]) -> Result<(), Refused> {
         if let Purpose::Judge(judge, _) = &mut self.purpose {
             judge.write(octets);
@@ -159,7 +169,8 @@ impl Intake {
         match &mut self.purpose {
             // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
             // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
-            Purpose::Judge(_, sealer) => {
+            Purpose::Judge(judge, sealer) => {
+                judge.header(&header);
                 let mut kept = strip(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
                 kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());
@@ -170,6 +181,7 @@ impl Intake {
             }
             Purpose::Submit(submission) => {
                 submission.complete(&header);
+                submission.authors = Authors::of(&header);
                 if let AuthorDomains::One(author) = AuthorDomains::of(&header) {
                     let keys: Vec<_> = crate::signing::for_author(&context.signing, &author)
                         .cloned()
@@ -199,9 +211,6 @@ impl Intake {
         }
         if let Some(refused) = self.refused {
             return Err(refused);
-        }
-        if let Purpose::Judge(judge, _) = &mut self.purpose {
-            judge.finish();
         }
         Ok((self.spool, self.purpose))
     }

@@ -10,6 +10,7 @@ use mail_syntax::{ForwardPath, Mailbox, ReversePath};
 use smtp_proto::client::TlsPolicy;
 use tokio::task::JoinSet;
 
+use crate::aggregate_reports::sending;
 use crate::outgoing::{Connection, Content, SendError, send};
 use crate::routing::{Route, routes};
 use crate::server::{Context, now};
@@ -61,6 +62,7 @@ async fn until_due(context: &Context) -> Duration {
 async fn attempt(context: &Context, entry: Leased) {
     let settlement = match deliver(context, &entry).await {
         Ok(reply) => {
+            remember(context, &entry, true).await;
             tracing::info!(id = entry.id, recipient = ?entry.outgoing.recipient, %reply, "sent");
             Settlement::Done
         }
@@ -69,6 +71,7 @@ async fn attempt(context: &Context, entry: Leased) {
             let last = error.is_permanent() || age >= context.config.outbound.give_up;
             tracing::warn!(id = entry.id, recipient = ?entry.outgoing.recipient, %error, last, "not sent");
             if last {
+                remember(context, &entry, false).await;
                 match bounce::bounce(context, &entry, &error).await {
                     Ok(()) => Settlement::Done,
                     Err(error) => {
@@ -87,6 +90,21 @@ async fn attempt(context: &Context, entry: Leased) {
         .await
     {
         tracing::error!(%error, id, "the queue cannot be written");
+    }
+}
+
+/// Tells those who send reports how mail of the server's own fared.
+async fn remember(context: &Context, entry: &Leased, was_taken: bool) {
+    let (sender, to) = (&entry.outgoing.sender, &entry.outgoing.recipient);
+    if !sender.is_empty() {
+        return;
+    }
+    let remembered = match was_taken {
+        true => sending::delivered(context, now(), to).await,
+        false => sending::bounced(context, now(), to).await,
+    };
+    if let Err(error) = remembered {
+        tracing::error!(%error, to, "how a report fared cannot be written");
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use mail_dns::resolve;
 use screening::Network;
 use screening::dnsbl::{Dnsbl, List, Lists};
-use screening::greylisting::{Attempt, Decision, Entry, Greylist, Key, Policy, Store as GreyStore};
+use screening::greylisting::{Attempt, Decision, Greylist};
+use screening::store::Keys;
 
 use crate::config::Inbound;
 use crate::server::{Context, now};
-use crate::store::{Store, StoreError};
+use crate::store::{self, StoreError};
 
 /// How strangers are screened.
 #[derive(Debug)]
@@ -29,12 +30,12 @@ pub struct ScreenError(String);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Screen {
-    /// As configured.
+    /// As configured; `secret` is the store's, of which the keys of what is remembered are made.
     ///
     /// # Errors
     ///
     /// A name or a network that is none.
-    pub fn new(inbound: &Inbound) -> Result<Self, ScreenError> {
+    pub fn new(inbound: &Inbound, secret: &[u8; 32]) -> Result<Self, ScreenError> {
         let failed =
             |text: &str, error: &dyn std::fmt::Display| ScreenError(format!("{text}: {error}"));
         let exempt: Vec<Network> = inbound
@@ -60,12 +61,10 @@ impl Screen {
             ),
         };
         let greylist = inbound.greylisting.then(|| {
-            let mut policy = Policy::default();
-            policy.delay = Duration::from_secs(inbound.greylisting_delay);
-            Greylist {
-                policy,
-                exempt: exempt.clone(),
-            }
+            let mut greylist = Greylist::new(keys(secret));
+            greylist.policy.delay = Duration::from_secs(inbound.greylisting_delay);
+            greylist.exempt.clone_from(&exempt);
+            greylist
         });
         Ok(Self {
             lists,
@@ -84,11 +83,8 @@ impl Screen {
         let verdict = resolve(Dnsbl::new(client, lists), ask, tokio::time::sleep(PATIENCE)).await;
         tracing::debug!(%client, score = verdict.score, "dnsbl");
         verdict.over_threshold.then(|| {
-            let listed = verdict
-                .lists
-                .iter()
-                .find(|(_, outcome)| matches!(outcome, screening::dnsbl::Outcome::Listed { .. }));
-            listed.map_or_else(String::new, |(list, _)| list.zone.to_string())
+            let listed = verdict.listed().next();
+            listed.map_or_else(String::new, |row| row.list.zone.to_string())
         })
     }
 
@@ -110,21 +106,12 @@ impl Screen {
         let (sender, recipient) = (sender.to_owned(), recipient.to_owned());
         let decision = context
             .store(move |store| {
-                let attempt = Attempt {
-                    client,
-                    sender: &sender,
-                    recipient: &recipient,
-                };
-                let lifetime = greylist.policy.lifetime.as_secs();
+                let attempt = Attempt::new(client, &sender, &recipient);
                 let now = now();
-                let mut table = Table {
-                    store,
-                    expired: now.saturating_sub(lifetime),
-                };
-                greylist.check(&mut table, &attempt, now)
+                store::screen(store, now, |memory| greylist.check(memory, &attempt, now))
             })
             .await?;
-        tracing::debug!(%client, ?decision, "greylisting");
+        tracing::debug!(%client, %decision, "greylisting");
         Ok(match decision {
             Decision::Pass(_) => None,
             Decision::Delay { retry_after, .. } => Some(retry_after),
@@ -132,36 +119,9 @@ impl Screen {
     }
 }
 
-/// The server's store as the table of the greylist.
-struct Table<'a> {
-    store: &'a dyn Store,
-    expired: u64,
-}
-
-impl GreyStore for Table<'_> {
-    type Error = StoreError;
-
-    fn load(&mut self, key: &Key) -> Result<Option<Entry>, StoreError> {
-        let entry = self.store.grey(&name(key))?;
-        Ok(entry.map(|(first_seen, last_seen, passed)| Entry {
-            first_seen,
-            last_seen,
-            passed,
-        }))
-    }
-
-    fn save(&mut self, key: Key, entry: Entry) -> Result<(), StoreError> {
-        let row = (entry.first_seen, entry.last_seen, entry.passed);
-        self.store.put_grey(&name(&key), row, self.expired)
-    }
-}
-
-fn name(key: &Key) -> String {
-    match key {
-        Key::Client(network) => format!("client {network}"),
-        // An address holds no NUL.
-        Key::Message(network, sender, recipient) => {
-            format!("message {network} {sender}\0{recipient}")
-        }
-    }
+/// Made of a secret that lives as long as the store; other uses of it make other keys.
+fn keys(secret: &[u8; 32]) -> Keys {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
+    let tag = ring::hmac::sign(&key, b"screening");
+    Keys::new(tag.as_ref().first_chunk().copied().unwrap_or_default())
 }

@@ -62,7 +62,7 @@ pub struct Context {
     /// Who may log in.
     pub accounts: Accounts,
     /// DNS.
-    pub resolver: Resolver,
+    pub resolver: Arc<Resolver>,
     /// The server's certificate.
     pub tls: TlsServer,
     /// The keys that sign what leaves.
@@ -170,7 +170,7 @@ impl Server {
         let delay = Duration::from_millis(config.limits.failed_login_delay);
         let accounts = Accounts::new(Arc::clone(&store), delay)?;
         let signing = crate::signing::keys(&config.dkim)?;
-        let screen = crate::screen::Screen::new(&config.inbound)?;
+        let screen = crate::screen::Screen::new(&config.inbound, &store.secret()?)?;
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [
@@ -196,7 +196,7 @@ impl Server {
                 config,
                 store: Shared(store),
                 accounts,
-                resolver,
+                resolver: Arc::new(resolver),
                 tls,
                 signing,
                 judging: message_auth::Config::default(),

@@ -35,6 +35,24 @@ pub async fn blocking<T: Send + 'static>(
         .unwrap_or(Err(StoreError::Interrupted))
 }
 
+/// Runs a measure of screening over what the store remembers.
+///
+/// # Errors
+///
+/// Those of [`Store::screening`].
+pub fn screen<T>(
+    store: &dyn Store,
+    now: u64,
+    mut measure: impl FnMut(&mut Memory<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut result = None;
+    store.screening(now, &mut |memory| {
+        result = Some(measure(memory)?);
+        Ok(())
+    })?;
+    result.ok_or(StoreError::Interrupted)
+}
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -196,8 +214,11 @@ pub struct Change {
     pub mailbox: MailboxId,
 }
 
-/// A greylisting entry: its first and last contact, and how often it passed.
-pub type GreyEntry = (u64, u64, u32);
+/// What screening remembers, as its measures see it.
+pub type Memory<'a> = dyn screening::store::Store<Error = StoreError> + 'a;
+
+/// Something that screening does with what it remembers.
+pub type Measure<'a> = dyn FnMut(&mut Memory<'_>) -> Result<(), StoreError> + 'a;
 
 /// What an aggregate report on a domain says: the record that was found, a row, and how many messages it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,6 +229,17 @@ pub struct ReportRow {
     pub row: String,
     /// Messages.
     pub count: u64,
+    /// Those of them that were reports themselves.
+    pub reports: u64,
+}
+
+/// What is remembered of an address that reports go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportDestination {
+    /// As the server writes it.
+    pub state: String,
+    /// From this second since 1970 on it no longer matters.
+    pub until: u64,
 }
 
 /// Accounts, mailboxes, bodies, the queue.
@@ -390,22 +422,16 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn next_due(&self) -> Result<Option<u64>, StoreError>;
 
-    /// The greylisting entry of a key.
+    /// Calls a measure of screening, once, with what is remembered: one transaction for all that it loads and saves. What ended before
+    /// `now`, in seconds since 1970, is removed by and by. [`screen`] gives its result back.
     ///
     /// # Errors
     ///
-    /// A failure of the database.
-    fn grey(&self, key: &str) -> Result<Option<GreyEntry>, StoreError>;
+    /// The measure's own, or a failure of the database; nothing is saved then.
+    fn screening(&self, now: u64, measure: &mut Measure<'_>) -> Result<(), StoreError>;
 
-    /// Writes a greylisting entry, and drops those whose last contact was before `expired`.
-    ///
-    /// # Errors
-    ///
-    /// A failure of the database.
-    fn put_grey(&self, key: &str, entry: GreyEntry, expired: u64) -> Result<(), StoreError>;
-
-    /// Counts one more message for the aggregate report of a day, in days since 1970, on a domain. A row that is new is left out where
-    /// the report has `limit` rows already.
+    /// Counts one more message, which may be a report itself, for the aggregate report of a day, in days since 1970, on a domain. A row
+    /// that is new is left out where the report has `limit` rows already.
     ///
     /// # Errors
     ///
@@ -416,6 +442,7 @@ pub trait Store: Send + Sync + 'static {
         domain: &str,
         record: &str,
         row: &str,
+        is_report: bool,
         limit: u32,
     ) -> Result<(), StoreError>;
 
@@ -439,6 +466,20 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A failure of the database.
     fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError>;
+
+    /// Changes what is remembered of an address that reports go to, and forgets those that no longer matter at `now`.
+    ///
+    /// `change` gets what is there, and how many addresses are remembered; what it gives is kept. Nobody else changes it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database; nothing was changed then.
+    fn change_report_destination(
+        &self,
+        address: &str,
+        now: u64,
+        change: &mut dyn FnMut(Option<ReportDestination>, usize) -> Option<ReportDestination>,
+    ) -> Result<(), StoreError>;
 
     /// Tells of every change from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;

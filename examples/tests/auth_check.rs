@@ -1,74 +1,24 @@
 //! auth-check as a process: its JSON as documented in docs/auth-check-json.md, its words, its exit codes, its recordings.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod support;
+
+use std::process::Output;
 use std::sync::Arc;
 
 use dkim::arc::{Sealer, Sealing, Validator};
 use dkim::{KeyRecord, PrivateKey, Signer, Signing};
 use mail_syntax::authentication_results::AuthenticationResults;
 use serde_json::{Value, json};
+use support::Folder;
+use support::tool::{self, expect, expect_json};
 
 const NOW: u64 = 1_700_000_000;
 const MESSAGE: &str =
     "From: Joe <joe@example.com>\r\nTo: ann@example.org\r\nSubject: dinner\r\n\r\nIs it ready?\r\n";
 
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("yubin-auth-check-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        std::fs::write(self.0.join(name), content).unwrap();
-        self.path(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// `cargo test -p examples` builds the examples before the tests run, beside them; with `--test auth_check` it does not.
 fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap().join("examples");
-    let mut child = Command::new(folder.join("auth-check"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{error}; cargo build -p examples --examples"));
-    // It may be gone by now without having read its input.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn expect(output: &Output, code: i32) -> String {
-    let out = String::from_utf8(output.stdout.clone()).unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{out}\n{error}");
-    out
-}
-
-#[track_caller]
-fn expect_json(output: &Output, code: i32) -> Value {
-    serde_json::from_str(&expect(output, code)).unwrap()
+    tool::run("auth-check", arguments, input)
 }
 
 fn key() -> PrivateKey {
@@ -128,7 +78,7 @@ fn keys(value: &Value) -> Vec<&str> {
 
 #[test]
 fn the_json_is_as_documented() {
-    let folder = Folder::new("json");
+    let folder = Folder::new("auth-check-json");
     let zone = folder.write("zone.json", zone().to_string());
     let arguments = [
         arguments(&zone, "192.0.2.1", "joe@example.com"),
@@ -233,7 +183,7 @@ fn the_json_is_as_documented() {
 
 #[test]
 fn what_is_not_known_is_null() {
-    let folder = Folder::new("null");
+    let folder = Folder::new("auth-check-null");
     let zone = folder.write("zone.json", zone().to_string());
     let judge = |mail_from: &str, message: &str, code: i32| {
         let arguments = [arguments(&zone, "198.51.100.1", mail_from), vec!["--json"]].concat();
@@ -303,7 +253,7 @@ fn what_is_not_known_is_null() {
 
 #[test]
 fn in_words_the_whole_verdict_is_explained() {
-    let folder = Folder::new("words");
+    let folder = Folder::new("auth-check-words");
     let zone = folder.write("zone.json", zone().to_string());
     let message = folder.write("message.eml", signed());
     let arguments = [
@@ -356,7 +306,7 @@ fn a_trusted_sealer_is_believed() {
     let set = sealer.finish(&arrived, &results).unwrap().unwrap();
     let message = format!("{set}{changed}");
 
-    let folder = Folder::new("arc");
+    let folder = Folder::new("auth-check-arc");
     let mut names = zone();
     names["s1._domainkey.lists.example.net"] = names["s1._domainkey.example.com"].clone();
     let zone = folder.write("zone.json", names.to_string());
@@ -407,7 +357,7 @@ fn a_trusted_sealer_is_believed() {
 
 #[test]
 fn a_recording_is_judged_the_same() {
-    let folder = Folder::new("record");
+    let folder = Folder::new("auth-check-record");
     let zone = folder.write("zone.json", zone().to_string());
     let (first, other) = (folder.path("first.json"), folder.path("other.json"));
     let record = |file: &str, ip: &str, message: &str, code: i32| {

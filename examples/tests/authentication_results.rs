@@ -1,20 +1,23 @@
 //! What the example server does with Authentication-Results of mail from outside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
-use std::process::Command;
 
 use examples::demo;
 use examples::server::{Security, Service};
+use support::Folder;
+use support::tool::command;
 
 /// RFC 8601 §4.1: on top of all other fields, and these in their order; §5: without those of our own name.
 #[test]
 fn the_field_goes_on_top() {
-    let folder = std::env::temp_dir().join(format!("yubin-results-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let own = Folder::new("results");
+    let folder = own.folder();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut config = demo::config(&folder);
+    let mut config = demo::config(folder);
     let hostname = config.hostname.clone();
     let listen = &mut config.listen;
     for ports in [
@@ -56,9 +59,7 @@ fn the_field_goes_on_top() {
     std::fs::write(&password, format!("{}\n", demo::PASSWORD)).unwrap();
     let imap = format!("localhost:{}", on(Service::Imap, Security::Implicit));
     let fetch = |more: &[&str]| {
-        let test = std::env::current_exe().unwrap();
-        let tool = test.ancestors().nth(2).unwrap().join("examples/imap-fetch");
-        let output = Command::new(tool)
+        let output = command("imap-fetch")
             .args([imap.as_str(), "--user", "alice", "--ca"])
             .arg(folder.join("certificate.pem"))
             .arg("--password-file")
@@ -76,7 +77,6 @@ fn the_field_goes_on_top() {
     let whole = fetch(&["--uid", line.split('\t').next().unwrap()]);
     drop(end);
     runtime.block_on(running).unwrap();
-    let _ = std::fs::remove_dir_all(&folder);
 
     let name = "authentication-results:";
     let fields: Vec<&str> = whole

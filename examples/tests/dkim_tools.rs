@@ -1,89 +1,35 @@
 //! The tools for DKIM, as processes: keys made and checked, messages signed, verified and diagnosed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod support;
 
-use serde_json::{Value, json};
+use std::process::Output;
+
+use serde_json::json;
+use support::Folder;
+use support::tool::{expect, expect_json, run};
 
 const NOW: &str = "1700000000";
 /// As a disk has it: lines end in LF.
 const MESSAGE: &str =
     "From: Joe <joe@example.com>\nTo: ann@example.org\nSubject: dinner\n\nIs it ready?\n";
 
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("yubin-dkim-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        std::fs::write(self.0.join(name), content).unwrap();
-        self.path(name)
-    }
-
-    /// Makes a key by the tool, and gives its file and the entry for the zone.
-    fn key(&self, selector: &str) -> (String, String) {
-        let path = self.path(&format!("{selector}.pem"));
-        let made = run(
-            "dkim-keygen",
-            &[
-                "--domain",
-                "example.com",
-                "--selector",
-                selector,
-                "--out",
-                &path,
-            ],
-            b"",
-        );
-        (path, expect(&made, 0))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// `cargo test -p examples` builds the examples before the tests run, beside them; with `--test dkim_tools` it does not.
-fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap().join("examples");
-    let mut child = Command::new(folder.join(tool))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{tool}: {error}; cargo build -p examples --examples"));
-    // A tool that does not read its input may be gone by now.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn expect(output: &Output, code: i32) -> String {
-    let out = String::from_utf8(output.stdout.clone()).unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{out}\n{error}");
-    out
-}
-
-#[track_caller]
-fn expect_json(output: &Output, code: i32) -> Value {
-    serde_json::from_str(&expect(output, code)).unwrap()
+/// Makes a key by the tool, and gives its file and the entry for the zone.
+fn made_key(folder: &Folder, selector: &str) -> (String, String) {
+    let path = folder.path(&format!("{selector}.pem"));
+    let made = run(
+        "dkim-keygen",
+        &[
+            "--domain",
+            "example.com",
+            "--selector",
+            selector,
+            "--out",
+            &path,
+        ],
+        b"",
+    );
+    (path, expect(&made, 0))
 }
 
 /// What is said on standard error, where nothing is on standard output.
@@ -95,8 +41,8 @@ fn expect_error(output: &Output, code: i32) -> String {
 
 #[test]
 fn a_key_is_made_once_and_for_its_owner_alone() {
-    let folder = Folder::new("keygen");
-    let (path, entry) = folder.key("s1");
+    let folder = Folder::new("dkim-keygen");
+    let (path, entry) = made_key(&folder, "s1");
     assert!(
         entry.starts_with("s1._domainkey.example.com. IN TXT \"v=DKIM1; k=ed25519; p="),
         "{entry}"
@@ -153,7 +99,7 @@ fn a_key_is_made_once_and_for_its_owner_alone() {
 
 #[test]
 fn a_key_of_openssl_is_printed_in_strings() {
-    let folder = Folder::new("openssl");
+    let folder = Folder::new("dkim-openssl");
     let pem = include_str!("../../dkim/tests/keys/rsa2048.pkcs8.pem");
     let path = folder.write("key.pem", pem);
     let print = [
@@ -187,7 +133,7 @@ fn a_key_of_openssl_is_printed_in_strings() {
 
 #[test]
 fn rsa_keys_are_made_or_it_is_said_how() {
-    let folder = Folder::new("rsa");
+    let folder = Folder::new("dkim-rsa");
     let path = folder.path("rsa.pem");
     let arguments = |bits| {
         [
@@ -234,9 +180,9 @@ fn rsa_keys_are_made_or_it_is_said_how() {
 
 #[test]
 fn the_dns_is_checked_against_the_private_key() {
-    let folder = Folder::new("check");
-    let (path, entry) = folder.key("s1");
-    let (_, other) = folder.key("s2");
+    let folder = Folder::new("dkim-check");
+    let (path, entry) = made_key(&folder, "s1");
+    let (_, other) = made_key(&folder, "s2");
     let record = |entry: &str| entry.split('"').nth(1).unwrap().to_owned();
     let (ours, other) = (record(&entry), record(&other));
     let name = "s1._domainkey.example.com";
@@ -336,9 +282,9 @@ fn keys_take_turns_by_a_plan() {
 
 #[test]
 fn several_keys_sign_in_one_pass() {
-    let folder = Folder::new("several");
-    let (one, entry) = folder.key("s1");
-    let (two, other) = folder.key("s2");
+    let folder = Folder::new("dkim-several");
+    let (one, entry) = made_key(&folder, "s1");
+    let (two, other) = made_key(&folder, "s2");
     let zone = folder.write("zone", entry + &other);
     let sign = |more: &[&str]| {
         let arguments = ["--domain", "example.com", "--now", NOW];
@@ -376,8 +322,8 @@ fn several_keys_sign_in_one_pass() {
 
 #[test]
 fn what_is_signed_and_how_is_chosen() {
-    let folder = Folder::new("chosen");
-    let (key, _) = folder.key("s1");
+    let folder = Folder::new("dkim-chosen");
+    let (key, _) = made_key(&folder, "s1");
     let sign = |more: &[&str]| {
         let arguments = [
             "--domain",
@@ -464,8 +410,8 @@ fn what_is_signed_and_how_is_chosen() {
 
 #[test]
 fn a_failed_signature_is_diagnosed() {
-    let folder = Folder::new("diagnose");
-    let (key, entry) = folder.key("s1");
+    let folder = Folder::new("dkim-diagnose");
+    let (key, entry) = made_key(&folder, "s1");
     let zone = folder.write("zone", entry);
     let sign = [
         "--domain",

@@ -1,10 +1,13 @@
 //! `dmarc-check` as a process: what it prints, what it exits with.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json};
+use support::tool::{self, expect, expect_json};
 
 /// A zone in a file that goes away with the test.
 struct ZoneFile(PathBuf);
@@ -24,16 +27,9 @@ impl ZoneFile {
         Self(path)
     }
 
-    /// `cargo test -p examples` builds the examples before the tests run, beside them; with `--test dmarc_check` it does not.
     fn run(&self, arguments: &[&str]) -> Output {
-        let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).unwrap().join("examples");
-        Command::new(folder.join("dmarc-check"))
-            .args(arguments)
-            .arg("--zone")
-            .arg(&self.0)
-            .output()
-            .unwrap_or_else(|error| panic!("{error}; cargo build -p examples --examples"))
+        let zone = ["--zone", self.0.to_str().unwrap()];
+        tool::run("dmarc-check", &[arguments, &zone].concat(), b"")
     }
 }
 
@@ -43,17 +39,10 @@ impl Drop for ZoneFile {
     }
 }
 
+/// What it printed, and what it complained of.
 #[track_caller]
-fn expect(output: &Output, code: i32) -> String {
-    let out = String::from_utf8(output.stdout.clone()).unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{out}\n{error}");
-    format!("{out}{error}")
-}
-
-#[track_caller]
-fn expect_json(output: &Output, code: i32) -> Value {
-    serde_json::from_str(&expect(output, code)).unwrap()
+fn said(output: &Output, code: i32) -> String {
+    expect(output, code) + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[test]
@@ -185,7 +174,7 @@ fn records_are_looked_over_and_explained() {
     );
     assert!(given("p=none", "--explain", 1).contains("does not begin with v=DMARC1"));
     // What stands where a record should be.
-    let published = |domain: &str, code| expect(&zone.run(&["--from", domain, "--lint"]), code);
+    let published = |domain: &str, code| said(&zone.run(&["--from", domain, "--lint"]), code);
     assert!(published("broken.example", 1).contains("begin it with v=DMARC1"));
     assert!(published("twice.example", 1).contains("2 DMARC records, which are all ignored"));
     assert!(published("absent.example", 1).contains("no record"));
@@ -208,7 +197,7 @@ fn help_has_purpose_example_and_exit_codes_and_mistakes_are_told() {
         (&[], "--from"),
         (&["--lint", "--from", "joe@[192.0.2.1]"], "not one domain"),
     ] {
-        let said = expect(&zone.run(arguments), 2);
+        let said = said(&zone.run(arguments), 2);
         assert!(said.contains(told), "{said}");
     }
 }

@@ -1,11 +1,13 @@
 //! `dmarc-report`, as a process: what it prints, what page it writes, what it exits with.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+mod support;
+
+use std::process::Output;
 
 use examples::dmarc_report::{Summary, html};
-use serde_json::Value;
+use support::Folder;
+use support::tool::{self, expect, expect_json};
 
 fn xml(id: &str, domain: &str, rows: &str) -> String {
     format!(
@@ -24,37 +26,23 @@ fn row(ip: &str, count: u32, disposition: &str, dkim: &str, spf: &str, from: &st
 }
 
 fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let tool = test
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples/dmarc-report");
-    let mut child = Command::new(tool)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{error}; cargo build -p examples --examples"));
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
+    tool::run("dmarc-report", arguments, input)
 }
 
 #[test]
 fn a_report_on_standard_input_is_summed_up() {
     let rows = row("192.0.2.1", 3, "none", "pass", "fail", "example.com")
         + &row("192.0.2.2", 1, "reject", "fail", "fail", "Example.com");
-    let output = run(&["--json"], xml("1", "example.com", &rows).as_bytes());
-    assert_eq!(output.status.code(), Some(0));
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let json = expect_json(
+        &run(&["--json"], xml("1", "example.com", &rows).as_bytes()),
+        0,
+    );
     assert_eq!(json["total"]["messages"], 4);
     assert_eq!(json["total"]["passed_by_dkim"], 3);
     assert_eq!(json["sources"][0]["source"], "192.0.2.1");
     assert_eq!(json["domains"][0]["messages"], 4);
     assert_eq!(json["days"][0]["day"], "2023-11-15");
-    let text = run(&[], xml("1", "example.com", &rows).as_bytes());
-    let text = String::from_utf8(text.stdout).unwrap();
+    let text = expect(&run(&[], xml("1", "example.com", &rows).as_bytes()), 0);
     assert!(
         text.starts_with("4 messages in 1 reports, 2023-11-15 to 2023-11-15: 75.0 % pass\n"),
         "{text}"
@@ -63,7 +51,8 @@ fn a_report_on_standard_input_is_summed_up() {
 
 #[test]
 fn folders_are_read_duplicates_are_not_counted_and_what_is_no_report_is_told() {
-    let folder = std::env::temp_dir().join(format!("yubin-dmarc-report-{}", std::process::id()));
+    let own = Folder::new("dmarc-report");
+    let folder = own.folder();
     std::fs::create_dir_all(folder.join("more")).unwrap();
     let report = xml(
         "1",
@@ -74,27 +63,20 @@ fn folders_are_read_duplicates_are_not_counted_and_what_is_no_report_is_told() {
     std::fs::write(folder.join("more/b.xml"), &report).unwrap();
     let page = folder.join(".page.html");
     let (path, page_path) = (folder.to_str().unwrap(), page.to_str().unwrap());
-    let output = run(&["--json", "--html", page_path, path], b"");
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let json = expect_json(&run(&["--json", "--html", page_path, path], b""), 0);
     let figures = (
         &json["reports"],
         &json["duplicates"],
         &json["total"]["messages"],
     );
     assert_eq!(figures, (&1.into(), &1.into(), &3.into()));
-    assert_eq!(output.status.code(), Some(0));
     assert!(std::fs::read_to_string(&page).unwrap().contains("<svg"));
     std::fs::write(folder.join("c.txt"), "hello").unwrap();
-    let output = run(&[path], b"");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .contains("NOT READ: 1")
-    );
-    std::fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(run(&[path], b"").status.code(), Some(2));
-    assert_eq!(run(&[], b"hello").status.code(), Some(1));
+    let text = expect(&run(&[path], b""), 1);
+    assert!(text.contains("NOT READ: 1"), "{text}");
+    std::fs::remove_dir_all(folder).unwrap();
+    expect(&run(&[path], b""), 2);
+    expect(&run(&[], b"hello"), 1);
 }
 
 #[test]

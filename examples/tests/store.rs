@@ -10,8 +10,11 @@
 use std::path::PathBuf;
 
 use examples::store::{
-    AccountId, Delivery, FlagChange, MailboxId, Outgoing, Settlement, Sqlite, Store, StoreError,
+    AccountId, Delivery, FlagChange, MailboxId, Memory, Outgoing, ReportDestination, Settlement,
+    Sqlite, Store, StoreError, screen,
 };
+use screening::greylisting::{Attempt, Decision, Greylist, Known};
+use screening::store::{Keys, Kind};
 
 struct Folder(PathBuf);
 
@@ -250,7 +253,7 @@ fn report_rows_are_counted_by_day_and_domain() {
     let store = Sqlite::open(&folder.0).unwrap();
     let count = |day, domain: &str, row: &str| {
         store
-            .count_report_row(day, domain, "v=DMARC1; p=none", row, 2)
+            .count_report_row(day, domain, "v=DMARC1; p=none", row, false, 2)
             .unwrap();
     };
     count(7, "example.org", "a");
@@ -274,4 +277,100 @@ fn report_rows_are_counted_by_day_and_domain() {
     store.forget_report(7, "example.org").unwrap();
     assert_eq!(due(8), domains[..1]);
     assert_eq!(due(9).len(), 2);
+}
+
+#[test]
+fn what_screening_remembers_survives_a_restart_and_ends() {
+    let folder = Folder::new("screening");
+    let attempt = |sender| Attempt::new("192.0.2.1".parse().unwrap(), sender, "ann@example.org");
+    // As the server does at each start: the keys are made of a secret of the store.
+    let check = |sender, now| {
+        let store = Sqlite::open(&folder.0).unwrap();
+        let secret = store.secret().unwrap();
+        let greylist = Greylist::new(Keys::new(*secret.first_chunk().unwrap()));
+        screen(&store, now, |memory| {
+            greylist.check(memory, &attempt(sender), now)
+        })
+        .unwrap()
+    };
+    let rows = || {
+        let connection = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
+        connection
+            .query_row("SELECT COUNT(*) FROM screening", [], |row| {
+                row.get::<_, u32>(0)
+            })
+            .unwrap()
+    };
+    assert!(matches!(check("a@x", 1_000), Decision::Delay { .. }));
+    assert_eq!(check("a@x", 1_060), Decision::Pass(Known::Retry));
+    assert_eq!(check("b@x", 1_061), Decision::Pass(Known::Client));
+    assert_eq!(rows(), 2);
+    // Long after: what ended is gone, but for the row that came.
+    let later = 1_061 + 36 * 86_400;
+    assert!(matches!(check("b@x", later), Decision::Delay { .. }));
+    assert_eq!(rows(), 1);
+    // Each number of a value is kept with all its bits, and an end beyond the database's numbers too.
+    let store = Sqlite::open(&folder.0).unwrap();
+    let key = Keys::new([1; 16]).key(Kind::Rate, &[b"x"]);
+    let value = [0, u64::MAX, 1 << 63];
+    let save = |memory: &mut Memory<'_>| memory.save(key, value, u64::MAX);
+    screen(&store, later, save).unwrap();
+    let load = |now| screen(&store, now, |memory| memory.load(&key, now)).unwrap();
+    assert_eq!((load(0), load(u64::MAX)), (Some(value), Some(value)));
+    // A measure that fails leaves nothing behind.
+    let failed = screen(&store, later, |memory| {
+        memory.save(key, [0; 3], u64::MAX)?;
+        Err::<(), _>(StoreError::Interrupted)
+    });
+    assert!(failed.is_err());
+    assert_eq!(load(later), Some(value));
+}
+
+/// As the version before wrote it: no column for reports about reports, no destinations.
+#[test]
+fn a_store_of_version_2_is_brought_up_to_date() {
+    let folder = Folder::new("version-2");
+    drop(Sqlite::open(&folder.0).unwrap());
+    let database = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
+    let older = "DROP TABLE report_destinations; ALTER TABLE dmarc_rows DROP COLUMN reports;
+                 DROP TABLE screening; CREATE TABLE grey (key TEXT);
+                 INSERT INTO dmarc_rows VALUES (9, 'example.net', 'record', 'row', 7);
+                 PRAGMA user_version = 2";
+    database.execute_batch(older).unwrap();
+
+    let store = Sqlite::open(&folder.0).unwrap();
+    store
+        .count_report_row(9, "example.net", "record", "row", true, 10)
+        .unwrap();
+    let rows = store.report_rows(9, "example.net").unwrap();
+    assert_eq!((rows[0].count, rows[0].reports), (8, 1));
+    let kept = ReportDestination {
+        state: "state".to_owned(),
+        until: 100,
+    };
+    let change = |now, gives: Option<ReportDestination>| {
+        let mut seen = None;
+        let mut change = |known, count| {
+            seen = Some((known, count));
+            gives.clone()
+        };
+        store
+            .change_report_destination("a@example.net", now, &mut change)
+            .unwrap();
+        seen.unwrap()
+    };
+    assert_eq!(change(1, Some(kept.clone())), (None, 0));
+    assert_eq!(change(99, Some(kept.clone())), (Some(kept.clone()), 1));
+    // What no longer matters is forgotten.
+    assert_eq!(change(100, Some(kept.clone())), (None, 0));
+    assert_eq!(change(1, None), (Some(kept), 1));
+    assert_eq!(change(1, None), (None, 0));
+
+    let newer = "PRAGMA user_version = 99";
+    database.execute_batch(newer).unwrap();
+    drop(store);
+    assert!(matches!(
+        Sqlite::open(&folder.0),
+        Err(StoreError::Refused(_))
+    ));
 }

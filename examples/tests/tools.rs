@@ -1,75 +1,21 @@
 //! The command-line tools, as processes: what they print, what they exit with.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod support;
+
+use std::path::Path;
+use std::process::Output;
 
 use examples::demo;
 use examples::server::{Security, Service};
 use serde_json::{Value, json};
+use support::Folder;
+use support::tool::{expect, expect_json, run};
 
 const NOW: &str = "1700000000";
 /// As a disk has it: lines end in LF.
 const MESSAGE: &str =
     "From: Joe <joe@example.com>\nTo: ann@example.org\nSubject: dinner\n\nIs it ready?\n";
-
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("yubin-tools-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// `cargo test -p examples` builds the examples before the tests run, beside them; with `--test tools` it does not.
-fn command(tool: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap().join("examples");
-    Command::new(folder.join(tool))
-}
-
-fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = command(tool)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{tool}: {error}; cargo build -p examples --examples"));
-    // A tool that does not read its input may be gone by now.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn expect(output: &Output, code: i32) -> String {
-    let out = String::from_utf8(output.stdout.clone()).unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{out}\n{error}");
-    out
-}
-
-#[track_caller]
-fn expect_json(output: &Output, code: i32) -> Value {
-    serde_json::from_str(&expect(output, code)).unwrap()
-}
 
 /// A key of the test's own, and the record for it.
 fn key(folder: &Folder) -> (String, String) {
@@ -116,7 +62,7 @@ fn sign(key: &str, message: &[u8]) -> Output {
 
 #[test]
 fn spf_check_tells_result_and_cause_by_either_form_of_zone() {
-    let folder = Folder::new("spf");
+    let folder = Folder::new("tools-spf");
     let master = folder.write(
         "zone",
         "$ORIGIN example.com.\n@ 60 IN TXT \"v=spf1 mx -all\"\n@ 60 IN MX 10 mail\nmail 60 IN A 192.0.2.1\n",
@@ -172,7 +118,7 @@ fn spf_check_tells_result_and_cause_by_either_form_of_zone() {
 
 #[test]
 fn dkim_signs_what_dkim_verify_verifies() {
-    let folder = Folder::new("dkim");
+    let folder = Folder::new("tools-dkim");
     let (key, record) = key(&folder);
     let zone = json!({ "s1._domainkey.example.com": { "TXT": [record] } });
     let zone = folder.write("zone.json", zone.to_string());
@@ -207,7 +153,7 @@ fn dkim_signs_what_dkim_verify_verifies() {
 
 #[test]
 fn auth_check_has_the_whole_verdict() {
-    let folder = Folder::new("auth");
+    let folder = Folder::new("tools-auth");
     let (key, record) = key(&folder);
     let zone = json!({
         "example.com": {"TXT": ["v=spf1 ip4:192.0.2.0/24 -all"]},
@@ -295,7 +241,7 @@ fn auth_check_has_the_whole_verdict() {
 
 #[test]
 fn mistakes_are_told_on_standard_error() {
-    let folder = Folder::new("mistakes");
+    let folder = Folder::new("tools-mistakes");
     let (key, _) = key(&folder);
     let bad_zone = folder.write(
         "bad.json",
@@ -398,10 +344,10 @@ fn with_server(folder: &Path, test: impl FnOnce(&dyn Fn(Service, Security) -> St
 
 #[test]
 fn a_message_goes_in_by_smtp_send_and_comes_out_by_imap_fetch() {
-    let folder = Folder::new("server");
-    with_server(&folder.0, |on| {
+    let folder = Folder::new("tools-server");
+    with_server(folder.folder(), |on| {
         let ca = folder
-            .0
+            .folder()
             .join("certificate.pem")
             .to_str()
             .unwrap()

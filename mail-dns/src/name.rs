@@ -119,13 +119,29 @@ impl Name {
         if text.len() >= MAX_WIRE {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
-        let mut builder = Builder::default();
+        // The wire form has a length before each label where the text has a dot between two.
+        let mut wire = [0; MAX_WIRE];
+        let (wire, _) = wire.split_at_mut(text.len() + 1);
+        wire[1..].copy_from_slice(text);
         let mut at = 0;
-        for label in text.split(|&octet| octet == b'.') {
-            builder.label(label, at)?;
-            at += label.len() + 1;
+        while at < wire.len() {
+            let rest = &wire[at + 1..];
+            let length = rest.iter().position(|&octet| octet == b'.');
+            let length = length.unwrap_or(rest.len());
+            if length == 0 {
+                return Err(NameError::EmptyLabel { at });
+            }
+            wire[at] = match u8::try_from(length) {
+                Ok(octet) if length <= MAX_LABEL => octet,
+                _ => return Err(NameError::LabelTooLong { at }),
+            };
+            at += 1 + length;
         }
-        Ok(builder.name())
+        Ok(Self {
+            length: u8::try_from(wire.len()).map_err(|_| NameError::TooLong)?,
+            wire: Arc::from(&*wire),
+            start: 0,
+        })
     }
 
     /// The labels from left to right, without the root.

@@ -149,6 +149,9 @@ pub struct Txt {
 }
 
 impl Txt {
+    /// Octets of one string (RFC 1035 §3.3).
+    pub const MAX_STRING: usize = 255;
+
     /// A record of these strings; what is longer than the 255 octets of one string (RFC 1035 §3.3) is cut into several.
     pub fn new<I>(strings: I) -> Self
     where
@@ -161,7 +164,7 @@ impl Txt {
             if string.is_empty() {
                 cut.push(Box::from([]));
             }
-            cut.extend(string.chunks(255).map(Box::from));
+            cut.extend(string.chunks(Self::MAX_STRING).map(Box::from));
         }
         if cut.is_empty() {
             // RFC 1035 §3.3.14: "One or more <character-string>s."
@@ -175,6 +178,28 @@ impl Txt {
     /// The strings one by one; there is always at least one.
     pub fn strings(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.strings.iter().map(AsRef::as_ref)
+    }
+
+    /// The record as an entry of a master file (RFC 1035 §5.1), without a time to live: one line, or where there are several strings, one
+    /// line for each of them within parentheses.
+    ///
+    /// ```
+    /// # use mail_dns::Txt;
+    /// let name = "example.com".parse()?;
+    /// assert_eq!(Txt::new(["v=spf1 -all"]).zone_line(&name), "example.com. IN TXT \"v=spf1 -all\"");
+    /// assert_eq!(Txt::new(["a", "b"]).zone_line(&name), "example.com. IN TXT (\n\t\"a\"\n\t\"b\" )");
+    /// # Ok::<(), mail_dns::NameError>(())
+    /// ```
+    #[must_use]
+    pub fn zone_line(&self, name: &Name) -> String {
+        let dot = if name.is_root() { "" } else { "." };
+        if self.strings.len() == 1 {
+            return format!("{name}{dot} IN TXT {self}");
+        }
+        let strings: Vec<String> = (self.strings())
+            .map(|string| format!("\n\t{}", Self::new([string])))
+            .collect();
+        format!("{name}{dot} IN TXT ({} )", strings.concat())
     }
 
     /// The strings one behind the other with nothing between, which is how SPF, DKIM and DMARC read them (RFC 7208 §3.3).

@@ -180,6 +180,9 @@ fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
     if text.len() > MAX_DOMAIN {
         return Err(DomainError::TooLong);
     }
+    if is_usual(text) {
+        return Ok(());
+    }
     let mut offset = 0;
     for label in text.split('.') {
         if label.is_empty() {
@@ -204,6 +207,20 @@ fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
         offset += label.len() + 1;
     }
     Ok(())
+}
+
+/// Whether all labels are letters, digits and underscores, as most are: it needs one pass.
+fn is_usual(text: &str) -> bool {
+    let mut label = 0;
+    let fine = |octet: u8| {
+        if octet == b'.' {
+            core::mem::take(&mut label) > 0
+        } else {
+            label += 1;
+            label <= MAX_LABEL && (octet.is_ascii_alphanumeric() || octet == b'_')
+        }
+    };
+    text.bytes().all(fine) && label > 0
 }
 
 fn is_u_label_character(c: char) -> bool {

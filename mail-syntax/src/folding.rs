@@ -1,6 +1,9 @@
 //! Folding and unfolding of header fields.
 
+use core::fmt::{self, Write as _};
 use std::borrow::Cow;
+
+use crate::header::LineEnd;
 
 /// The length that a line should not pass, without its CRLF: 78 (RFC 5322 §2.1.1).
 pub const COLUMNS: usize = 78;
@@ -23,6 +26,27 @@ pub fn unfold(octets: &[u8]) -> Cow<'_, [u8]> {
         let next = memchr::memmem::find(after, b"\r\n").unwrap_or(after.len());
         unfolded.extend_from_slice(&after[..next]);
         rest = &after[next..];
+    }
+    Cow::Owned(unfolded)
+}
+
+/// As [`unfold`], where a bare LF may end a line too.
+pub(crate) fn unfold_with(octets: &[u8], line_end: LineEnd) -> Cow<'_, [u8]> {
+    if line_end == LineEnd::Crlf || memchr::memchr(b'\n', octets).is_none() {
+        return unfold(octets);
+    }
+    let mut unfolded = Vec::with_capacity(octets.len());
+    let mut lines = octets.split_inclusive(|octet| *octet == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let text = match line {
+            [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+            text => text,
+        };
+        let goes_on = matches!(
+            lines.peek().and_then(|next| next.first()),
+            None | Some(b' ' | b'\t')
+        );
+        unfolded.extend_from_slice(if goes_on { text } else { line });
     }
     Cow::Owned(unfolded)
 }
@@ -60,8 +84,8 @@ pub enum FoldError {
 /// [`FoldError`] if the name or body could be read as something else, or if a word does not fit into a line.
 pub fn fold(name: &str, body: &str) -> Result<String, FoldError> {
     let mut writer = FieldWriter::new(name)?;
-    if let Some(offset) = body.find(['\r', '\n', '\0']) {
-        return Err(FoldError::Character { offset });
+    if let Some(error) = character(body) {
+        return Err(error);
     }
     let mut rest = body.trim_matches([' ', '\t']);
     // A quote that is never closed begins no quoted string: from there on it is all text.
@@ -112,11 +136,22 @@ impl FieldWriter {
     /// # Errors
     /// [`FoldError::Name`].
     pub fn new(name: &str) -> Result<Self, FoldError> {
+        Self::with_capacity(name, 0)
+    }
+
+    /// As [`FieldWriter::new`], with room for so many octets of the field.
+    ///
+    /// # Errors
+    /// [`FoldError::Name`].
+    pub fn with_capacity(name: &str, octets: usize) -> Result<Self, FoldError> {
         if name.is_empty() || !name.bytes().all(|c| matches!(c, 33..=57 | 59..=126)) {
             return Err(FoldError::Name);
         }
+        let mut out = String::with_capacity(octets.max(name.len() + 1));
+        out.push_str(name);
+        out.push(':');
         Ok(Self {
-            out: format!("{name}:"),
+            out,
             line: 0,
             fresh: true,
             error: None,
@@ -126,6 +161,24 @@ impl FieldWriter {
     /// Adds a space or a fold, then the word.
     pub fn word(&mut self, word: &str) {
         self.write(" ", word);
+    }
+
+    /// As [`FieldWriter::word`], for a word that is made of parts.
+    pub fn word_args(&mut self, word: fmt::Arguments<'_>) {
+        let start = self.out.len();
+        self.out.push(' ');
+        // A String takes all; of what fails to print, the part before stays.
+        let _ = self.out.write_fmt(word);
+        let error = self.out.get(start + 1..).and_then(character);
+        if let Some(error) = error {
+            self.error.get_or_insert(error);
+        }
+        if self.column() > COLUMNS && !self.fresh {
+            self.check_line(start - self.line);
+            self.out.insert_str(start, "\r\n");
+            self.line = start + 2;
+        }
+        self.fresh = false;
     }
 
     /// Adds text right behind the last word, with no space or fold between.
@@ -138,12 +191,32 @@ impl FieldWriter {
     /// Adds text that may be folded anywhere, as base64 in a DKIM signature may.
     pub fn anywhere(&mut self, text: &str) {
         self.check(text);
-        for c in text.chars() {
-            if self.column() + c.len_utf8() > COLUMNS && !self.fresh {
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            if self.column() + first.len_utf8() > COLUMNS && !self.fresh {
                 self.break_line(" ");
             }
-            self.out.push(c);
+            // What fits into the line, and one character at least.
+            let room = COLUMNS.saturating_sub(self.column());
+            let mut end = room.clamp(first.len_utf8(), rest.len());
+            while !rest.is_char_boundary(end) {
+                end -= 1;
+            }
+            let (line, behind) = rest.split_at(end);
+            self.out.push_str(line);
             self.fresh = false;
+            rest = behind;
+        }
+    }
+
+    /// The field as far as it is written: for what must be done before its end, as signing.
+    ///
+    /// # Errors
+    /// What was wrong with anything that was added.
+    pub fn written(&self) -> Result<&str, FoldError> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(&self.out),
         }
     }
 
@@ -152,9 +225,7 @@ impl FieldWriter {
     /// # Errors
     /// What was wrong with anything that was added.
     pub fn finish(mut self) -> Result<String, FoldError> {
-        if self.column() > crate::header::MAX_LINE {
-            self.error.get_or_insert(FoldError::WordTooLong);
-        }
+        self.check_line(self.column());
         self.out.push_str("\r\n");
         match self.error {
             Some(error) => Err(error),
@@ -176,9 +247,7 @@ impl FieldWriter {
     }
 
     fn break_line(&mut self, space: &str) {
-        if self.column() > crate::header::MAX_LINE {
-            self.error.get_or_insert(FoldError::WordTooLong);
-        }
+        self.check_line(self.column());
         self.out.push_str("\r\n");
         self.line = self.out.len();
         self.out.push_str(space);
@@ -190,10 +259,21 @@ impl FieldWriter {
     }
 
     fn check(&mut self, text: &str) {
-        if let Some(offset) = text.find(['\r', '\n', '\0']) {
-            self.error.get_or_insert(FoldError::Character { offset });
+        if let Some(error) = character(text) {
+            self.error.get_or_insert(error);
         }
     }
+
+    fn check_line(&mut self, length: usize) {
+        if length > crate::header::MAX_LINE {
+            self.error.get_or_insert(FoldError::WordTooLong);
+        }
+    }
+}
+
+fn character(text: &str) -> Option<FoldError> {
+    let offset = memchr::memchr3(b'\r', b'\n', 0, text.as_bytes())?;
+    Some(FoldError::Character { offset })
 }
 
 #[cfg(test)]
@@ -238,6 +318,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_of_parts_are_words(words in proptest::collection::vec(("[ -~é\r]{0,60}", any::<u16>()), 0..8)) {
+            let (mut whole, mut parts) = (FieldWriter::new("X").unwrap(), FieldWriter::new("X").unwrap());
+            for (text, number) in &words {
+                whole.word(&format!("{text}={number};"));
+                parts.word_args(format_args!("{text}={number};"));
+            }
+            prop_assert_eq!(parts.finish(), whole.finish());
+        }
+
+        #[test]
+        fn what_folds_anywhere_is_whole(texts in proptest::collection::vec("[!-~é€]{0,200}", 0..4)) {
+            let mut writer = FieldWriter::new("X").unwrap();
+            texts.iter().for_each(|text| writer.anywhere(text));
+            let field = writer.finish().unwrap();
+            prop_assert!(field.lines().all(|line| line.len() <= COLUMNS && !line.trim().is_empty()));
+            prop_assert_eq!(field.replace("\r\n ", ""), format!("X:{}\r\n", texts.concat()));
+        }
+
         #[test]
         fn folding_changes_nothing(body in "[ -~]{0,300}") {
             let body = body.trim_matches(' ');

@@ -210,6 +210,7 @@ struct Span {
 /// Where the fields of a header block stand, and what is odd about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderIndex {
+    line_end: LineEnd,
     fields: Vec<Span>,
     defects: Vec<Defect>,
     defect_count: usize,
@@ -273,6 +274,10 @@ impl HeaderSplitter {
         Self {
             limits,
             line_end,
+            index: HeaderIndex {
+                line_end,
+                ..HeaderIndex::default()
+            },
             ..Self::default()
         }
     }
@@ -328,9 +333,13 @@ impl HeaderSplitter {
             if self.index.complete {
                 return Ok(Split::Complete { taken: at });
             }
+            let rest = &octets[at..];
+            if let Some(length) = self.usual_line(rest) {
+                at += length;
+                continue;
+            }
             // Text behind a name runs to the next octet that matters; elsewhere each octet does.
             if self.line.kind == LineKind::Text && !self.line.after_cr {
-                let rest = &octets[at..];
                 let run = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
                 self.take(run)?;
                 at += run;
@@ -346,6 +355,55 @@ impl HeaderSplitter {
         } else {
             Split::NeedInput
         })
+    }
+
+    /// Takes a line at once, if all of it is there and nothing in it matters but a colon; gives its length.
+    ///
+    /// What it does not take, [`HeaderSplitter::octet`] looks at: limits and defects are found there.
+    fn usual_line(&mut self, octets: &[u8]) -> Option<usize> {
+        if self.line.kind != LineKind::Unknown {
+            return None;
+        }
+        let length = memchr::memchr3(b'\r', b'\n', 0, octets)?;
+        let (line, behind) = octets.split_at(length);
+        let (start, end) = (self.offset, self.offset.checked_add(length + 2)?);
+        if !behind.starts_with(b"\r\n") || length > MAX_LINE || end > self.limits.block {
+            return None;
+        }
+        let open = match line {
+            [b' ' | b'\t', text @ ..] => {
+                let open = self
+                    .open
+                    .filter(|_| text.iter().any(|octet| !matches!(octet, b' ' | b'\t')))?;
+                Span { end, ..open }
+            }
+            _ => {
+                let colon = line.iter().position(|octet| !is_ftext(*octet))?;
+                let name_end = start + colon;
+                if colon == 0
+                    || line[colon] != b':'
+                    || self.index.fields.len() + 1 >= self.limits.fields
+                {
+                    return None;
+                }
+                Span {
+                    start,
+                    name_end,
+                    body: name_end + 1,
+                    end,
+                }
+            }
+        };
+        if end - open.start > self.limits.field {
+            return None;
+        }
+        if open.start == start {
+            self.close_field(start);
+        }
+        self.open = Some(open);
+        self.offset = end;
+        self.line.start = end;
+        Some(length + 2)
     }
 
     /// Counts `n` octets that belong to the open field, up to the first that passes a limit.
@@ -513,6 +571,10 @@ impl HeaderSplitter {
 
     fn close_field(&mut self, end: usize) {
         if let Some(open) = self.open.take() {
+            if self.index.fields.is_empty() {
+                // Most headers have fewer.
+                self.index.fields.reserve(self.limits.fields.min(32));
+            }
             self.index.fields.push(Span { end, ..open });
         }
     }
@@ -593,6 +655,7 @@ impl<'a> Header<'a> {
     pub fn fields(&self) -> Fields<'a, '_> {
         Fields {
             octets: self.octets,
+            line_end: self.index.line_end,
             spans: self.index.fields.iter(),
         }
     }
@@ -613,24 +676,30 @@ impl fmt::Debug for Header<'_> {
 #[derive(Debug, Clone)]
 pub struct Fields<'a, 'i> {
     octets: &'a [u8],
+    line_end: LineEnd,
     spans: core::slice::Iter<'i, Span>,
 }
 
 impl<'a> Iterator for Fields<'a, '_> {
     type Item = Field<'a>;
     fn next(&mut self) -> Option<Field<'a>> {
-        let octets = self.octets;
-        self.spans.find_map(|span| Field::new(octets, *span))
+        let (octets, line_end) = (self.octets, self.line_end);
+        self.spans
+            .find_map(|span| Field::new(octets, *span, line_end))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.spans.size_hint().1)
     }
 }
 
 impl<'a> DoubleEndedIterator for Fields<'a, '_> {
     fn next_back(&mut self) -> Option<Field<'a>> {
-        let octets = self.octets;
+        let (octets, line_end) = (self.octets, self.line_end);
         self.spans
             .by_ref()
             .rev()
-            .find_map(|span| Field::new(octets, *span))
+            .find_map(|span| Field::new(octets, *span, line_end))
     }
 }
 
@@ -642,11 +711,13 @@ pub struct Field<'a> {
     raw: &'a [u8],
     name: &'a str,
     body: &'a [u8],
-    span: Span,
+    offset: usize,
+    body_offset: usize,
+    line_end: LineEnd,
 }
 
 impl<'a> Field<'a> {
-    fn new(octets: &'a [u8], span: Span) -> Option<Self> {
+    fn new(octets: &'a [u8], span: Span, line_end: LineEnd) -> Option<Self> {
         if span.name_end == span.start {
             return None;
         }
@@ -657,7 +728,9 @@ impl<'a> Field<'a> {
             raw,
             name,
             body,
-            span,
+            offset: span.start,
+            body_offset: span.body,
+            line_end,
         })
     }
 
@@ -676,7 +749,7 @@ impl<'a> Field<'a> {
         let split = splitter.push(raw).ok()?;
         let index = splitter.finish();
         match (split, index.fields.as_slice()) {
-            (Split::NeedInput, [span]) => Self::new(raw, *span),
+            (Split::NeedInput, [span]) => Self::new(raw, *span, LineEnd::Crlf),
             _ => None,
         }
     }
@@ -690,7 +763,8 @@ impl<'a> Field<'a> {
     /// True if this is the field's name, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        // Most names are spelled alike, and that is found sooner.
+        self.name == name || self.name.eq_ignore_ascii_case(name)
     }
 
     /// The whole field: name, colon, body, folds, and its final line end if it has one.
@@ -705,22 +779,22 @@ impl<'a> Field<'a> {
         self.body
     }
 
-    /// The body unfolded and trimmed of white space at both ends.
+    /// The body unfolded and trimmed of white space at both ends. A bare LF folds it where one ends a line ([`LineEnd::CrlfOrLf`]).
     #[must_use]
     pub fn value(&self) -> std::borrow::Cow<'a, [u8]> {
-        crate::folding::unfold(self.body.trim_ascii())
+        crate::folding::unfold_with(self.body.trim_ascii(), self.line_end)
     }
 
     /// Where the field begins, from the start of the block.
     #[must_use]
     pub fn offset(&self) -> usize {
-        self.span.start
+        self.offset
     }
 
     /// Where its body begins: the octet behind the colon, from the start of the block.
     #[must_use]
     pub fn body_offset(&self) -> usize {
-        self.span.body
+        self.body_offset
     }
 }
 
@@ -843,6 +917,20 @@ mod tests {
             ["a", "From"]
         );
         assert_eq!(body, b"body");
+    }
+
+    #[test]
+    fn bare_lf_folds_fields_only_where_asked() {
+        let message = b"A: one\n two\r\n\tthree\r\n\r\n";
+        for (line_end, value) in [
+            (LineEnd::Crlf, &b"one\n two\tthree"[..]),
+            (LineEnd::CrlfOrLf, b"one two\tthree"),
+        ] {
+            let (header, _) = Header::split_with(message, &Limits::default(), line_end).unwrap();
+            let field = header.named("a").next().unwrap();
+            assert_eq!(*field.value(), *value, "{line_end:?}");
+            assert_eq!(field.body(), b" one\n two\r\n\tthree");
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub mod address_list;
 pub mod authentication_results;
 pub mod date;
 pub mod domain;
+#[cfg(feature = "mime")]
+pub mod feedback_report;
 pub mod folding;
 pub mod header;
 mod lexer;

@@ -251,7 +251,7 @@ impl<'t> Part<'t> {
         self.header()
             .named("Content-Disposition")
             .next()
-            .and_then(|field| Disposition::parse(field.body()))
+            .and_then(|field| Disposition::parse(&field.value()))
     }
 
     /// The body of Content-ID, its angle brackets included.
@@ -463,14 +463,16 @@ impl Builder<'_, '_> {
         let content_type = header.named("Content-Type").next();
         let encoding = header.named("Content-Transfer-Encoding").next();
         let content_type = match content_type {
-            Some(field) => ContentType::parse(field.body()).unwrap_or_else(ContentType::text_plain),
+            Some(field) => {
+                ContentType::parse(&field.value()).unwrap_or_else(ContentType::text_plain)
+            }
             // RFC 2046 §5.1.5: "the default Content-Type value for a body part is changed from "text/plain" to
             // "message/rfc822"."
             None if in_digest => ContentType::message_rfc822(),
             None => ContentType::text_plain(),
         };
         this.encoding = encoding
-            .and_then(|field| TransferEncoding::parse(field.body()))
+            .and_then(|field| TransferEncoding::parse(&field.value()))
             .unwrap_or_default();
         this.content_type = content_type;
         let boundary = this.content_type.parameters().value("boundary");
@@ -541,6 +543,32 @@ mod tests {
 
     fn parse(message: &str) -> MimeTree<'_> {
         MimeTree::parse(message.as_bytes(), &Limits::default())
+    }
+
+    #[test]
+    fn fields_folded_by_a_bare_lf() {
+        let message = "Content-Type: multipart/mixed;\n boundary=\"a\n b\"\n\n--a b\nContent-Type: text/plain;\n\tcharset=utf-8\n\
+             Content-Disposition: attachment;\n filename=x\nContent-Transfer-Encoding:\n base64\nContent-Language: de,\n en\n\naGk=\n--a b--\n";
+        let lenient = Limits {
+            line_end: LineEnd::CrlfOrLf,
+            ..Limits::default()
+        };
+        for message in [message.to_owned(), message.replace('\n', "\r\n")] {
+            let tree = MimeTree::parse(message.as_bytes(), &lenient);
+            let parts: Vec<_> = tree.root().children().collect();
+            let [part] = parts[..] else {
+                panic!("{parts:?}")
+            };
+            let charset = part.content_type().parameters().value("charset");
+            assert_eq!(charset.as_deref(), Some("utf-8"));
+            let disposition = part.disposition().unwrap();
+            let name = disposition.parameters().value("filename");
+            assert_eq!(name.as_deref(), Some("x"));
+            assert_eq!(part.language(), ["de", "en"]);
+            assert_eq!(part.decoded_body(), b"hi");
+        }
+        // Where CRLF alone ends a line, it stays one line that says nothing.
+        assert_eq!(parse(message).root().children().len(), 0);
     }
 
     #[test]

@@ -31,14 +31,21 @@ impl<'a> Tag<'a> {
     /// The value with all white space and folds taken out, as base64 and lists want it.
     #[must_use]
     pub fn compact(&self) -> std::borrow::Cow<'a, str> {
-        if self.value.bytes().any(is_space) {
-            self.value
-                .split([' ', '\t', '\r', '\n'])
-                .collect::<String>()
-                .into()
-        } else {
-            self.value.into()
+        let mut rest = self.value;
+        let mut compact = String::new();
+        // An LF stands only behind a CR.
+        while let Some(end) = memchr::memchr3(b' ', b'\t', b'\r', rest.as_bytes()) {
+            if compact.is_empty() {
+                compact.reserve_exact(self.value.len());
+            }
+            compact.push_str(&rest[..end]);
+            rest = trim_start(&rest[end..]);
         }
+        if compact.is_empty() {
+            return rest.into();
+        }
+        compact.push_str(rest);
+        compact.into()
     }
 
     /// Where the name begins, in octets from the start of the list.
@@ -111,7 +118,8 @@ impl<'a> TagList<'a> {
     /// # Errors
     /// The first mistake, with its offset.
     pub fn parse(list: &'a [u8]) -> Result<Self, TagListError> {
-        let mut tags: Vec<Tag<'a>> = Vec::new();
+        // Most have fewer tags.
+        let mut tags: Vec<Tag<'a>> = Vec::with_capacity(12);
         for tag in Tags::new(list) {
             let tag = tag?;
             if tags.len() == MAX_TAGS {
@@ -119,7 +127,7 @@ impl<'a> TagList<'a> {
             }
             // RFC 6376 §3.2: "Tags with duplicate names MUST NOT occur within a single tag-list; if a tag name does occur more
             // than once, the entire tag-list is invalid."
-            if tags.iter().any(|other| other.name == tag.name) {
+            if tags.iter().any(|other| is_same(other.name, tag.name)) {
                 return Err(TagListError::Duplicate { offset: tag.offset });
             }
             tags.push(tag);
@@ -138,12 +146,14 @@ impl<'a> TagList<'a> {
     }
 
     /// The tag of this name.
+    #[inline]
     #[must_use]
     pub fn tag(&self, name: &str) -> Option<&Tag<'a>> {
-        self.tags.iter().find(|tag| tag.name == name)
+        self.tags.iter().find(|tag| is_same(tag.name, name))
     }
 
     /// The value of the tag of this name.
+    #[inline]
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&'a str> {
         self.tag(name).map(Tag::value)
@@ -167,6 +177,8 @@ impl fmt::Display for TagList<'_> {
 #[derive(Debug, Clone)]
 pub struct Tags<'a> {
     list: &'a [u8],
+    /// The list, unless an octet of it is not ASCII, or may not stand where it does.
+    plain: Option<&'a str>,
     at: usize,
 }
 
@@ -174,7 +186,35 @@ impl<'a> Tags<'a> {
     /// The tags of this list.
     #[must_use]
     pub fn new(list: &'a [u8]) -> Self {
-        Self { list, at: 0 }
+        // Over all octets, without an early end, so that it is done many at a time.
+        let is_fit = |c: u8| (c.wrapping_sub(b' ') < 0x5f) | is_space(c);
+        let fit = list.iter().fold(true, |all, c| all & is_fit(*c));
+        let plain = fit && check_folds(list, 0).is_ok();
+        Self {
+            list,
+            plain: plain.then(|| core::str::from_utf8(list).ok()).flatten(),
+            at: 0,
+        }
+    }
+
+    /// The tag that stands in these octets of the list.
+    fn tag(&self, part: &'a [u8], start: usize) -> Result<Tag<'a>, TagListError> {
+        if let Some(text) = self
+            .plain
+            .and_then(|list| list.get(start..start + part.len()))
+        {
+            return parse_tag(text, start);
+        }
+        check_folds(part, start)?;
+        let text = core::str::from_utf8(part).map_err(|error| TagListError::Octet {
+            offset: start + error.valid_up_to(),
+        })?;
+        let tag = parse_tag(text, start)?;
+        // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
+        match part.iter().position(|c| is_unfit(*c)) {
+            Some(at) => Err(TagListError::Octet { offset: start + at }),
+            None => Ok(tag),
+        }
     }
 }
 
@@ -191,15 +231,11 @@ impl<'a> Iterator for Tags<'a> {
         if self.at > self.list.len() && start > 0 && part.iter().copied().all(is_space) {
             return check_folds(part, start).err().map(Err);
         }
-        Some(parse_tag(part, start))
+        Some(self.tag(part, start))
     }
 }
 
-fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
-    check_folds(part, start)?;
-    let text = core::str::from_utf8(part).map_err(|error| TagListError::Octet {
-        offset: start + error.valid_up_to(),
-    })?;
+fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     let lead = text.len() - trim_start(text).len();
     let offset = start + lead;
     let name_length = text[lead..]
@@ -216,30 +252,29 @@ fn parse_tag(part: &[u8], start: usize) -> Result<Tag<'_>, TagListError> {
         .strip_prefix('=')
         .ok_or(TagListError::MissingEquals { offset })?;
     let value_start = text.len() - raw_value.len();
-    let value = trim_start(raw_value).trim_end_matches([' ', '\t', '\r', '\n']);
-    // RFC 6376 §3.2: "VALCHAR   =  %x21-3A / %x3C-7E"
-    if let Some(at) = raw_value
-        .bytes()
-        .position(|c| c < 0x21 && !is_space(c) || c == 0x7f)
-    {
-        return Err(TagListError::Octet {
-            offset: start + value_start + at,
-        });
-    }
+    let value = trim_end(trim_start(raw_value));
     Ok(Tag {
         name,
         value,
         offset,
-        value_range: start + value_start..start + part.len(),
+        value_range: start + value_start..start + text.len(),
     })
 }
 
-/// RFC 6376 §2.8: "FWS      =   [*WSP CRLF] 1*WSP". A CR or LF elsewhere is a mistake.
+/// Neither a VALCHAR nor white space.
+fn is_unfit(octet: u8) -> bool {
+    (octet < b' ') & !is_space(octet) | (octet == 0x7f)
+}
+
+/// RFC 6376 §2.8: "FWS      =   [*WSP CRLF] 1*WSP". A CR or LF elsewhere is a mistake, but at the end of a tag.
 fn check_folds(part: &[u8], start: usize) -> Result<(), TagListError> {
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'\r', b'\n', &part[at..]) {
         at += found;
-        if !matches!(&part[at..], [b'\r', b'\n', b' ' | b'\t', ..]) && &part[at..] != b"\r\n" {
+        if !matches!(
+            &part[at..],
+            [b'\r', b'\n', b' ' | b'\t' | b';', ..] | [b'\r', b'\n']
+        ) {
             return Err(TagListError::Octet { offset: start + at });
         }
         at += 2;
@@ -248,11 +283,27 @@ fn check_folds(part: &[u8], start: usize) -> Result<(), TagListError> {
 }
 
 fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+    let end = text.bytes().position(|c| !is_space(c));
+    &text[end.unwrap_or(text.len())..]
+}
+
+fn trim_end(text: &str) -> &str {
+    let last = text.bytes().rposition(|c| !is_space(c));
+    &text[..last.map_or(0, |last| last + 1)]
 }
 
 fn is_space(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+    (octet == b' ') | (octet == b'\t') | (octet == b'\r') | (octet == b'\n')
+}
+
+/// Whether two names are the same; they are too short for anything but a loop.
+#[inline]
+fn is_same(name: &str, other: &str) -> bool {
+    name.len() == other.len()
+        && name
+            .bytes()
+            .zip(other.bytes())
+            .all(|(one, other)| one == other)
 }
 
 #[cfg(test)]

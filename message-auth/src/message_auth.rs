@@ -161,11 +161,11 @@ impl MessageAuth {
 
     /// Takes more octets of the message.
     pub fn write(&mut self, octets: &[u8]) {
-        if let Some(verifier) = self.dkim.evaluation() {
-            verifier.write(octets);
-        }
-        if let Some(validator) = self.arc.evaluation() {
-            validator.write(octets);
+        // Without a chain there is a verdict as soon as the header is complete.
+        match (self.dkim.evaluation(), self.arc.evaluation()) {
+            (Some(verifier), Some(validator)) => validator.write_beside(verifier, octets),
+            (Some(verifier), None) => verifier.write(octets),
+            (None, _) => {}
         }
         let Some((splitter, header)) = &mut self.header else {
             return;
@@ -186,11 +186,11 @@ impl MessageAuth {
     /// Says that the message is complete.
     pub fn finish(&mut self) {
         self.end_header();
-        if let Some(verifier) = self.dkim.evaluation() {
-            verifier.finish();
-        }
-        if let Some(validator) = self.arc.evaluation() {
-            validator.finish();
+        match (self.dkim.evaluation(), self.arc.evaluation()) {
+            (Some(verifier), Some(validator)) => validator.finish_beside(verifier),
+            (Some(verifier), None) => verifier.finish(),
+            // DKIM has its verdict only behind the end of the message.
+            (None, _) => {}
         }
     }
 

@@ -2,9 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dkim::arc::{ChainStatus, Sealer, Sealing, Validator};
-use dkim::{KeyRecord, Options, PrivateKey};
+use dkim::crypto::{Crypto, RING, Sha1, Sha256};
+use dkim::public_key::{Ed25519PublicKey, RsaPublicKey};
+use dkim::{KeyRecord, Options, PrivateKey, Signer, Signing};
 use dmarc::{Disposition, DmarcResult, PolicyOverride};
 use mail_dns::{Evaluation, Need, Zone, resolve_blocking};
 use mail_syntax::authentication_results::{
@@ -60,20 +63,23 @@ fn sealed(message: &[u8], domain: &str, results: &AuthenticationResults) -> Vec<
     [set.to_string().as_bytes(), message].concat()
 }
 
-fn judge(message: &[u8], trusted: &[&str]) -> Verdict {
-    let inbound = Inbound {
+fn inbound() -> Inbound {
+    Inbound {
         client_ip: [192, 0, 2, 66].into(),
         helo: "lists.example.org".to_owned(),
         mail_from: "<bounces@lists.example.org>".parse().unwrap(),
         authserv_id: "mx.example.net".to_owned(),
         now: NOW,
-    };
+    }
+}
+
+fn judge(message: &[u8], trusted: &[&str]) -> Verdict {
     let mut config = Config::default();
     config.trusted_sealers = trusted
         .iter()
         .map(|domain| domain.parse().unwrap())
         .collect();
-    let mut auth = MessageAuth::new(inbound, &config);
+    let mut auth = MessageAuth::new(inbound(), &config);
     auth.write(message);
     auth.finish();
     let zone = zone();
@@ -231,4 +237,80 @@ fn the_keys_of_the_chain_are_asked_with_the_others() {
             "{first:?}"
         );
     }
+}
+
+/// Ring, and how many octets were hashed.
+#[derive(Debug)]
+struct Counting(AtomicUsize);
+
+#[derive(Debug)]
+struct CountingSha256(Box<dyn Sha256>, &'static AtomicUsize);
+
+static COUNTING: Counting = Counting(AtomicUsize::new(0));
+
+impl Crypto for Counting {
+    fn sha256(&self) -> Box<dyn Sha256> {
+        Box::new(CountingSha256(RING.sha256(), &COUNTING.0))
+    }
+
+    fn sha1(&self) -> Box<dyn Sha1> {
+        RING.sha1()
+    }
+
+    fn verify_rsa_sha1(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
+        RING.verify_rsa_sha1(key, signed, signature)
+    }
+
+    fn verify_rsa_sha256(&self, key: &RsaPublicKey, signed: &[u8], signature: &[u8]) -> bool {
+        RING.verify_rsa_sha256(key, signed, signature)
+    }
+
+    fn verify_ed25519(&self, key: &Ed25519PublicKey, signed: &[u8], signature: &[u8]) -> bool {
+        RING.verify_ed25519(key, signed, signature)
+    }
+}
+
+impl Sha256 for CountingSha256 {
+    fn update(&mut self, octets: &[u8]) {
+        self.1.fetch_add(octets.len(), Ordering::Relaxed);
+        self.0.update(octets);
+    }
+
+    fn finish(self: Box<Self>) -> [u8; 32] {
+        self.0.finish()
+    }
+}
+
+#[test]
+fn the_body_is_hashed_once_for_all_signatures_and_the_chain() {
+    let line = "It is ready, and waits for you at the table.\r\n";
+    let message = format!("From: Joe <joe@example.com>\r\n\r\n{}", line.repeat(2000));
+    let signing = |domain: &str| {
+        let domain = domain.parse().unwrap();
+        Signing::new(domain, "s1".parse().unwrap(), Arc::new(key()))
+    };
+    let mut signer = Signer::new(
+        [signing("lists.example.org"), signing("other.example.net")],
+        NOW,
+    );
+    signer.write(message.as_bytes());
+    let message = signer.finish().unwrap().concat() + &message;
+    let results = found(Outcome::Pass, "example.com");
+    let message = sealed(message.as_bytes(), "lists.example.org", &results);
+    let message = sealed(&message, "other.example.net", &results);
+
+    let mut config = Config::default();
+    config.dkim.crypto = &COUNTING;
+    let mut auth = MessageAuth::new(inbound(), &config);
+    for piece in message.chunks(1000) {
+        auth.write(piece);
+    }
+    auth.finish();
+    let verdict = resolve_blocking(auth, |question| zone().answer(question));
+    assert_eq!(verdict.dkim.passed().count(), 2);
+    assert_eq!(verdict.arc.status, ChainStatus::Pass);
+    // What Ed25519 signs is a hash too, of a few thousand octets of header.
+    let hashed = COUNTING.0.load(Ordering::Relaxed);
+    let body = 2000 * line.len();
+    assert!((body..body + body / 2).contains(&hashed), "{hashed}");
 }

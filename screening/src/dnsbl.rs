@@ -1,21 +1,55 @@
-//! What do the lists say of an address (DNSBL and DNSWL, RFC 5782)?
+//! What do the lists say of a client (DNSBL, DNSWL and RHSBL, RFC 5782)?
+//!
+//! [`Lists`] says which lists there are, what is looked up in each, and which answers count for how much; [`Dnsbl`] asks them all at once;
+//! [`ListHealth`] says which of them work.
+//!
+//! # What each answer leads to
+//!
+//! A list is run by somebody else, and its zone may be sold tomorrow. Whatever it answers, one of these is the decision; none but
+//! "listed" ever adds to the score.
+//!
+//! | answer to the question for the entry's A record | outcome | what else |
+//! |---|---|---|
+//! | no such name; no data; no records; records of other types only | [`NotListed`](Outcome::NotListed) | |
+//! | codes of 127.0.0.0/8 that count | [`Listed`](Outcome::Listed): its weight | the reason is asked for, if wanted |
+//! | codes of 127.0.0.0/8 of which none counts | [`OtherCodes`](Outcome::OtherCodes) | |
+//! | more codes than [`Limits::codes`] (10,000 records) | by the least of them | the others are dropped as they are read |
+//! | a code of 127.255.255.0/24, also among others | [`ListError`](Outcome::ListError) | a test of the list is due |
+//! | an address outside of 127.0.0.0/8, also among codes; by a CNAME too | [`NotAList`](Outcome::NotAList) | a test of the list is due |
+//! | failure, refusal, timeout, or an answer that DNSSEC calls bogus | [`Failed`](Outcome::Failed) | a test of the list is due |
+//! | an answer to something that was not asked; a second answer | none: ignored | |
+//! | everybody is listed (a dead list with a wildcard) | [`Listed`](Outcome::Listed), until the test | after 20 in a row a test is due; it turns the list off |
+//! | its tests failed ([`ListHealth`]) | [`NotAsked`](Outcome::NotAsked): off, and why | tested again, ever more seldom |
+//! | nothing to ask it for: a null reverse-path, an address in place of a name | [`NotAsked`](Outcome::NotAsked) | |
+//!
+//! The reason (TXT) never decides anything: where there is none, where its lookup fails, where it is not printable (`?` takes the place
+//! of each octet) or too long (cut), the entry is listed all the same. Zones and subjects that share an entry share its question, and the same
+//! entry under the same codes counts once.
 
 use core::fmt;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::Ipv4Addr;
 
-use mail_dns::{Answer, Evaluation, Failure, Name, Need, Question, Record, RecordType};
+use mail_dns::{Answer, Evaluation, Failure, Name, Need, Question, RecordType};
 
-use crate::network::entry_name;
+mod answer;
+mod list;
+mod list_health;
+mod self_test;
+
+use answer::Entry;
+pub use list::{Codes, List, Lists, ListsError, NotAsked, Subject, Subjects};
+pub use list_health::{HealthPolicy, ListHealth, ListId, Standing, Status, WhyOff};
+pub use self_test::{Family, Health, SelfTest};
 
 /// How much one evaluation may ask and hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Lists that are asked at once. Default: 8; each costs every connection a question.
+    /// Lists that are configured, sublists included. Default: 64; each is a row of every verdict.
     pub lists: usize,
-    /// Answer codes kept of one list. Default: 32, one for each sublist of the largest combined lists.
+    /// Questions that they need for one client, without those for reasons. Default: 16; each is a lookup for every connection.
+    pub questions: usize,
+    /// Answer codes kept of one entry. Default: 32, one for each sublist of the largest combined lists.
     pub codes: usize,
     /// Octets of a reason that are kept. Default: 255, one string of a TXT record (RFC 1035 §3.3).
     pub reason: usize,
@@ -24,120 +58,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            lists: 8,
+            lists: 64,
+            questions: 16,
             codes: 32,
             reason: 255,
         }
-    }
-}
-
-/// Which answers of a list count (RFC 5782 §2.3, §6: "DNSxL clients SHOULD be able to use bit masks and value range tests").
-///
-/// Whatever is chosen, an address outside of 127.0.0.0/8 never counts, and one in 127.255.255.0/24 is the list's way to say that it does
-/// not answer us.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Codes {
-    /// Every one.
-    #[default]
-    Any,
-    /// These.
-    OneOf(Vec<Ipv4Addr>),
-    /// From the first to the second, both included.
-    Between(Ipv4Addr, Ipv4Addr),
-    /// Those that have one of these bits set in the last octet.
-    Bits(u8),
-}
-
-impl Codes {
-    fn count(&self, code: Ipv4Addr) -> bool {
-        match self {
-            Self::Any => true,
-            Self::OneOf(codes) => codes.contains(&code),
-            Self::Between(first, last) => (*first..=*last).contains(&code),
-            Self::Bits(bits) => code.octets()[3] & bits != 0,
-        }
-    }
-}
-
-/// One list, or one sublist of a combined list: the same zone may be named several times with other codes, and is asked once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct List {
-    /// The zone, such as `bad.example.com`.
-    pub zone: Name,
-    /// Which answers count.
-    pub codes: Codes,
-    /// What a listing adds to the score: positive for a block list, negative for a white list.
-    pub weight: i32,
-    /// Whether to ask for the reason (TXT) when there is a listing. Default: no.
-    pub reason: bool,
-}
-
-impl List {
-    /// A list of which every answer counts, without reasons.
-    pub const fn new(zone: Name, weight: i32) -> Self {
-        Self {
-            zone,
-            codes: Codes::Any,
-            weight,
-            reason: false,
-        }
-    }
-}
-
-/// The lists that a server asks, and the score from which it acts; made once, shared by all evaluations.
-#[derive(Clone, Debug)]
-pub struct Lists {
-    lists: Arc<[List]>,
-    threshold: i64,
-    limits: Limits,
-}
-
-/// Why lists cannot be asked: a mistake in the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListsError {
-    /// More than [`Limits::lists`].
-    #[error("{given} lists are configured, and {limit} is the limit")]
-    TooMany {
-        /// How many there are.
-        given: usize,
-        /// How many there may be.
-        limit: usize,
-    },
-    /// An IPv6 address in front of the zone would be longer than a name may be (255 octets, RFC 1035 §2.3.4).
-    #[error("the zone {0} is too long to stand behind an address")]
-    ZoneTooLong(Name),
-}
-
-impl Lists {
-    /// Takes the lists, and the least score that is over the threshold.
-    ///
-    /// # Errors
-    ///
-    /// Too many lists, or a zone that is too long.
-    pub fn new(
-        lists: impl IntoIterator<Item = List>,
-        threshold: i64,
-        limits: &Limits,
-    ) -> Result<Self, ListsError> {
-        let lists: Arc<[List]> = lists.into_iter().collect();
-        if lists.len() > limits.lists {
-            return Err(ListsError::TooMany {
-                given: lists.len(),
-                limit: limits.lists,
-            });
-        }
-        for list in lists.iter() {
-            if entry_name(Ipv6Addr::UNSPECIFIED.into(), &list.zone).is_err() {
-                return Err(ListsError::ZoneTooLong(list.zone.clone()));
-            }
-        }
-        Ok(Self {
-            lists,
-            threshold,
-            limits: limits.clone(),
-        })
     }
 }
 
@@ -156,123 +81,177 @@ pub enum Outcome {
     },
     /// There is an entry, and none of its codes counts (RFC 5782 §2.3: another sublist).
     OtherCodes(Vec<Ipv4Addr>),
-    /// The list answered with a code of 127.255.255.0/24: it does not serve us, whatever the address. Never a listing.
+    /// The list answered with a code of 127.255.255.0/24: it does not serve us, whatever the subject. Never a listing.
     ListError(Ipv4Addr),
-    /// The list answered with addresses outside of 127.0.0.0/8 only: it is no list any more, or never was. Never a listing.
+    /// The list answered with an address outside of 127.0.0.0/8: it is no list any more, or never was. Never a listing.
     NotAList(Ipv4Addr),
     /// No answer. Never a listing.
     Failed(Failure),
+    /// It was not asked.
+    NotAsked(NotAsked),
+}
+
+/// One list, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row {
+    /// The list as it is configured.
+    pub list: List,
+    /// What it said.
+    pub outcome: Outcome,
+    /// What it adds to the score: its weight if there is a listing, unless the same entry has counted already.
+    pub points: i32,
 }
 
 /// What a [`Dnsbl`] comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// The sum of the weights of the lists with an entry that counts.
+    /// The sum of the points of all rows.
     pub score: i64,
     /// Whether the score has reached the threshold.
     pub over_threshold: bool,
     /// What each list said, in the order of the configuration.
-    pub lists: Vec<(List, Outcome)>,
+    pub lists: Vec<Row>,
 }
 
-/// Asks all lists at once for one address, and then for the reasons of those that have it.
+impl Verdict {
+    /// The rows with an entry that counts.
+    pub fn listed(&self) -> impl Iterator<Item = &Row> {
+        let listed = |row: &&Row| matches!(row.outcome, Outcome::Listed { .. });
+        self.lists.iter().filter(listed)
+    }
+}
+
+/// Asks all lists at once about one client, and then for the reasons of those that have it.
 ///
 /// RFC 5782 §6 says that a client "MUST interpret any returned A record as meaning that an address or domain is listed". Lists that
 /// were given up and whose zones now answer every question have taught otherwise: only 127.0.0.0/8 counts (§2.3).
 #[derive(Clone, Debug)]
 pub struct Dnsbl {
     lists: Lists,
-    entries: Vec<Name>,
-    /// What is known of each entry; lists of the same zone share one.
-    codes: BTreeMap<Name, Lookup<Entry>>,
-    reasons: BTreeMap<Name, Lookup<Option<String>>>,
+    /// The place of the entry that each list is asked for.
+    places: Vec<Result<usize, NotAsked>>,
+    /// Entries by their places; lists of the same zone share one.
+    lookups: Vec<Lookup>,
+    /// How many of them have been asked for.
+    asked: usize,
+}
+
+/// An entry, and what is known of it.
+#[derive(Clone, Debug)]
+struct Lookup {
+    name: Name,
+    entry: Option<Entry>,
+    reason: Reason,
 }
 
 #[derive(Clone, Debug)]
-enum Lookup<T> {
+enum Reason {
+    NotWanted,
     Unasked,
     Asked,
-    Answered(T),
-}
-
-impl<T> Lookup<T> {
-    const fn answer(&self) -> Option<&T> {
-        match self {
-            Self::Answered(answer) => Some(answer),
-            Self::Unasked | Self::Asked => None,
-        }
-    }
-}
-
-/// An answer, before any list's codes are applied.
-#[derive(Clone, Debug)]
-enum Entry {
-    None,
-    Codes(Vec<Ipv4Addr>),
-    Error(Ipv4Addr),
-    NotAList(Ipv4Addr),
-    Failed(Failure),
+    Answered(Option<String>),
 }
 
 impl Dnsbl {
-    /// Begins the evaluation of a client's address.
-    pub fn new(address: IpAddr, lists: &Lists) -> Self {
-        let address = address.to_canonical();
-        // That the zones fit was checked when the lists were taken.
-        let entry =
-            |list: &List| entry_name(address, &list.zone).unwrap_or_else(|_| list.zone.clone());
-        let entries: Vec<Name> = lists.lists.iter().map(entry).collect();
-        let codes = entries
-            .iter()
-            .map(|name| (name.clone(), Lookup::Unasked))
-            .collect();
+    /// Begins the evaluation of a client: its address, or more [`Subjects`].
+    pub fn new(subjects: impl Into<Subjects>, lists: &Lists) -> Self {
+        Self::asking(&subjects.into(), lists, |_| Ok(()))
+    }
+
+    /// The same, of the lists that work.
+    pub fn with_health(subjects: impl Into<Subjects>, lists: &Lists, health: &ListHealth) -> Self {
+        let may_ask = |list: &List| health.may_ask(list).map_err(NotAsked::Off);
+        Self::asking(&subjects.into(), lists, may_ask)
+    }
+
+    fn asking(
+        subjects: &Subjects,
+        lists: &Lists,
+        may_ask: impl Fn(&List) -> Result<(), NotAsked>,
+    ) -> Self {
+        let mut lookups: Vec<Lookup> = Vec::new();
+        let prefix = subjects.address_labels();
+        let mut place = |list: &List| {
+            may_ask(list)?;
+            let name = subjects.entry(list, prefix.as_ref())?;
+            let known = lookups.iter().position(|lookup| lookup.name == name);
+            Ok(known.unwrap_or_else(|| {
+                lookups.push(Lookup {
+                    name,
+                    entry: None,
+                    reason: Reason::NotWanted,
+                });
+                lookups.len() - 1
+            }))
+        };
         Self {
+            places: lists.iter().map(&mut place).collect(),
             lists: lists.clone(),
-            entries,
-            codes,
-            reasons: BTreeMap::new(),
+            lookups,
+            asked: 0,
         }
     }
 
-    fn outcome(&self, list: &List, name: &Name) -> Outcome {
-        match self.codes.get(name).and_then(Lookup::answer) {
+    fn outcome(&self, list: &List, place: &Result<usize, NotAsked>) -> Outcome {
+        let lookup = match place {
+            Ok(place) => self.lookups.get(*place),
+            Err(why) => return Outcome::NotAsked(why.clone()),
+        };
+        match lookup.and_then(|lookup| lookup.entry.as_ref()) {
             None | Some(Entry::None) => Outcome::NotListed,
             Some(Entry::Error(code)) => Outcome::ListError(*code),
             Some(Entry::NotAList(address)) => Outcome::NotAList(*address),
             Some(Entry::Failed(failure)) => Outcome::Failed(*failure),
             Some(Entry::Codes(codes)) => {
-                let counting: Vec<_> = codes
-                    .iter()
-                    .copied()
-                    .filter(|code| list.codes.count(*code))
-                    .collect();
+                let counting = codes.iter().copied();
+                let counting: Vec<_> = counting.filter(|code| list.codes.count(*code)).collect();
                 if counting.is_empty() {
                     return Outcome::OtherCodes(codes.clone());
                 }
-                let reason = self.reasons.get(name).and_then(Lookup::answer);
+                let reason = match lookup.map(|lookup| &lookup.reason) {
+                    Some(Reason::Answered(reason)) if list.reason => reason.clone(),
+                    _ => None,
+                };
                 Outcome::Listed {
                     codes: counting,
-                    reason: reason.cloned().flatten().filter(|_| list.reason),
+                    reason,
                 }
             }
         }
     }
 
     fn verdict(&self) -> Verdict {
-        let pairs = self.lists.lists.iter().zip(&self.entries);
-        let lists: Vec<_> = pairs
-            .map(|(list, name)| (list.clone(), self.outcome(list, name)))
-            .collect();
-        let listed = lists
-            .iter()
-            .filter(|(_, outcome)| matches!(outcome, Outcome::Listed { .. }));
-        let score = listed.map(|(list, _)| i64::from(list.weight)).sum();
+        let pairs = || self.lists.iter().zip(&self.places);
+        let mut lists = Vec::with_capacity(self.places.len());
+        for (at, (list, place)) in pairs().enumerate() {
+            let outcome = self.outcome(list, place);
+            // A name that is both the sender's domain and the HELO name is one entry, and one offence.
+            let same = |(other, its): (&List, _)| its == place && other.codes == list.codes;
+            let counts = matches!(outcome, Outcome::Listed { .. }) && !pairs().take(at).any(same);
+            lists.push(Row {
+                list: list.clone(),
+                outcome,
+                points: if counts { list.weight } else { 0 },
+            });
+        }
+        let score = lists.iter().map(|row| i64::from(row.points)).sum();
         Verdict {
             score,
             over_threshold: score >= self.lists.threshold,
             lists,
         }
+    }
+
+    /// Whether a list that has this entry wants to know why.
+    fn wants_reason(&self, place: usize) -> bool {
+        let mut lists = self.lists.iter().zip(&self.places);
+        lists.any(|(list, its)| {
+            list.reason
+                && *its == Ok(place)
+                && matches!(self.outcome(list, its), Outcome::Listed { .. })
+        })
     }
 }
 
@@ -280,24 +259,18 @@ impl Evaluation for Dnsbl {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
-        for (name, lookup) in &mut self.codes {
-            if matches!(lookup, Lookup::Unasked) {
-                *lookup = Lookup::Asked;
-                return Need::Lookup(Question::new(name.clone(), RecordType::A));
-            }
+        if let Some(lookup) = self.lookups.get(self.asked) {
+            self.asked += 1;
+            return Need::Lookup(Question::new(lookup.name.clone(), RecordType::A));
         }
-        for (name, lookup) in &mut self.reasons {
-            if matches!(lookup, Lookup::Unasked) {
-                *lookup = Lookup::Asked;
-                return Need::Lookup(Question::new(name.clone(), RecordType::Txt));
-            }
+        let unasked = |lookup: &&mut Lookup| matches!(lookup.reason, Reason::Unasked);
+        if let Some(lookup) = self.lookups.iter_mut().find(unasked) {
+            lookup.reason = Reason::Asked;
+            return Need::Lookup(Question::new(lookup.name.clone(), RecordType::Txt));
         }
-        let open = self.codes.values().any(|lookup| lookup.answer().is_none())
-            || self
-                .reasons
-                .values()
-                .any(|lookup| lookup.answer().is_none());
-        if open {
+        let open =
+            |lookup: &Lookup| lookup.entry.is_none() || matches!(lookup.reason, Reason::Asked);
+        if self.lookups.iter().any(open) {
             Need::Wait
         } else {
             Need::Done(self.verdict())
@@ -305,165 +278,25 @@ impl Evaluation for Dnsbl {
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
+        let mut lookups = self.lookups.iter_mut().take(self.asked).enumerate();
+        let asked = lookups.find(|(_, lookup)| lookup.name == question.name);
+        let Some((place, lookup)) = asked else {
+            return;
+        };
         match question.kind {
-            RecordType::A => {
-                let Some(lookup @ Lookup::Asked) = self.codes.get_mut(&question.name) else {
-                    return;
-                };
-                *lookup = Lookup::Answered(entry(answer, &self.lists.limits));
-                let lists = self.lists.lists.iter().zip(&self.entries);
-                let wanted = lists.filter(|(list, name)| **name == question.name && list.reason);
-                let listed = wanted.map(|(list, name)| self.outcome(list, name));
-                if listed
-                    .into_iter()
-                    .any(|outcome| matches!(outcome, Outcome::Listed { .. }))
+            RecordType::A if lookup.entry.is_none() => {
+                lookup.entry = Some(Entry::read(answer, self.lists.limits.codes));
+                if self.wants_reason(place)
+                    && let Some(lookup) = self.lookups.get_mut(place)
                 {
-                    self.reasons.insert(question.name.clone(), Lookup::Unasked);
+                    lookup.reason = Reason::Unasked;
                 }
             }
-            RecordType::Txt => {
-                if let Some(lookup @ Lookup::Asked) = self.reasons.get_mut(&question.name) {
-                    *lookup = Lookup::Answered(reason(answer, self.lists.limits.reason));
-                }
+            RecordType::Txt if matches!(lookup.reason, Reason::Asked) => {
+                let reason = answer::reason(answer, self.lists.limits.reason);
+                lookup.reason = Reason::Answered(reason);
             }
             _ => {}
-        }
-    }
-}
-
-fn entry(answer: &Answer, limits: &Limits) -> Entry {
-    let records = match answer.outcome() {
-        Ok(records) => records,
-        Err(failure) => return Entry::Failed(failure),
-    };
-    let mut codes = std::collections::BTreeSet::new();
-    let (mut error, mut foreign) = (None, None);
-    for record in records {
-        let Record::A(address) = record else { continue };
-        match address.octets() {
-            [127, 255, 255, _] => error = error.max(Some(*address)),
-            [127, ..] => {
-                codes.insert(*address);
-                if codes.len() > limits.codes {
-                    codes.pop_last();
-                }
-            }
-            _ => foreign = foreign.max(Some(*address)),
-        }
-    }
-    match (error, codes.is_empty(), foreign) {
-        (Some(code), ..) => Entry::Error(code),
-        (None, false, _) => Entry::Codes(codes.into_iter().collect()),
-        (None, true, Some(address)) => Entry::NotAList(address),
-        (None, true, None) => Entry::None,
-    }
-}
-
-/// The first text, made harmless: it may end in a reply or a log.
-fn reason(answer: &Answer, limit: usize) -> Option<String> {
-    answer.records().iter().find_map(|record| match record {
-        Record::Txt(text) => {
-            let printable = |octet: &u8| {
-                if matches!(octet, b' '..=b'~') {
-                    char::from(*octet)
-                } else {
-                    '?'
-                }
-            };
-            Some(text.joined().iter().take(limit).map(printable).collect())
-        }
-        _ => None,
-    })
-}
-
-/// Whether a list still works, by the entries that it must and must not have (RFC 5782 §5); to be asked each hour or so.
-#[derive(Clone, Debug)]
-pub struct SelfTest {
-    /// For the address that must have an entry, and for that which must not.
-    questions: [Question; 2],
-    asked: usize,
-    answers: [Option<Entry>; 2],
-}
-
-/// What a [`SelfTest`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// The test address has an entry and the other has none.
-    Works,
-    /// The test address has no entry: the list is empty, or gone.
-    NoTestEntry,
-    /// What must not have an entry has one: the list answers everything.
-    ListsEverything,
-    /// The list does not serve us, or answers with addresses that are no codes.
-    Refuses(Ipv4Addr),
-    /// A lookup failed; try later.
-    Unknown(Failure),
-}
-
-/// Which kind of addresses a list holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4: `127.0.0.2` and `127.0.0.1` are asked.
-    Ipv4,
-    /// IPv6: `::FFFF:7F00:2` and `::FFFF:7F00:1` are asked.
-    Ipv6,
-}
-
-impl SelfTest {
-    /// Begins the test of a zone.
-    ///
-    /// # Errors
-    ///
-    /// The zone is too long to stand behind an address.
-    pub fn new(zone: &Name, family: Family) -> Result<Self, mail_dns::NameError> {
-        // RFC 5782 §5: "IPv4-based DNSxLs MUST contain an entry for 127.0.0.2 for testing purposes.  IPv4-based DNSxLs MUST NOT
-        // contain an entry for 127.0.0.1."
-        let question = |last: u8| {
-            let address = Ipv4Addr::new(127, 0, 0, last);
-            let address = match family {
-                Family::Ipv4 => IpAddr::V4(address),
-                Family::Ipv6 => IpAddr::V6(address.to_ipv6_mapped()),
-            };
-            Ok(Question::new(entry_name(address, zone)?, RecordType::A))
-        };
-        Ok(Self {
-            questions: [question(2)?, question(1)?],
-            asked: 0,
-            answers: [None, None],
-        })
-    }
-}
-
-impl Evaluation for SelfTest {
-    type Verdict = Health;
-
-    fn poll(&mut self) -> Need<Health> {
-        if let Some(question) = self.questions.get(self.asked) {
-            self.asked += 1;
-            return Need::Lookup(question.clone());
-        }
-        let [Some(must), Some(must_not)] = &self.answers else {
-            return Need::Wait;
-        };
-        Need::Done(match (must, must_not) {
-            (Entry::Error(code) | Entry::NotAList(code), _)
-            | (_, Entry::Error(code) | Entry::NotAList(code)) => Health::Refuses(*code),
-            (_, Entry::Codes(_)) => Health::ListsEverything,
-            (Entry::Failed(failure), _) | (_, Entry::Failed(failure)) => Health::Unknown(*failure),
-            (Entry::None, Entry::None) => Health::NoTestEntry,
-            (Entry::Codes(_), Entry::None) => Health::Works,
-        })
-    }
-
-    fn answer(&mut self, question: &Question, answer: &Answer) {
-        let asked = self
-            .questions
-            .iter()
-            .take(self.asked)
-            .position(|asked| asked == question);
-        if let Some(slot) = asked.and_then(|at| self.answers.get_mut(at)) {
-            slot.get_or_insert_with(|| entry(answer, &Limits::default()));
         }
     }
 }
@@ -489,6 +322,10 @@ impl fmt::Display for Outcome {
             Self::ListError(code) => write!(f, "the list does not serve us: {code}"),
             Self::NotAList(address) => write!(f, "no list: it answers {address}"),
             Self::Failed(failure) => write!(f, "no answer: {failure}"),
+            Self::NotAsked(NotAsked::NotKnown) => f.write_str("not asked: nothing to look up"),
+            Self::NotAsked(NotAsked::NoDomain) => f.write_str("not asked: no domain"),
+            Self::NotAsked(NotAsked::TooLong) => f.write_str("not asked: the name is too long"),
+            Self::NotAsked(NotAsked::Off(why)) => write!(f, "not asked, it is off: {why}"),
         }
     }
 }
@@ -496,17 +333,24 @@ impl fmt::Display for Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mail_dns::{Zone, resolve_blocking};
+    use std::net::IpAddr;
+
+    use mail_dns::{Record, Zone, resolve_blocking};
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
 
     fn list(zone: &str, weight: i32) -> List {
-        List::new(zone.parse().unwrap(), weight)
+        List::new(name(zone), weight)
     }
 
     fn run(zone: &Zone, client: &str, lists: impl IntoIterator<Item = List>) -> Verdict {
         let lists = Lists::new(lists, 3, &Limits::default()).unwrap();
-        resolve_blocking(Dnsbl::new(client.parse().unwrap(), &lists), |question| {
-            zone.answer(question)
-        })
+        resolve_blocking(
+            Dnsbl::new(client.parse::<IpAddr>().unwrap(), &lists),
+            |question| zone.answer(question),
+        )
     }
 
     const ENTRY: &str = "99.2.0.192.bad.example.com";
@@ -531,10 +375,7 @@ mod tests {
                 Zone::new()
                     .a(ENTRY, [192, 0, 2, 1])
                     .a(ENTRY, [127, 0, 0, 3]),
-                Outcome::Listed {
-                    codes: vec![code(3)],
-                    reason: None,
-                },
+                Outcome::NotAList([192, 0, 2, 1].into()),
             ),
             (
                 Zone::new().a(ENTRY, [127, 255, 255, 254]),
@@ -553,7 +394,7 @@ mod tests {
         ] {
             let verdict = run(&zone, "192.0.2.99", [list("bad.example.com", 3)]);
             let listed = matches!(outcome, Outcome::Listed { .. });
-            assert_eq!(verdict.lists[0].1, outcome);
+            assert_eq!(verdict.lists[0].outcome, outcome);
             assert_eq!(verdict.over_threshold, listed);
         }
     }
@@ -578,14 +419,14 @@ mod tests {
         let lists = Lists::new(lists, 0, &Limits::default()).unwrap();
         let mut asked = 0;
         let verdict = resolve_blocking(
-            Dnsbl::new("192.0.2.99".parse().unwrap(), &lists),
+            Dnsbl::new("192.0.2.99".parse::<IpAddr>().unwrap(), &lists),
             |question| {
                 asked += 1;
                 zone.answer(question)
             },
         );
         assert_eq!((verdict.score, asked), (1_011, 1));
-        assert!(matches!(verdict.lists[2].1, Outcome::OtherCodes(_)));
+        assert!(matches!(verdict.lists[2].outcome, Outcome::OtherCodes(_)));
     }
 
     #[test]
@@ -623,7 +464,7 @@ mod tests {
             let verdict = run(&zone, "192.0.2.99", [bad.clone()]);
             assert!(verdict.over_threshold);
             assert!(
-                matches!(&verdict.lists[0].1, Outcome::Listed { reason, .. } if *reason == expected)
+                matches!(&verdict.lists[0].outcome, Outcome::Listed { reason, .. } if *reason == expected)
             );
         }
     }
@@ -634,10 +475,13 @@ mod tests {
             (0..10_000u32).map(|number| Record::A(Ipv4Addr::from_bits(0x7f00_0000 + number)));
         let answer = Answer::found(records);
         let lists = Lists::new([list("bad.example.com", 3)], 3, &Limits::default()).unwrap();
-        let verdict = resolve_blocking(Dnsbl::new("192.0.2.99".parse().unwrap(), &lists), |_| {
-            answer.clone()
-        });
-        assert!(matches!(&verdict.lists[0].1, Outcome::Listed { codes, .. } if codes.len() == 32));
+        let verdict = resolve_blocking(
+            Dnsbl::new("192.0.2.99".parse::<IpAddr>().unwrap(), &lists),
+            |_| answer.clone(),
+        );
+        assert!(
+            matches!(&verdict.lists[0].outcome, Outcome::Listed { codes, .. } if codes.len() == 32)
+        );
     }
 
     #[test]
@@ -648,7 +492,7 @@ mod tests {
             &Limits::default(),
         )
         .unwrap();
-        let mut dnsbl = Dnsbl::new("192.0.2.99".parse().unwrap(), &lists);
+        let mut dnsbl = Dnsbl::new("192.0.2.99".parse::<IpAddr>().unwrap(), &lists);
         assert!(matches!(dnsbl.poll(), Need::Lookup(_)));
         assert!(matches!(dnsbl.poll(), Need::Lookup(_)));
         assert_eq!(dnsbl.poll(), Need::Wait);
@@ -656,9 +500,26 @@ mod tests {
 
     #[test]
     fn configuration_mistakes() {
-        let nine = (0..9).map(|number| list(&format!("l{number}.example"), 1));
-        let error = Lists::new(nine, 1, &Limits::default()).unwrap_err();
+        let many = |count: usize| (0..count).map(|number| list(&format!("l{number}.example"), 1));
+        let few = Limits {
+            lists: 8,
+            ..Limits::default()
+        };
+        let error = Lists::new(many(9), 1, &few).unwrap_err();
         assert_eq!(error, ListsError::TooMany { given: 9, limit: 8 });
+        assert!(Lists::new(many(16), 1, &Limits::default()).is_ok());
+        let error = Lists::new(many(17), 1, &Limits::default()).unwrap_err();
+        let expected = ListsError::TooManyQuestions {
+            given: 17,
+            limit: 16,
+        };
+        assert_eq!(error, expected);
+        // Sublists cost no further question, other subjects do.
+        let sublists = many(16).chain(many(16));
+        assert!(Lists::new(sublists, 1, &Limits::default()).is_ok());
+        let helo = List::of(Subject::Helo, name("l0.example"), 1);
+        let more = many(16).chain([helo]);
+        assert!(Lists::new(more, 1, &Limits::default()).is_err());
         let label = "a".repeat(63);
         let long = list(&format!("{label}.{label}.{label}"), 1);
         assert!(matches!(

@@ -72,6 +72,17 @@ impl Network {
         self.prefix
     }
 
+    /// What tells this network from all others: its first address in IPv6 form, and the length of its prefix there.
+    pub(crate) fn octets(&self) -> [u8; 17] {
+        let (address, before) = match self.address {
+            IpAddr::V4(address) => (address.to_ipv6_mapped(), 96),
+            IpAddr::V6(address) => (address, 0),
+        };
+        let mut octets = [before + self.prefix; 17];
+        octets[..16].copy_from_slice(&address.octets());
+        octets
+    }
+
     /// Whether this address is one of the network's.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -11,6 +11,7 @@ use mail_dns::Name;
 
 use crate::Network;
 use crate::iprev::{self, IprevResult};
+use crate::scorer::Harmless;
 
 /// What is known of a client's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +60,36 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::NoName,
+        Self::TwoNumbers,
+        Self::FiveDigits,
+        Self::LeadingDigit,
+        Self::NumberedPool,
+        Self::TwoTrailingDigits,
+        Self::Dynamic,
+    ];
+
     /// The number.
     pub const fn number(self) -> u8 {
         self as u8
+    }
+}
+
+/// The number and what it looks for: `rule 2: five digits`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self {
+            Self::NoName => "no name that leads back",
+            Self::TwoNumbers => "two numbers",
+            Self::FiveDigits => "five digits",
+            Self::LeadingDigit => "a digit first",
+            Self::NumberedPool => "a numbered host of a numbered pool",
+            Self::TwoTrailingDigits => "two labels that end in digits",
+            Self::Dynamic => "a word for dynamic lines",
+        };
+        write!(f, "rule {}: {words}", self.number())
     }
 }
 
@@ -75,7 +103,8 @@ pub enum Finding {
     Suspicious {
         /// The first that does.
         rule: Rule,
-        /// What it matched on: the labels it looked at, or for rule 0 the name without forward confirmation, if there is one.
+        /// What it matched on: the labels it looked at, or for rule 0 the name without forward confirmation, if there is one. As the
+        /// DNS writes names: printable ASCII, any other octet as `\DDD`.
         part: String,
         /// Whether the name leads back to the address.
         confirmed: bool,
@@ -93,7 +122,7 @@ impl Finding {
     }
 }
 
-/// For logs; what comes from the DNS stands in quotes and is escaped.
+/// For logs; what comes from the DNS stands in quotes and is printable ASCII.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,19 +132,24 @@ impl fmt::Display for Finding {
                 part,
                 confirmed,
             } => {
-                write!(f, "rule {}", rule.number())?;
-                if !part.is_empty() {
-                    write!(f, " on {part:?}")?;
+                print_match(f, *rule, part)?;
+                if !confirmed && *rule != Rule::NoName {
+                    f.write_str(" (not forward confirmed)")?;
                 }
-                f.write_str(if *confirmed {
-                    " (forward confirmed)"
-                } else {
-                    " (not forward confirmed)"
-                })
+                Ok(())
             }
             Self::Clear => f.write_str("no rule matches"),
             Self::Undecided => f.write_str("the name could not be looked up"),
         }
+    }
+}
+
+pub(crate) fn print_match(f: &mut fmt::Formatter<'_>, rule: Rule, part: &str) -> fmt::Result {
+    write!(f, "{rule}")?;
+    match (rule, part) {
+        (_, "") => Ok(()),
+        (Rule::NoName, part) => write!(f, ", \"{}\" does not", Harmless(part)),
+        (_, part) => write!(f, " in \"{}\"", Harmless(part)),
     }
 }
 
@@ -195,7 +229,9 @@ impl S25r {
 /// ```
 pub fn matching(name: &Name) -> Option<(Rule, String)> {
     let labels: Vec<&[u8]> = name.labels().collect();
-    let part = |labels: &[&[u8]]| String::from_utf8_lossy(&labels.join(&b'.')).into_owned();
+    let part = |labels: &[&[u8]]| {
+        Name::from_labels(labels).map_or_else(|_| String::new(), |name| name.to_string())
+    };
     let [first, rest @ ..] = labels.as_slice() else {
         return Some((Rule::NoName, String::new()));
     };
@@ -327,7 +363,7 @@ mod tests {
         assert_eq!(finding(&ReverseName::Unavailable), Finding::Undecided);
         assert_eq!(
             finding(&ReverseName::Missing).to_string(),
-            "rule 0 (not forward confirmed)"
+            "rule 0: no name that leads back"
         );
     }
 
@@ -338,7 +374,7 @@ mod tests {
         let finding = S25r::default().check(client, &forged);
         assert_eq!(
             finding.to_string(),
-            "rule 0 on \"mail.example.org\" (not forward confirmed)"
+            "rule 0: no name that leads back, \"mail.example.org\" does not"
         );
         let lenient = S25r {
             unconfirmed: Unconfirmed::IsName,
@@ -354,7 +390,9 @@ mod tests {
             "192.0.2.1".parse().unwrap(),
             &ReverseName::Confirmed(hostile),
         );
-        assert!(finding.is_suspicious());
-        assert!(!finding.to_string().contains(['\r', '\n']));
+        assert_eq!(
+            finding.to_string(),
+            r#"rule 1: two numbers in "1\\013\\010X:\\0322""#
+        );
     }
 }

@@ -9,9 +9,9 @@ fn outcome(zone: &Zone, list: &str, client: &str) -> Outcome {
     let mut list = List::new(list.parse().unwrap(), 1);
     list.reason = true;
     let lists = Lists::new([list], 1, &Default::default()).unwrap();
-    let dnsbl = Dnsbl::new(client.parse().unwrap(), &lists);
+    let dnsbl = Dnsbl::new(client.parse::<std::net::IpAddr>().unwrap(), &lists);
     let verdict = resolve_blocking(dnsbl, |question| zone.answer(question));
-    verdict.lists[0].1.clone()
+    verdict.lists[0].outcome.clone()
 }
 
 #[test]

@@ -1,23 +1,24 @@
 //! check_host() (RFC 7208 §4) as a machine: a stack of records, no recursion.
 
+mod evaluate;
 mod identity;
 mod look_ahead;
 mod lookups;
 mod mechanisms;
+mod texts;
+mod trace;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use mail_dns::{Answer, Evaluation, Name, Need, Question, Record, RecordType};
+use mail_dns::{Answer, Evaluation, Name, Need, Question};
 use mail_syntax::ReversePath;
 
 use self::identity::Session;
 use self::lookups::Lookups;
-use self::mechanisms::{Target, Test};
-use crate::config::{Config, Limits};
-use crate::macros::{DomainSpec, Letter};
-use crate::record::{Directive, SpfRecord, Term, is_spf_record};
-use crate::verdict::{Cause, Explanation, Identity, SpfResult, TermOutcome, TraceStep, Verdict};
+use self::texts::{Text, Texts};
+use crate::config::Config;
+use crate::macros::Spec;
+use crate::verdict::{Cause, Explanation, Identity, SpfResult, TraceStep, Verdict};
 
 /// Who connects, and what it calls itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub struct CheckHost {
     stage: Stage,
     /// The record that is evaluated on top, below it those whose `include` led there.
     frames: Vec<Frame>,
+    texts: Texts,
     lookups: Lookups,
     /// Whether an answer came since the last step.
     fresh: bool,
@@ -66,35 +68,37 @@ enum Stage {
     Evaluating,
     /// The result is fail for this cause; the record that says so may explain itself.
     Explaining(Frame, Cause),
-    Done(Verdict),
+    Done(SpfResult, Cause, Option<Explanation>),
 }
 
 /// The evaluation of one domain's record.
 #[derive(Clone, Debug)]
 struct Frame {
     domain: Name,
+    /// How many `include`s led here.
+    depth: usize,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
-    record: Option<Arc<SpfRecord>>,
-    /// The term that is evaluated.
+    record: Option<Text>,
+    /// Where in the record the term stands that is evaluated.
+    at: usize,
+    /// Where it ends, if it is an `include`.
     next: usize,
     /// Whether that term was counted against the limit already.
     counted: bool,
 }
 
 impl Frame {
-    const fn new(domain: Name, referred: bool) -> Self {
+    const fn new(domain: Name, depth: usize, referred: bool) -> Self {
         Self {
             domain,
+            depth,
             referred,
             record: None,
+            at: 0,
             next: 0,
             counted: false,
         }
-    }
-
-    fn current(&self) -> Option<&Term> {
-        self.record.as_ref()?.terms().get(self.next)
     }
 }
 
@@ -103,15 +107,23 @@ enum Stop {
     /// An answer is missing.
     Wait,
     /// The check_host() on top of the stack has this result.
-    End(SpfResult, Cause),
+    End(SpfResult, Why),
 }
 
-/// Where the evaluation of a record goes on.
-enum Flow {
-    /// At the next term.
-    On,
-    /// In the record of an `include`.
-    Into,
+/// Why a check_host() has its result. Most of them end inside of an `include` that nobody asks about, so the common causes are not written
+/// out before they count, and the others are small to hand on.
+enum Why {
+    /// By the term that is evaluated.
+    Matched,
+    /// By no term.
+    NoMatch,
+    Cause(Box<Cause>),
+}
+
+impl Stop {
+    fn end(result: SpfResult, cause: Cause) -> Self {
+        Self::End(result, Why::Cause(Box::new(cause)))
+    }
 }
 
 type Step<T> = Result<T, Stop>;
@@ -137,12 +149,19 @@ impl CheckHost {
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
         let session = Session::new(client, identity, sender);
-        let domain = session.domain.clone();
-        let mut check = Self {
+        let (stage, frames) = match session.domain.clone() {
+            Some(domain) => (Stage::Evaluating, vec![Frame::new(domain, 0, false)]),
+            None => {
+                let cause = Cause::NoDomain;
+                (Stage::Done(SpfResult::None, cause, None), Vec::new())
+            }
+        };
+        Self {
             session,
             config: config.clone(),
-            stage: Stage::Evaluating,
-            frames: Vec::new(),
+            stage,
+            frames,
+            texts: Texts::default(),
             lookups: Lookups::default(),
             fresh: true,
             terms: 0,
@@ -150,285 +169,26 @@ impl CheckHost {
             authorized_bits: None,
             trace: Vec::new(),
             heard: Vec::new(),
-        };
-        match domain {
-            Some(domain) => check.frames.push(Frame::new(domain, false)),
-            None => check.conclude(SpfResult::None, Cause::NoDomain, None),
-        }
-        check
-    }
-
-    /// Evaluates until an answer is missing, or to the end.
-    fn run(&mut self) {
-        while !matches!(self.stage, Stage::Done(_)) {
-            match self.step() {
-                Ok(()) => {}
-                Err(Stop::Wait) => return,
-                Err(Stop::End(result, cause)) => self.end(result, cause),
-            }
         }
     }
 
-    fn step(&mut self) -> Step<()> {
-        if let Stage::Explaining(frame, cause) = &self.stage {
-            let (frame, cause) = (frame.clone(), cause.clone());
-            let explanation = self.explanation(&frame)?;
-            self.conclude(SpfResult::Fail, cause, explanation);
-            return Ok(());
-        }
-        let Some(frame) = self.frames.last() else {
-            // Never: the last frame leaves the stack only in `end`, which concludes.
-            self.conclude(SpfResult::None, Cause::NoDomain, None);
-            return Ok(());
-        };
-        let domain = frame.domain.clone();
-        let Some(record) = frame.record.clone() else {
-            self.heard.clear();
-            let record = match self.record(&domain) {
-                Err(stop @ Stop::End(..)) => {
-                    self.note(self.frames.len(), &domain, "record", TermOutcome::Ended);
-                    return Err(stop);
-                }
-                record => record?,
-            };
-            self.note(self.frames.len(), &domain, "record", TermOutcome::Read);
-            if let Some(frame) = self.frames.last_mut() {
-                frame.record = Some(record);
-            }
-            return Ok(());
-        };
-        let next = frame.next;
-        for term in record.terms().get(next..).unwrap_or_default() {
-            match term {
-                Term::Directive(directive) => {
-                    if let Flow::Into = self.directive(&domain, directive)? {
-                        return Ok(());
-                    }
-                }
-                _ => self.next_term(0),
-            }
-        }
-        self.after_terms(domain, &record)
-    }
-
-    /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
-    fn record(&mut self, domain: &Name) -> Step<Arc<SpfRecord>> {
-        let answer = self.lookup(domain, RecordType::Txt)?;
-        let known = self.lookups.find(domain, RecordType::Txt);
-        if let Some(record) = known.and_then(|lookup| lookup.record.clone()) {
-            return Ok(record);
-        }
-        let referred = self.frames.last().is_some_and(|frame| frame.referred);
-        read_record(&answer, domain, &self.config.limits)
-            .map(Arc::new)
-            .map_err(|cause| match cause {
-                Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if referred => {
-                    let cause = Cause::TargetWithoutRecord { target: domain };
-                    Stop::End(SpfResult::PermError, cause)
-                }
-                Cause::NoSuchDomain { .. } | Cause::NoRecord { .. } => {
-                    Stop::End(SpfResult::None, cause)
-                }
-                cause => Stop::End(SpfResult::PermError, cause),
-            })
-    }
-
-    fn directive(&mut self, domain: &Name, directive: &Directive) -> Step<Flow> {
-        self.heard.clear();
-        let test = match self.test(domain, &directive.mechanism) {
-            Err(stop @ Stop::End(..)) => {
-                self.note(self.frames.len(), domain, directive, TermOutcome::Ended);
-                return Err(stop);
-            }
-            test => test?,
-        };
-        match test {
-            // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
-            Test::Match => {
-                self.note(self.frames.len(), domain, directive, TermOutcome::Match);
-                self.authorized_bits = directive.mechanism.address_bits(self.session.ip);
-                let (domain, directive) = (domain.clone(), directive.clone());
-                let result = directive.qualifier.into();
-                Err(Stop::End(result, Cause::Matched { domain, directive }))
-            }
-            Test::NoMatch => {
-                self.note(self.frames.len(), domain, directive, TermOutcome::NoMatch);
-                self.next_term(0);
-                Ok(Flow::On)
-            }
-            Test::Void => {
-                self.note(self.frames.len(), domain, directive, TermOutcome::Void);
-                self.next_term(1);
-                // RFC 7208 §4.6.4: "Exceeding the limit produces a "permerror" result."
-                if self.void_lookups > self.config.limits.void_lookups {
-                    return Err(Stop::End(SpfResult::PermError, Cause::TooManyVoidLookups));
-                }
-                Ok(Flow::On)
-            }
-            Test::Include(target) => {
-                self.note(self.frames.len(), domain, directive, TermOutcome::Followed);
-                self.lookups.forget_unasked();
-                self.frames.push(Frame::new(target, true));
-                Ok(Flow::Into)
-            }
-        }
-    }
-
-    /// RFC 7208 §6.1: `redirect`, or the default of §4.7.
-    fn after_terms(&mut self, domain: Name, record: &SpfRecord) -> Step<()> {
-        let Some(spec) = record.redirect() else {
-            return Err(Stop::End(SpfResult::Neutral, Cause::NoMatch { domain }));
-        };
-        self.heard.clear();
-        self.count_term(Some(spec))?;
-        // RFC 7208 §6.1: "if no SPF record is found, or if the <target-name> is malformed, the result is a "permerror" rather than
-        // "none"."
-        let Target::Name(target) = self.target(&domain, Some(spec))? else {
-            return Err(no_domain(domain, spec));
-        };
-        if target.label_count() < 2 {
-            return Err(no_domain(domain, spec));
-        }
-        self.note(
-            self.frames.len(),
-            &domain,
-            format_args!("redirect={spec}"),
-            TermOutcome::Followed,
-        );
-        if let Some(frame) = self.frames.last_mut() {
-            *frame = Frame::new(target, true);
-        }
-        Ok(())
-    }
-
-    /// RFC 7208 §4.6.4: "SPF implementations MUST limit the total number of those terms to 10 during SPF evaluation, to avoid unreasonable
-    /// load on the DNS.  If this limit is exceeded, the implementation MUST return "permerror"." And: "When evaluating the "ptr" mechanism
-    /// or the %{p} macro, the number of "PTR" resource records queried is included in the overall limit of 10 mechanisms/modifiers".
-    fn count_term(&mut self, spec: Option<&DomainSpec>) -> Step<()> {
-        if let Some(frame) = self.frames.last_mut()
-            && !core::mem::replace(&mut frame.counted, true)
-        {
-            self.terms += 1 + usize::from(spec.is_some_and(|spec| spec.uses(&[Letter::Validated])));
-        }
-        if self.terms > self.config.limits.terms {
-            return Err(Stop::End(SpfResult::PermError, Cause::TooManyTerms));
-        }
-        Ok(())
-    }
-
-    fn next_term(&mut self, void: usize) {
-        self.lookups.forget_unasked();
-        self.void_lookups += void;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.next += 1;
-            frame.counted = false;
-        }
-    }
-
-    /// The answer to a question of which a failure ends the evaluation.
-    ///
-    /// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
-    /// topmost check_host() returns "temperror"."
-    fn lookup(&mut self, name: &Name, kind: RecordType) -> Step<Answer> {
-        let answer = self.ask(name, kind)?;
-        if let Err(failure) = answer.outcome() {
-            let question = Question::new(name.clone(), kind);
-            return Err(Stop::End(
-                SpfResult::TempError,
-                Cause::LookupFailed { question, failure },
-            ));
-        }
-        Ok(answer)
-    }
-
-    fn ask(&mut self, name: &Name, kind: RecordType) -> Step<Answer> {
-        self.hear(name, kind);
-        match self.lookups.find(name, kind) {
-            Some(lookup) => lookup.answer().cloned().ok_or(Stop::Wait),
-            None => {
-                self.lookups.add(name, kind, false);
-                Err(Stop::Wait)
-            }
-        }
-    }
-
-    /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
-    fn end(&mut self, mut result: SpfResult, mut cause: Cause) {
-        self.lookups.forget_unasked();
-        let mut ended = self.frames.pop();
-        while let Some(parent) = self.frames.last() {
-            let (depth, domain) = (self.frames.len(), parent.domain.clone());
-            let Some(Term::Directive(directive)) = parent.current().cloned() else {
-                break;
-            };
-            match result {
-                SpfResult::Pass => {
-                    self.note(depth, &domain, &directive, TermOutcome::Match);
-                    result = directive.qualifier.into();
-                    cause = Cause::Matched { domain, directive };
-                }
-                SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
-                    self.note(depth, &domain, &directive, TermOutcome::NoMatch);
-                    self.next_term(0);
-                    return;
-                }
-                SpfResult::TempError | SpfResult::PermError => {}
-                SpfResult::None => result = SpfResult::PermError,
-            }
-            ended = self.frames.pop();
-        }
-        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
-        // last frame to end is the one that counts.
-        match ended {
-            Some(frame) if result == SpfResult::Fail => {
-                self.stage = Stage::Explaining(frame, cause);
-            }
-            _ => self.conclude(result, cause, None),
-        }
-    }
-
-    fn conclude(&mut self, result: SpfResult, cause: Cause, explanation: Option<Explanation>) {
-        self.stage = Stage::Done(Verdict {
+    fn verdict(
+        &self,
+        result: SpfResult,
+        cause: &Cause,
+        explanation: Option<&Explanation>,
+    ) -> Verdict {
+        Verdict {
             result,
             identity: self.session.identity,
             sender: self.session.sender.clone(),
             domain: self.session.domain.clone(),
-            cause,
+            cause: cause.clone(),
             authorized_bits: self.authorized_bits.filter(|_| result == SpfResult::Pass),
-            explanation,
+            explanation: explanation.cloned(),
             terms: self.terms,
             void_lookups: self.void_lookups,
-            trace: core::mem::take(&mut self.trace),
-        });
-    }
-
-    fn note(&mut self, depth: usize, domain: &Name, term: impl ToString, outcome: TermOutcome) {
-        if self.config.trace {
-            let (depth, domain, term) = (depth.saturating_sub(1), domain.clone(), term.to_string());
-            let answered = |question: Question| {
-                let answer = self.lookups.answer_to(&question.name, question.kind)?;
-                Some((question, answer.clone()))
-            };
-            let lookups = self.heard.drain(..).filter_map(answered).collect();
-            self.trace.push(TraceStep {
-                depth,
-                domain,
-                term,
-                outcome,
-                lookups,
-                terms: self.terms,
-                void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
-            });
-        }
-    }
-
-    /// Remembers for the trace what a term asks.
-    fn hear(&mut self, name: &Name, kind: RecordType) {
-        if self.config.trace {
-            let question = Question::new(name.clone(), kind);
-            if !self.heard.contains(&question) {
-                self.heard.push(question);
-            }
+            trace: self.trace.clone(),
         }
     }
 }
@@ -443,8 +203,8 @@ impl Evaluation for CheckHost {
                 self.look_ahead();
             }
         }
-        if let Stage::Done(verdict) = &self.stage {
-            return Need::Done(verdict.clone());
+        if let Stage::Done(result, cause, explanation) = &self.stage {
+            return Need::Done(self.verdict(*result, cause, explanation.as_ref()));
         }
         self.lookups.next_unasked().map_or(Need::Wait, Need::Lookup)
     }
@@ -454,44 +214,19 @@ impl Evaluation for CheckHost {
     }
 }
 
-/// RFC 7208 §4.5: the one SPF record in the answer for this domain.
-fn read_record(answer: &Answer, domain: &Name, limits: &Limits) -> Result<SpfRecord, Cause> {
-    let texts = answer.records().iter().filter_map(|record| match record {
-        Record::Txt(text) => Some(text.joined()),
-        _ => None,
-    });
-    // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
-    let mut records = texts.filter(|text| is_spf_record(text));
-    let (record, second) = (records.next(), records.next());
-    let domain = || domain.clone();
-    match (record, second) {
-        (Some(record), None) => SpfRecord::parse(&record, limits).map_err(|error| Cause::Syntax {
-            domain: domain(),
-            error,
-        }),
-        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
-        (Some(_), Some(_)) => Err(Cause::SeveralRecords { domain: domain() }),
-        (None, _) => Err(match answer.data {
-            mail_dns::Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
-            _ => Cause::NoRecord { domain: domain() },
-        }),
-    }
-}
-
-fn no_domain(domain: Name, target: &DomainSpec) -> Stop {
-    let target = target.clone();
-    Stop::End(
-        SpfResult::PermError,
-        Cause::TargetNoDomain { domain, target },
-    )
+fn no_domain(domain: &Name, target: Spec<'_>) -> Stop {
+    let (domain, target) = (domain.clone(), target.to_domain_spec());
+    let cause = Cause::TargetNoDomain { domain, target };
+    Stop::end(SpfResult::PermError, cause)
 }
 
 #[cfg(test)]
 mod tests {
-    use mail_dns::{Failure, Zone, resolve_blocking};
+    use mail_dns::{Failure, RecordType, Zone, resolve_blocking};
 
     use super::*;
-    use crate::Explain;
+    use crate::verdict::TermOutcome;
+    use crate::{Explain, Limits};
 
     fn evaluate(zone: &Zone, sender: &str, config: &Config) -> (Verdict, Vec<Question>) {
         let client = Client::new([192, 0, 2, 1], "helo.example.org");

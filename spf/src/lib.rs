@@ -39,6 +39,8 @@
 //! With the feature `idna` a MAIL FROM domain may have U-labels (RFC 8616 §4); without it such a domain is no domain, and the result is
 //! `none`.
 //!
+//! With the feature `serde` a [`Verdict`] is written as data, names, terms and records as text.
+//!
 //! Under tokio or another runtime the same value goes to [`mail_dns::resolve`], and `message-auth` polls it beside DKIM and DMARC.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -49,6 +51,8 @@ pub mod lint;
 pub mod macros;
 pub mod received_spf;
 pub mod record;
+#[cfg(feature = "serde")]
+mod serde;
 mod verdict;
 
 pub use check_host::{CheckHost, Client};

@@ -1,11 +1,17 @@
 //! What an experienced mail administrator would say of a record before it is published.
 //!
-//! [`lint`] looks at the text of one record and asks nothing. What the records behind its `include`s add to the count of lookups only
-//! an evaluation sees: [`crate::Verdict::terms`] tells it.
+//! [`lint`] looks at the text of one record and asks nothing. [`LintDomain`] asks for the record of a domain and for all that it leads to,
+//! and counts over the whole tree.
 
 use core::fmt;
 use core::ops::Range;
 use std::net::IpAddr;
+
+use mail_dns::{Failure, Name};
+
+mod domain;
+
+pub use domain::{DomainReport, LintDomain, MAX_RECORDS};
 
 use crate::record::{Directive, Mechanism, Qualifier, SpfRecord, Term};
 use crate::{Limits, RecordError};
@@ -43,6 +49,16 @@ pub struct Finding {
     pub problem: Problem,
 }
 
+impl Finding {
+    fn new(span: Range<usize>, problem: Problem) -> Self {
+        Self {
+            severity: problem.severity(),
+            span,
+            problem,
+        }
+    }
+}
+
 /// `error at octets 7 to 11: "+all" lets every host pass; write "-all" or "~all" instead`
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,6 +82,56 @@ pub enum Problem {
         terms: usize,
         /// How many may be.
         limit: usize,
+    },
+    /// The terms of this record and of those that it leads to exceed [`Limits::void_lookups`] (RFC 7208 §4.6.4).
+    #[error("{void_lookups} terms look for what is not there, and {limit} may")]
+    TooManyVoidLookups {
+        /// How many there are.
+        void_lookups: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// What the term looks for is not there (RFC 7208 §4.6.4, void lookups).
+    #[error("{target} has nothing of the kind")]
+    NothingThere {
+        /// Where it looks.
+        target: Name,
+    },
+    /// More exchanges than [`Limits::mx_names`] (RFC 7208 §4.6.4).
+    #[error("{exchanges} mail exchanges, and {limit} may be asked for")]
+    TooManyExchanges {
+        /// How many there are.
+        exchanges: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// The domain has no SPF record (RFC 7208 §4.5, §5.2).
+    #[error("{domain} has no SPF record")]
+    NoRecord {
+        /// The domain.
+        domain: Name,
+    },
+    /// The domain has more than one SPF record (RFC 7208 §3.2).
+    #[error("{domain} has {records} SPF records")]
+    SeveralRecords {
+        /// The domain.
+        domain: Name,
+        /// How many.
+        records: usize,
+    },
+    /// The record of the domain leads back here, so that every evaluation ends in an error.
+    #[error("{domain} leads here")]
+    Loop {
+        /// The domain.
+        domain: Name,
+    },
+    /// The domain could not be asked for its record.
+    #[error("{domain} TXT: {failure}")]
+    LookupFailed {
+        /// The domain.
+        domain: Name,
+        /// How it failed.
+        failure: Failure,
     },
     /// `+all`, or a network of all addresses.
     #[error("it lets every host pass")]
@@ -133,6 +199,16 @@ impl Problem {
         match self {
             Self::Syntax(_) => "mend it, or receivers treat the whole record as permerror",
             Self::TooManyTerms { .. } => "replace names by ip4 and ip6, or drop services not used",
+            Self::TooManyVoidLookups { .. } | Self::NothingThere { .. } => {
+                "drop the term, or put what it looks for there"
+            }
+            Self::TooManyExchanges { .. } => {
+                "write \"ip4\" and \"ip6\", or name the hosts that send"
+            }
+            Self::NoRecord { .. } => "publish one, or drop the term that leads there",
+            Self::SeveralRecords { .. } => "join them into one record",
+            Self::Loop { .. } => "drop one of the terms",
+            Self::LookupFailed { .. } => "try again, or look at the domain's name servers",
             Self::AnyoneMayPass => "write \"-all\" or \"~all\", and list the hosts that send",
             Self::WideNetwork => "list the networks that send",
             Self::NeutralAll | Self::NoDefault => "end with \"-all\" or \"~all\"",
@@ -152,7 +228,14 @@ impl Problem {
 
     const fn severity(&self) -> Severity {
         match self {
-            Self::Syntax(_) | Self::TooManyTerms { .. } | Self::AnyoneMayPass => Severity::Error,
+            Self::Syntax(_)
+            | Self::TooManyTerms { .. }
+            | Self::TooManyVoidLookups { .. }
+            | Self::TooManyExchanges { .. }
+            | Self::NoRecord { .. }
+            | Self::SeveralRecords { .. }
+            | Self::Loop { .. }
+            | Self::AnyoneMayPass => Severity::Error,
             Self::SeveralStrings { .. } | Self::UpperCase | Self::Spaces | Self::HostBits => {
                 Severity::Note
             }
@@ -174,13 +257,7 @@ impl Problem {
 /// ```
 pub fn lint(record: &[u8], limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut say = |span: Range<usize>, problem: Problem| {
-        findings.push(Finding {
-            severity: problem.severity(),
-            span,
-            problem,
-        });
-    };
+    let mut say = |span: Range<usize>, problem: Problem| findings.push(Finding::new(span, problem));
     let whole = 0..record.len();
     if record.len() > 450 {
         // RFC 7208 §3.4: "Records that are too long to fit in a single UDP packet could be silently ignored by SPF verifiers"
@@ -218,7 +295,7 @@ pub fn lint(record: &[u8], limits: &Limits) -> Vec<Finding> {
         if name.into_iter().any(u8::is_ascii_uppercase) {
             say(span.clone(), Problem::UpperCase);
         }
-        let validated = text.windows(3).any(|of| of.eq_ignore_ascii_case(b"%{p"));
+        let validated = uses_validated_name(text);
         if validated {
             say(span.clone(), Problem::ValidatedName);
         }
@@ -272,6 +349,10 @@ fn spans(record: &[u8]) -> impl Iterator<Item = Range<usize>> {
         span
     });
     words.skip(1).filter(|span| !span.is_empty())
+}
+
+fn uses_validated_name(term: &[u8]) -> bool {
+    term.windows(3).any(|of| of.eq_ignore_ascii_case(b"%{p"))
 }
 
 const fn asks(mechanism: &Mechanism) -> usize {

@@ -3,46 +3,22 @@
 use core::fmt;
 use core::num::NonZeroU32;
 use core::str::FromStr;
-use std::borrow::Cow;
-use std::net::IpAddr;
 
-use mail_dns::{Name, NameError};
+mod expansion;
 
-/// Octets of an expanded name that are asked for (RFC 7208 §7.3).
-const MAX_NAME: usize = 253;
+pub use expansion::{Context, TooLong};
 
-/// A macro-string (RFC 7208 §7.1): text with macros in it, and no space.
+/// A macro-string (RFC 7208 §7.1): text with macros in it, and no space. It is kept and printed as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MacroString(Vec<Part>);
+pub struct MacroString(Box<str>);
 
-/// A domain-spec (RFC 7208 §7.1): a macro-string that ends in a top label or a macro.
+/// A domain-spec (RFC 7208 §7.1): a macro-string that ends in a top label or a macro. It is kept and printed as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DomainSpec(MacroString);
+pub struct DomainSpec(Box<str>);
 
-/// An explain-string (RFC 7208 §7.1): a macro-string that may hold spaces.
+/// An explain-string (RFC 7208 §7.1): a macro-string that may hold spaces. It is kept and printed as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ExplainString(MacroString);
-
-/// What the macros of one check_host() stand for (RFC 7208 §7.2).
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// `%{l}`: the local part of the sender.
-    pub local_part: &'a [u8],
-    /// `%{o}`: the domain of the sender.
-    pub sender_domain: &'a [u8],
-    /// `%{d}`: the domain of the record.
-    pub domain: &'a [u8],
-    /// `%{i}`, `%{c}` and `%{v}`: the client's address; an IPv4-mapped one counts as IPv4.
-    pub ip: IpAddr,
-    /// `%{h}`: the HELO or EHLO parameter.
-    pub helo: &'a [u8],
-    /// `%{p}`: the validated name of the client, or `unknown`.
-    pub validated: &'a [u8],
-    /// `%{r}`: the host that performs the check, or `unknown`.
-    pub receiver: &'a [u8],
-    /// `%{t}`: seconds since 1970.
-    pub now: u64,
-}
+pub struct ExplainString(Box<str>);
 
 /// Why text is no macro-string, domain-spec or explain-string: the publisher's mistake, at this octet of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,27 +54,26 @@ pub enum MacroFault {
     TopLabel,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Literal(Box<str>),
+/// A piece of a macro-string.
+enum Part<'a> {
+    Literal(&'a [u8]),
     /// `%%`
     Percent,
     /// `%_`
     Space,
     /// `%-`
     EncodedSpace,
-    Macro(Macro),
+    Macro(Macro<'a>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Macro {
+struct Macro<'a> {
     letter: Letter,
     /// An upper case letter: the value is URL-escaped.
     escaped: bool,
     keep: Option<NonZeroU32>,
     reversed: bool,
     /// Empty means the dot.
-    delimiters: Box<str>,
+    delimiters: &'a [u8],
 }
 
 /// The macro letters (RFC 7208 §7.2).
@@ -146,313 +121,125 @@ impl Letter {
     }
 }
 
-impl MacroString {
-    /// Whether a macro of one of these letters is in it.
-    pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
-        self.macros().any(|of| letters.contains(&of.letter))
-    }
+/// A domain-spec or macro-string where it stands in a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spec<'a> {
+    pub(crate) text: &'a [u8],
+    /// The octet of the record where it begins.
+    pub(crate) at: usize,
+    /// Whether it is visible characters and no macro, as nearly every one.
+    pub(crate) plain: bool,
+}
 
-    fn macros(&self) -> impl Iterator<Item = &Macro> {
-        self.0.iter().filter_map(|part| match part {
-            Part::Macro(of) => Some(of),
-            _ => None,
+/// What a text may hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grammar {
+    spaces: bool,
+    /// The letters for explanations too.
+    all_letters: bool,
+    /// The end of a domain-spec.
+    top_label: bool,
+}
+
+impl Grammar {
+    /// The text up to what is no literal.
+    fn literal(self, text: &[u8]) -> &[u8] {
+        let least = if self.spaces { b' ' } else { b'!' };
+        let mut end = 0;
+        while let Some(octet) = text.get(end)
+            && *octet >= least
+            && *octet <= b'~'
+            && *octet != b'%'
+        {
+            end += 1;
+        }
+        text.get(..end).unwrap_or_default()
+    }
+}
+
+pub(crate) const DOMAIN_SPEC: Grammar = Grammar {
+    spaces: false,
+    all_letters: false,
+    top_label: true,
+};
+pub(crate) const MACRO_STRING: Grammar = Grammar {
+    spaces: false,
+    all_letters: true,
+    top_label: false,
+};
+const EXPLAIN_STRING: Grammar = Grammar {
+    spaces: true,
+    all_letters: true,
+    top_label: false,
+};
+
+/// The pieces of a text, up to the first fault.
+struct Parts<'a> {
+    text: &'a [u8],
+    at: usize,
+    grammar: Grammar,
+}
+
+/// The pieces of a text that is known to be right.
+fn parts(text: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    // The grammar that takes all that the others take.
+    text_parts(text, EXPLAIN_STRING).map_while(Result::ok)
+}
+
+const fn text_parts(text: &[u8], grammar: Grammar) -> Parts<'_> {
+    let at = 0;
+    Parts { text, at, grammar }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<Part<'a>, MacroError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let part = part(rest, self.grammar);
+        Some(match part {
+            Ok((part, length)) => {
+                self.at += length;
+                Ok(part)
+            }
+            Err((within, fault)) => {
+                let at = self.at + within;
+                Err(MacroError { at, fault })
+            }
         })
     }
-
-    /// The text with every macro replaced; of a longer text only that it is longer than `most` octets.
-    ///
-    /// # Errors
-    ///
-    /// [`TooLong`].
-    pub fn expand(&self, context: &Context<'_>, most: usize) -> Result<Vec<u8>, TooLong> {
-        let mut expanded = Vec::new();
-        for part in &self.0 {
-            expanded.extend_from_slice(&part.expand(context));
-            if expanded.len() > most {
-                return Err(TooLong);
-            }
-        }
-        Ok(expanded)
-    }
-
-    /// The end of the expansion, at least [`MAX_NAME`] octets and the one before them where it is longer: memory stays bounded however
-    /// many macros there are.
-    fn expand_end(&self, context: &Context<'_>) -> Vec<u8> {
-        const KEPT: usize = MAX_NAME + 2;
-        let mut expanded = Vec::new();
-        for part in &self.0 {
-            expanded.extend_from_slice(&part.expand(context));
-            if expanded.len() > 8 * KEPT {
-                expanded.drain(..expanded.len() - KEPT);
-            }
-        }
-        expanded
-    }
 }
 
-/// The expansion is longer than allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the expansion is longer than allowed")]
-pub struct TooLong;
-
-impl DomainSpec {
-    /// The target-name (RFC 7208 §4.8): expanded, and cut from the left to 253 octets.
-    ///
-    /// # Errors
-    ///
-    /// The expansion is no name: an empty label, or one of more than 63 octets.
-    pub fn expand(&self, context: &Context<'_>) -> Result<Name, NameError> {
-        let expanded = self.0.expand_end(context);
-        let text = expanded.strip_suffix(b".").unwrap_or(&expanded);
-        Name::from_dotted(cut_to_fit(text))
-    }
-
-    /// The target-name of text without macros, which is nearly every domain-spec.
-    pub(crate) fn literal(&self) -> Option<Result<Name, NameError>> {
-        let [Part::Literal(text)] = self.0.0.as_slice() else {
-            return None;
-        };
-        let text = text.strip_suffix('.').unwrap_or(text);
-        Some(Name::from_dotted(cut_to_fit(text.as_bytes())))
-    }
-
-    pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
-        self.0.uses(letters)
-    }
-}
-
-/// RFC 7208 §7.3: "if the expanded domain name exceeds 253 characters (the maximum length of a domain name in this format), the left
-/// side is truncated to fit, by removing successive domain labels (and their following dots) until the total length does not exceed 253
-/// characters."
-fn cut_to_fit(text: &[u8]) -> &[u8] {
-    let Some(over) = text.len().checked_sub(MAX_NAME).filter(|&over| over > 0) else {
-        return text;
+/// The piece that a text begins with, and its length.
+fn part(text: &[u8], grammar: Grammar) -> Result<(Part<'_>, usize), (usize, MacroFault)> {
+    let escape = match text {
+        [b'%', b'{', inner @ ..] => {
+            let (of, length) = macro_expand(inner).map_err(|(at, fault)| (2 + at, fault))?;
+            if of.letter.only_in_explanations() && !grammar.all_letters {
+                return Err((2, MacroFault::Letter));
+            }
+            return Ok((Part::Macro(of), 2 + length));
+        }
+        [b'%', escape, ..] => Some(*escape),
+        [b'%'] => None,
+        octets => {
+            return match grammar.literal(octets) {
+                [] => Err((0, MacroFault::Character)),
+                literal => Ok((Part::Literal(literal), literal.len())),
+            };
+        }
     };
-    // The first label that begins late enough stands behind the first dot at `over - 1` or later.
-    match text.iter().skip(over - 1).position(|&octet| octet == b'.') {
-        Some(dot) => text.get(over + dot..).unwrap_or_default(),
-        None => text,
+    match escape {
+        Some(b'%') => Ok((Part::Percent, 2)),
+        Some(b'_') => Ok((Part::Space, 2)),
+        Some(b'-') => Ok((Part::EncodedSpace, 2)),
+        // RFC 7208 §7.3: "A '%' character not followed by a '{', '%', '-', or '_' character is a syntax error."
+        _ => Err((0, MacroFault::Percent)),
     }
-}
-
-impl ExplainString {
-    /// The explanation (RFC 7208 §6.2).
-    ///
-    /// # Errors
-    ///
-    /// [`TooLong`] beyond `most` octets.
-    pub fn expand(&self, context: &Context<'_>, most: usize) -> Result<Vec<u8>, TooLong> {
-        self.0.expand(context, most)
-    }
-
-    pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
-        self.0.uses(letters)
-    }
-}
-
-impl Part {
-    fn expand<'a>(&'a self, context: &Context<'a>) -> Cow<'a, [u8]> {
-        match self {
-            Self::Literal(text) => Cow::Borrowed(text.as_bytes()),
-            Self::Percent => Cow::Borrowed(b"%"),
-            Self::Space => Cow::Borrowed(b" "),
-            Self::EncodedSpace => Cow::Borrowed(b"%20"),
-            Self::Macro(of) => of.expand(context),
-        }
-    }
-}
-
-impl Macro {
-    fn expand<'a>(&self, context: &Context<'a>) -> Cow<'a, [u8]> {
-        let value = self.transform(self.letter.value(context));
-        if self.escaped {
-            Cow::Owned(url_escape(&value))
-        } else {
-            value
-        }
-    }
-
-    /// RFC 7208 §7.3: "If transformers or delimiters are provided, the replacement value for a macro letter is split into parts separated
-    /// by one or more of the specified delimiter characters.  After performing any reversal operation and/or removal of left-hand parts,
-    /// the parts are rejoined using "." and not the original splitting characters."
-    fn transform<'a>(&self, value: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
-        if self.keep.is_none() && !self.reversed && self.delimiters.is_empty() {
-            return value;
-        }
-        let delimiters = if self.delimiters.is_empty() {
-            b"."
-        } else {
-            self.delimiters.as_bytes()
-        };
-        let mut parts: Vec<&[u8]> = value.split(|octet| delimiters.contains(octet)).collect();
-        if self.reversed {
-            parts.reverse();
-        }
-        // RFC 7208 §7.3: "The DIGIT transformer indicates the number of right-hand parts to use, after optional reversal."
-        let keep = self.keep.map_or(parts.len(), |keep| {
-            usize::try_from(keep.get()).unwrap_or(usize::MAX)
-        });
-        let left = parts.len().saturating_sub(keep);
-        Cow::Owned(parts.split_off(left).join(&b'.'))
-    }
-}
-
-impl Letter {
-    fn value<'a>(self, context: &Context<'a>) -> Cow<'a, [u8]> {
-        let ip = context.ip.to_canonical();
-        match self {
-            Self::Sender => Cow::Owned([context.local_part, b"@", context.sender_domain].concat()),
-            Self::LocalPart => Cow::Borrowed(context.local_part),
-            Self::SenderDomain => Cow::Borrowed(context.sender_domain),
-            Self::Domain => Cow::Borrowed(context.domain),
-            Self::Ip => Cow::Owned(dotted(ip).into_bytes()),
-            Self::Validated => Cow::Borrowed(context.validated),
-            Self::Version => Cow::Borrowed(if ip.is_ipv4() { b"in-addr" } else { b"ip6" }),
-            Self::Helo => Cow::Borrowed(context.helo),
-            Self::ReadableIp => Cow::Owned(ip.to_string().into_bytes()),
-            Self::Receiver => Cow::Borrowed(context.receiver),
-            Self::Timestamp => Cow::Owned(context.now.to_string().into_bytes()),
-        }
-    }
-}
-
-/// RFC 7208 §7.3: "For IPv6 addresses, the "i" macro expands to a dot-format address; it is intended for use in %{ir}."
-fn dotted(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => {
-            let digits = format!("{:032x}", ip.to_bits());
-            let mut dotted = String::with_capacity(64);
-            for digit in digits.chars() {
-                if !dotted.is_empty() {
-                    dotted.push('.');
-                }
-                dotted.push(digit);
-            }
-            dotted
-        }
-    }
-}
-
-/// RFC 7208 §7.3: "URL escaping MUST be performed for characters not in the "unreserved" set, which is defined in [RFC3986]."
-fn url_escape(value: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut escaped = Vec::with_capacity(value.len());
-    for &octet in value {
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(octet);
-        } else {
-            let (high, low) = (usize::from(octet >> 4), usize::from(octet & 15));
-            escaped.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
-        }
-    }
-    escaped
-}
-
-impl FromStr for MacroString {
-    type Err = MacroError;
-
-    fn from_str(text: &str) -> Result<Self, MacroError> {
-        parse(text, false, true)
-    }
-}
-
-impl FromStr for ExplainString {
-    type Err = MacroError;
-
-    fn from_str(text: &str) -> Result<Self, MacroError> {
-        parse(text, true, true).map(Self)
-    }
-}
-
-impl FromStr for DomainSpec {
-    type Err = MacroError;
-
-    fn from_str(text: &str) -> Result<Self, MacroError> {
-        let spec = parse(text, false, false)?;
-        // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand
-        let ends = match spec.0.last() {
-            Some(Part::Literal(literal)) => {
-                let literal = literal.strip_suffix('.').unwrap_or(literal);
-                literal
-                    .rsplit_once('.')
-                    .is_some_and(|(_, label)| is_top_label(label))
-            }
-            Some(_) => true,
-            None => false,
-        };
-        if ends {
-            Ok(Self(spec))
-        } else {
-            Err(MacroError {
-                at: text.len(),
-                fault: MacroFault::TopLabel,
-            })
-        }
-    }
-}
-
-/// RFC 7208 §7.1: `toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )`
-fn is_top_label(label: &str) -> bool {
-    let alphanumeric = |octet: &u8| octet.is_ascii_alphanumeric();
-    let octets = label.as_bytes();
-    octets.first().is_some_and(alphanumeric)
-        && octets.last().is_some_and(alphanumeric)
-        && octets
-            .iter()
-            .all(|octet| alphanumeric(octet) || *octet == b'-')
-        && !octets.iter().all(u8::is_ascii_digit)
-}
-
-fn parse(text: &str, spaces: bool, all_letters: bool) -> Result<MacroString, MacroError> {
-    let is_literal = |octet: u8| matches!(octet, b'!'..=b'~') || spaces && octet == b' ';
-    let octets = text.as_bytes();
-    let mut parts = Vec::new();
-    let mut at = 0;
-    while let Some(&octet) = octets.get(at) {
-        let fault = move |fault| Err(MacroError { at, fault });
-        if octet != b'%' {
-            let run = octets[at..]
-                .iter()
-                .take_while(|&&octet| octet != b'%' && is_literal(octet))
-                .count();
-            // A run is ASCII, so its ends are at character boundaries.
-            match text.get(at..at + run) {
-                Some(literal) if run > 0 => parts.push(Part::Literal(literal.into())),
-                _ => return fault(MacroFault::Character),
-            }
-            at += run;
-            continue;
-        }
-        at += 2;
-        parts.push(match octets.get(at - 1) {
-            Some(b'%') => Part::Percent,
-            Some(b'_') => Part::Space,
-            Some(b'-') => Part::EncodedSpace,
-            Some(b'{') => {
-                let (of, length) =
-                    parse_macro(&octets[at..]).map_err(|(within, fault)| MacroError {
-                        at: at + within,
-                        fault,
-                    })?;
-                if of.letter.only_in_explanations() && !all_letters {
-                    return Err(MacroError {
-                        at,
-                        fault: MacroFault::Letter,
-                    });
-                }
-                at += length;
-                Part::Macro(of)
-            }
-            // RFC 7208 §7.3: "A '%' character not followed by a '{', '%', '-', or '_' character is a syntax error."
-            _ => return fault(MacroFault::Percent),
-        });
-    }
-    Ok(MacroString(parts))
 }
 
 /// RFC 7208 §7.1: `macro-letter transformers *delimiter "}"`, and how long that is.
-fn parse_macro(octets: &[u8]) -> Result<(Macro, usize), (usize, MacroFault)> {
+fn macro_expand(octets: &[u8]) -> Result<(Macro<'_>, usize), (usize, MacroFault)> {
     let first = octets.first().copied().unwrap_or_default();
     let letter = Letter::of(first).ok_or((0, MacroFault::Letter))?;
     let mut at = 1;
@@ -477,137 +264,151 @@ fn parse_macro(octets: &[u8]) -> Result<(Macro, usize), (usize, MacroFault)> {
         .get(at)
         .is_some_and(|octet| octet.eq_ignore_ascii_case(&b'r'));
     at += usize::from(reversed);
-    let mut delimiters = String::new();
-    while let Some(octet @ (b'.' | b'-' | b'+' | b',' | b'/' | b'_' | b'=')) = octets.get(at) {
-        if !delimiters.as_bytes().contains(octet) {
-            delimiters.push(char::from(*octet));
-        }
-        at += 1;
-    }
-    if octets.get(at) != Some(&b'}') {
+    let rest = octets.get(at..).unwrap_or_default();
+    let count = rest
+        .iter()
+        .take_while(|octet| b".-+,/_=".contains(octet))
+        .count();
+    let (delimiters, rest) = rest.split_at(count);
+    at += count;
+    if rest.first() != Some(&b'}') {
         return Err((at, MacroFault::Unclosed));
     }
-    let escaped = first.is_ascii_uppercase();
-    Ok((
-        Macro {
-            letter,
-            escaped,
-            keep,
-            reversed,
-            delimiters: delimiters.into(),
-        },
-        at + 1,
-    ))
+    let of = Macro {
+        letter,
+        escaped: first.is_ascii_uppercase(),
+        keep,
+        reversed,
+        delimiters,
+    };
+    Ok((of, at + 1))
+}
+
+/// Whether a text is one of this grammar.
+fn check(text: &[u8], grammar: Grammar) -> Result<(), MacroError> {
+    let mut parts = text_parts(text, grammar);
+    let last = parts.try_fold(None, |_, part| part.map(Some))?;
+    check_end(text, last.as_ref(), grammar)
+}
+
+/// RFC 7208 §7.1: `domain-end = ( "." toplabel [ "." ] ) / macro-expand`
+fn check_end(text: &[u8], last: Option<&Part<'_>>, grammar: Grammar) -> Result<(), MacroError> {
+    let ends = match last {
+        Some(Part::Literal(literal)) => ends_in_top_label(literal),
+        Some(_) => true,
+        None => false,
+    };
+    if grammar.top_label && !ends {
+        let (at, fault) = (text.len(), MacroFault::TopLabel);
+        return Err(MacroError { at, fault });
+    }
+    Ok(())
+}
+
+impl Spec<'_> {
+    pub(crate) fn check(self, grammar: Grammar) -> Result<(), MacroError> {
+        match self.plain {
+            true => check_end(self.text, Some(&Part::Literal(self.text)), grammar),
+            false => check(self.text, grammar),
+        }
+    }
+
+    /// Whether a macro of one of these letters is in it, which was checked.
+    pub(crate) fn uses(self, letters: &[Letter]) -> bool {
+        !self.plain && uses(self.text, letters)
+    }
+
+    /// A copy of what was checked as a domain-spec.
+    pub(crate) fn to_domain_spec(self) -> DomainSpec {
+        DomainSpec(owned(self.text))
+    }
+
+    /// A copy of what was checked as a macro-string.
+    pub(crate) fn to_macro_string(self) -> MacroString {
+        MacroString(owned(self.text))
+    }
+}
+
+impl ExplainString {
+    pub(crate) fn uses(&self, letters: &[Letter]) -> bool {
+        uses(self.0.as_bytes(), letters)
+    }
+}
+
+/// What was checked is ASCII.
+fn owned(text: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(text).into()
+}
+
+/// Whether a macro of one of these letters is in a text that was checked.
+fn uses(text: &[u8], letters: &[Letter]) -> bool {
+    parts(text).any(|part| matches!(part, Part::Macro(of) if letters.contains(&of.letter)))
+}
+
+impl FromStr for MacroString {
+    type Err = MacroError;
+
+    fn from_str(text: &str) -> Result<Self, MacroError> {
+        check(text.as_bytes(), MACRO_STRING).map(|()| Self(text.into()))
+    }
+}
+
+impl FromStr for ExplainString {
+    type Err = MacroError;
+
+    fn from_str(text: &str) -> Result<Self, MacroError> {
+        check(text.as_bytes(), EXPLAIN_STRING).map(|()| Self(text.into()))
+    }
+}
+
+impl FromStr for DomainSpec {
+    type Err = MacroError;
+
+    fn from_str(text: &str) -> Result<Self, MacroError> {
+        check(text.as_bytes(), DOMAIN_SPEC).map(|()| Self(text.into()))
+    }
+}
+
+/// RFC 7208 §7.1: `toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )`, behind a dot and
+/// before another one or none.
+fn ends_in_top_label(literal: &[u8]) -> bool {
+    let literal = literal.strip_suffix(b".").unwrap_or(literal);
+    let Some(dot) = literal.iter().rposition(|octet| *octet == b'.') else {
+        return false;
+    };
+    let label = literal.get(dot + 1..).unwrap_or_default();
+    let mut digits = true;
+    for octet in label {
+        match octet {
+            b'0'..=b'9' => {}
+            b'a'..=b'z' | b'A'..=b'Z' | b'-' => digits = false,
+            _ => return false,
+        }
+    }
+    !digits && label.first() != Some(&b'-') && label.last() != Some(&b'-')
 }
 
 impl fmt::Display for MacroString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in &self.0 {
-            match part {
-                Part::Literal(text) => f.write_str(text)?,
-                Part::Percent => f.write_str("%%")?,
-                Part::Space => f.write_str("%_")?,
-                Part::EncodedSpace => f.write_str("%-")?,
-                Part::Macro(of) => of.fmt(f)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Macro {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let octet = LETTERS
-            .iter()
-            .find(|(_, letter)| *letter == self.letter)
-            .map_or(b'd', |(octet, _)| *octet);
-        let letter = char::from(if self.escaped {
-            octet.to_ascii_uppercase()
-        } else {
-            octet
-        });
-        write!(f, "%{{{letter}")?;
-        if let Some(keep) = self.keep {
-            write!(f, "{keep}")?;
-        }
-        write!(
-            f,
-            "{}{}}}",
-            if self.reversed { "r" } else { "" },
-            self.delimiters
-        )
+        f.write_str(&self.0)
     }
 }
 
 impl fmt::Display for DomainSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.0)
     }
 }
 
 impl fmt::Display for ExplainString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn context() -> Context<'static> {
-        Context {
-            local_part: b"~jack&jill=up-a_b3.c",
-            sender_domain: b"example.com",
-            domain: b"a.b.example.com",
-            ip: [192, 0, 2, 3].into(),
-            helo: b"",
-            validated: b"unknown",
-            receiver: b"mx.example.org",
-            now: 7,
-        }
-    }
-
-    #[test]
-    fn expansions() {
-        for (text, expected) in [
-            ("%{L}", "~jack%26jill%3Dup-a_b3.c"),
-            ("%{lr=_}", "b3.c.up-a.~jack&jill"),
-            ("%{d127}", "a.b.example.com"),
-            ("%{d99999999999999999999}", "a.b.example.com"),
-            ("%{D3R}", "example.b.a"),
-            ("%{d02}", "example.com"),
-            ("%{h}%%%_%-", "% %20"),
-            ("%{c} %{t} %{R1}", "192.0.2.3 7 org"),
-            ("%{o.}", "example.com"),
-        ] {
-            let expanded = text
-                .parse::<ExplainString>()
-                .unwrap()
-                .expand(&context(), 100);
-            assert_eq!(
-                String::from_utf8(expanded.unwrap()).unwrap(),
-                expected,
-                "{text}"
-            );
-        }
-        let ipv6 = Context {
-            ip: "2001:db8::cb01".parse().unwrap(),
-            ..context()
-        };
-        let expanded = "%{c} %{v}"
-            .parse::<ExplainString>()
-            .unwrap()
-            .expand(&ipv6, 100);
-        assert_eq!(expanded.unwrap(), b"2001:db8::cb01 ip6");
-        assert_eq!(
-            "%{l}"
-                .parse::<MacroString>()
-                .unwrap()
-                .expand(&context(), 19),
-            Err(TooLong)
-        );
-    }
 
     #[test]
     fn faults_and_where_they_are() {
@@ -646,20 +447,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<DomainSpec>().unwrap().to_string(), text);
         }
-    }
-
-    #[test]
-    fn a_name_is_cut_from_the_left_by_labels() {
-        let local_part = vec![b'l'; 40];
-        let context = Context {
-            local_part: &local_part,
-            ..context()
-        };
-        let expand = |text: &str| text.parse::<DomainSpec>().unwrap().expand(&context);
-        let cut = expand(&("%{l}.".repeat(100) + "%{d}")).unwrap();
-        // Five labels of 40 with their dots, and 15 octets: a sixth would make 261.
-        assert_eq!(cut.to_dotted().len(), 5 * 41 + 15);
-        assert!(expand("%{l}%{l}.com").is_err());
-        assert!(expand(&"%{l}".repeat(200)).is_err());
     }
 }

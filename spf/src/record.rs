@@ -2,16 +2,22 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::macros::{DomainSpec, MacroError, MacroFault, MacroString};
+use crate::macros::{DomainSpec, MacroFault, MacroString, Spec};
 use crate::{Limits, SpfResult};
+
+mod build;
+mod grammar;
+mod network;
+
+pub(crate) use grammar::{Cursor, Kind};
 
 /// A whole SPF record, every term of it valid.
 ///
 /// There is no half-read record: RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately
 /// with the result "permerror", without further interpretation or evaluation."
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpfRecord {
     terms: Vec<Term>,
 }
@@ -111,21 +117,6 @@ pub enum Mechanism {
     Exists(DomainSpec),
 }
 
-impl Mechanism {
-    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
-    pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
-        let whole: u8 = if ip.to_canonical().is_ipv4() { 32 } else { 128 };
-        let prefix = match self {
-            Self::All => 0,
-            Self::A { prefix, .. } | Self::Mx { prefix, .. } if whole == 32 => prefix.v4,
-            Self::A { prefix, .. } | Self::Mx { prefix, .. } => prefix.v6,
-            Self::Ip4 { prefix, .. } | Self::Ip6 { prefix, .. } => *prefix,
-            Self::Include(_) | Self::Exists(_) | Self::Ptr(_) => return None,
-        };
-        whole.checked_sub(prefix)
-    }
-}
-
 /// The prefix lengths of `a` and `mx` (RFC 7208 §5.6, dual-cidr-length), within 0 to 32 and 0 to 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DualPrefix {
@@ -134,6 +125,9 @@ pub struct DualPrefix {
 }
 
 impl DualPrefix {
+    /// All of the address.
+    pub(crate) const WHOLE: Self = Self { v4: 32, v6: 128 };
+
     /// Bits that count of an IPv4 address; 32 where none was written.
     pub const fn v4(self) -> u8 {
         self.v4
@@ -146,6 +140,7 @@ impl DualPrefix {
 }
 
 /// Why text is no SPF record: the publisher's mistake, at this octet of the record.
+#[cfg_attr(feature = "serde", derive(::serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{fault} at octet {at} of the SPF record")]
 pub struct RecordError {
@@ -190,9 +185,57 @@ pub enum RecordFault {
 
 /// RFC 7208 §4.5: whether a TXT record has a version section of exactly `v=spf1`, terminated by a space or the end.
 pub fn is_spf_record(text: &[u8]) -> bool {
-    text.split_at_checked(6).is_some_and(|(version, rest)| {
-        version.eq_ignore_ascii_case(b"v=spf1") && matches!(rest.first(), None | Some(b' '))
+    text.split_at_checked(VERSION.len())
+        .is_some_and(|(version, rest)| {
+            version.eq_ignore_ascii_case(VERSION) && matches!(rest.first(), None | Some(b' '))
+        })
+}
+
+const VERSION: &[u8] = b"v=spf1";
+
+/// Reads a whole record, and hands out its terms on the way, each with the octet where it begins: all of them, or those before the first
+/// fault.
+pub(crate) fn read<'a>(
+    text: &'a [u8],
+    limits: &Limits,
+    each: impl FnMut(&Cursor<'a>),
+) -> Result<(), RecordError> {
+    let fault = |at, fault| Err(RecordError { at, fault });
+    if text.len() > limits.record {
+        return fault(limits.record, RecordFault::TooLong);
+    }
+    if !is_spf_record(text) {
+        return fault(0, RecordFault::Version);
+    }
+    // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else. No term takes another
+    // character, so it is looked for only to say what is wrong.
+    let visible = |octet: &u8| matches!(octet, b' '..=b'~');
+    grammar::read(text, VERSION.len(), each).or_else(|(at, of)| {
+        match text.iter().position(|octet| !visible(octet)) {
+            Some(at) => fault(at, RecordFault::Character),
+            None => fault(at, of),
+        }
     })
+}
+
+/// The terms of a record that was read, from this octet on.
+pub(crate) fn terms(record: &[u8], from: usize) -> Cursor<'_> {
+    Cursor::new(record, from.max(VERSION.len()))
+}
+
+/// The target of `redirect=` of a record that was read, unless there is an `all`.
+pub(crate) fn redirect(record: &[u8]) -> Option<Spec<'_>> {
+    let mut target = None;
+    let mut term = terms(record, 0);
+    while term.next() {
+        match term.kind {
+            // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
+            Kind::All => return None,
+            Kind::Redirect => target = term.spec(),
+            _ => {}
+        }
+    }
+    target
 }
 
 impl SpfRecord {
@@ -202,55 +245,9 @@ impl SpfRecord {
     ///
     /// The first fault, and where it is.
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, RecordError> {
-        if text.len() > limits.record {
-            return Err(RecordError {
-                at: limits.record,
-                fault: RecordFault::TooLong,
-            });
-        }
-        if !is_spf_record(text) {
-            return Err(RecordError {
-                at: 0,
-                fault: RecordFault::Version,
-            });
-        }
-        // RFC 7208 §4.6.1 and §7.1: terms are visible US-ASCII characters, separated by SP and nothing else.
-        if let Some(at) = text.iter().position(|octet| !matches!(octet, b' '..=b'~')) {
-            return Err(RecordError {
-                at,
-                fault: RecordFault::Character,
-            });
-        }
-        let text = core::str::from_utf8(text).map_err(|error| RecordError {
-            at: error.valid_up_to(),
-            fault: RecordFault::Character,
-        })?;
-        let spaces = text.bytes().filter(|octet| *octet == b' ').count();
-        let mut terms = Vec::with_capacity(spaces);
-        let (mut redirect, mut explanation) = (false, false);
-        let mut at = 0;
-        for (number, word) in text.split(' ').enumerate() {
-            if number > 0 && !word.is_empty() {
-                let term = term(word).map_err(|(within, fault)| RecordError {
-                    at: at + within,
-                    fault,
-                })?;
-                // RFC 7208 §6: "These two modifiers MUST NOT appear in a record more than once each."
-                let seen = match &term {
-                    Term::Redirect(_) => core::mem::replace(&mut redirect, true),
-                    Term::Explanation(_) => core::mem::replace(&mut explanation, true),
-                    _ => false,
-                };
-                if seen {
-                    return Err(RecordError {
-                        at,
-                        fault: RecordFault::Twice,
-                    });
-                }
-                terms.push(term);
-            }
-            at += word.len() + 1;
-        }
+        // Nearly every term is longer.
+        let mut terms = Vec::with_capacity(text.len() / 12);
+        read(text, limits, |term| terms.push(term.to_term()))?;
         Ok(Self { terms })
     }
 
@@ -296,183 +293,6 @@ impl FromStr for SpfRecord {
     fn from_str(text: &str) -> Result<Self, RecordError> {
         Self::parse(text.as_bytes(), &Limits::default())
     }
-}
-
-type Fault = (usize, RecordFault);
-
-/// The fault of a macro-string that begins at this octet.
-fn within(start: usize) -> impl Fn(MacroError) -> Fault {
-    move |error| (start + error.at, RecordFault::Macro(error.fault))
-}
-
-fn term(word: &str) -> Result<Term, Fault> {
-    let octets = word.as_bytes();
-    // RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ); "Modifiers always contain an equals ('=') character immediately
-    // after the name, and before any ":" or "/" characters that might be part of the macro-string."
-    let name_end = |from: usize| {
-        octets
-            .iter()
-            .skip(from)
-            .position(|octet| {
-                !(octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
-            })
-            .map_or(octets.len(), |end| from + end)
-    };
-    let end = name_end(0);
-    if octets.first().is_some_and(u8::is_ascii_alphabetic) && octets.get(end) == Some(&b'=') {
-        let (name, value) = (&word[..end], &word[end + 1..]);
-        let domain = || value.parse().map_err(within(end + 1));
-        return Ok(if name.eq_ignore_ascii_case("redirect") {
-            Term::Redirect(domain()?)
-        } else if name.eq_ignore_ascii_case("exp") {
-            Term::Explanation(domain()?)
-        } else {
-            let value = value.parse().map_err(within(end + 1))?;
-            Term::Unknown {
-                name: name.into(),
-                value,
-            }
-        });
-    }
-    let (qualifier, start) = match octets.first() {
-        Some(b'+') => (Qualifier::Pass, 1),
-        Some(b'-') => (Qualifier::Fail, 1),
-        Some(b'~') => (Qualifier::SoftFail, 1),
-        Some(b'?') => (Qualifier::Neutral, 1),
-        _ => (Qualifier::Pass, 0),
-    };
-    let end = name_end(start);
-    // All positions are at ASCII characters: the caller let nothing else through.
-    let (name, rest) = (&word[start..end], &word[end..]);
-    let argument = Argument {
-        text: rest,
-        at: end,
-    };
-    // The longest name has seven letters: in lower case without a string for it.
-    let mut lower = [0; 7];
-    let lower = match lower.get_mut(..name.len()) {
-        Some(lower) => {
-            lower.copy_from_slice(name.as_bytes());
-            lower.make_ascii_lowercase();
-            &*lower
-        }
-        None => return Err((start, RecordFault::Mechanism)),
-    };
-    let mechanism = match lower {
-        b"all" => {
-            argument.none()?;
-            Mechanism::All
-        }
-        b"include" => Mechanism::Include(argument.domain()?),
-        b"exists" => Mechanism::Exists(argument.domain()?),
-        b"ptr" if rest.is_empty() => Mechanism::Ptr(None),
-        b"ptr" => Mechanism::Ptr(Some(argument.domain()?)),
-        b"a" => {
-            let (domain, prefix) = argument.domain_and_prefix()?;
-            Mechanism::A { domain, prefix }
-        }
-        b"mx" => {
-            let (domain, prefix) = argument.domain_and_prefix()?;
-            Mechanism::Mx { domain, prefix }
-        }
-        b"ip4" => {
-            let (network, prefix) = argument.network(32)?;
-            Mechanism::Ip4 { network, prefix }
-        }
-        b"ip6" => {
-            let (network, prefix) = argument.network(128)?;
-            Mechanism::Ip6 { network, prefix }
-        }
-        _ => return Err((start, RecordFault::Mechanism)),
-    };
-    Ok(Term::Directive(Directive {
-        qualifier,
-        mechanism,
-    }))
-}
-
-/// What stands behind the name of a mechanism.
-struct Argument<'a> {
-    text: &'a str,
-    /// Where it stands in the term.
-    at: usize,
-}
-
-impl Argument<'_> {
-    fn none(&self) -> Result<(), Fault> {
-        if self.text.is_empty() {
-            Ok(())
-        } else {
-            Err((self.at, RecordFault::Argument))
-        }
-    }
-
-    fn domain(&self) -> Result<DomainSpec, Fault> {
-        let text = self
-            .text
-            .strip_prefix(':')
-            .ok_or((self.at, RecordFault::Argument))?;
-        text.parse().map_err(within(self.at + 1))
-    }
-
-    fn network<A: FromStr>(&self, most: u8) -> Result<(A, u8), Fault> {
-        let text = self
-            .text
-            .strip_prefix(':')
-            .ok_or((self.at, RecordFault::Argument))?;
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, digits)) => {
-                let at = self.at + 2 + address.len();
-                (
-                    address,
-                    prefix(digits, most).ok_or((at, RecordFault::Prefix))?,
-                )
-            }
-            None => (text, most),
-        };
-        Ok((
-            address
-                .parse()
-                .map_err(|_| (self.at + 1, RecordFault::Address))?,
-            prefix,
-        ))
-    }
-
-    /// `[ ":" domain-spec ] [ dual-cidr-length ]`; a domain-spec may hold slashes itself, so the lengths are taken from the end.
-    fn domain_and_prefix(&self) -> Result<(Option<DomainSpec>, DualPrefix), Fault> {
-        let mut both = DualPrefix { v4: 32, v6: 128 };
-        let mut text = self.text;
-        let digits_at_end =
-            |text: &str| text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
-        let fault = |at: usize| (self.at + at, RecordFault::Prefix);
-        let start = digits_at_end(text);
-        if text[..start].ends_with("//") {
-            both.v6 = prefix(&text[start..], 128).ok_or_else(|| fault(start))?;
-            text = &text[..start - 2];
-        }
-        let start = digits_at_end(text);
-        if start < text.len() && text[..start].ends_with('/') {
-            both.v4 = prefix(&text[start..], 32).ok_or_else(|| fault(start))?;
-            text = &text[..start - 1];
-        }
-        if text.is_empty() {
-            return Ok((None, both));
-        }
-        let domain = Argument { text, at: self.at }.domain()?;
-        Ok((Some(domain), both))
-    }
-}
-
-/// RFC 7208 §5.6: `"/" ("0" / %x31-39 0*1DIGIT) ; value range 0-32`, and so for 128.
-fn prefix(digits: &str, most: u8) -> Option<u8> {
-    let canonical = digits == "0"
-        || !digits.starts_with('0')
-            && !digits.is_empty()
-            && digits.bytes().all(|octet| octet.is_ascii_digit());
-    digits
-        .parse()
-        .ok()
-        .filter(|&prefix| canonical && prefix <= most)
 }
 
 impl fmt::Display for SpfRecord {
@@ -568,7 +388,7 @@ mod tests {
             ),
             (
                 "v=spf1 exists:%{L1R+-}._spf.%{d} redirect=x.org.",
-                "v=spf1 exists:%{L1r+-}._spf.%{d} redirect=x.org.",
+                "v=spf1 exists:%{L1R+-}._spf.%{d} redirect=x.org.",
             ),
             (
                 "v=spf1 moo.cow=man:%%/ exp=e.%{o}",

@@ -10,6 +10,11 @@ use crate::macros::DomainSpec;
 use crate::record::{Directive, RecordError};
 
 /// The result of check_host() (RFC 7208 §2.6).
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SpfResult {
     /// The domain says nothing: no record, or no domain to ask (§2.6.1).
@@ -75,6 +80,11 @@ impl FromStr for SpfResult {
 }
 
 /// Which name of the session was checked. A verdict on one is none on the other.
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The reverse-path, or for a null one `postmaster@` and the HELO name (RFC 7208 §2.4).
@@ -94,6 +104,7 @@ impl fmt::Display for Identity {
 }
 
 /// What a [`crate::CheckHost`] comes to.
+#[cfg_attr(feature = "serde", derive(::serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -130,6 +141,11 @@ impl Verdict {
 }
 
 /// Why a result is what it is.
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -249,6 +265,7 @@ impl fmt::Display for Explanation {
 }
 
 /// One term that was evaluated.
+#[cfg_attr(feature = "serde", derive(::serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TraceStep {
@@ -269,6 +286,11 @@ pub struct TraceStep {
 }
 
 /// What came of a term.
+#[cfg_attr(
+    feature = "serde",
+    derive(::serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TermOutcome {

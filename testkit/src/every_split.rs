@@ -4,6 +4,8 @@ use core::fmt::Debug;
 
 use mail_wire::{End, Layer, Session, Step, Time};
 
+use crate::Random;
+
 /// What a test sees of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
@@ -126,11 +128,11 @@ where
     let octets: Vec<&[u8]> = input.chunks(1).collect();
     check(&octets, &|| "octet by octet".into());
     for seed in 0..100 {
-        let (mut random, mut rest, mut chunks) = (seed, input, Vec::new());
+        let (mut random, mut rest, mut chunks) = (Random::new(seed), input, Vec::new());
         // Small pieces and large ones alike: the scale is random too.
         while !rest.is_empty() {
-            let scale = 1 << (next_random(&mut random) % 10);
-            let length = 1 + usize::try_from(next_random(&mut random) % scale).unwrap_or(0);
+            let scale = 1 << random.below(10);
+            let length = 1 + usize::try_from(random.below(scale)).unwrap_or(0);
             let (chunk, tail) = rest.split_at(length.min(rest.len()));
             chunks.push(chunk);
             rest = tail;
@@ -283,15 +285,6 @@ fn assert_deadline(session: &impl Session) {
         session.deadline().is_some(),
         "the session waits without a deadline"
     );
-}
-
-/// SplitMix64: small, seeded, the same everywhere.
-const fn next_random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// The first place where two runs part.

@@ -59,15 +59,23 @@ struct MessageSignature {
 
 impl Chain {
     /// Steps 1 to 3 of RFC 8617 §5.2, and what the others need: the keys to ask for, and the hashes of the body.
-    pub(super) fn new(
-        octets: Vec<u8>,
-        index: HeaderIndex,
+    pub(super) fn of(
+        header: Result<(&[u8], HeaderIndex), HeaderError>,
         now: u64,
         options: &Options,
         body: &mut BodyHasher,
     ) -> Self {
+        let (octets, index) = match header {
+            Ok(header) => header,
+            Err(error) => {
+                return Self {
+                    settled: Some(error.into()),
+                    ..Self::default()
+                };
+            }
+        };
         let mut chain = Self::default();
-        let header = Header::new(&octets, &index);
+        let header = Header::new(octets, &index);
         let collected = Collected::new(&header);
         let outcome = if !collected.is_empty() && index.is_malformed() {
             let defect = index.defects().iter().copied().find(Defect::is_malformed);
@@ -77,7 +85,7 @@ impl Chain {
         };
         match outcome {
             Ok(()) => {
-                chain.header = octets;
+                chain.header = octets.to_vec();
                 chain.index = index;
             }
             Err(cause) => {
@@ -86,14 +94,6 @@ impl Chain {
             }
         }
         chain
-    }
-
-    /// The header went past a limit.
-    pub(super) fn unread(error: HeaderError) -> Self {
-        Self {
-            settled: Some(error.into()),
-            ..Self::default()
-        }
     }
 
     /// Finds keys and hashes: for the seals and the newest message signature first, then for what is only told.
@@ -214,7 +214,8 @@ impl Chain {
         let header = Header::new(&self.header, &self.index);
         // What had a structure has it still.
         let sets = Collected::new(&header).structure().unwrap_or_default();
-        let causes = self.message_causes(&sets, &FieldsByName::new(&header), hashes, options);
+        let mut fields = FieldsByName::new(&header);
+        let causes = self.message_causes(&sets, &mut fields, hashes, options);
         for (told, cause) in told.iter_mut().rev().zip(&causes) {
             told.message_signature = Some(cause.clone());
         }
@@ -241,7 +242,7 @@ impl Chain {
     fn message_causes(
         &self,
         sets: &[SetFields<'_>],
-        fields: &FieldsByName<'_>,
+        fields: &mut FieldsByName<'_>,
         hashes: &[BodyHash],
         options: &Options,
     ) -> Vec<SignatureCause> {
@@ -263,7 +264,7 @@ impl Chain {
         &self,
         message: &MessageSignature,
         set: &SetFields<'_>,
-        fields: &FieldsByName<'_>,
+        fields: &mut FieldsByName<'_>,
         hashes: &[BodyHash],
         options: &Options,
     ) -> SignatureCause {
@@ -278,7 +279,8 @@ impl Chain {
         }
         let kind = signature.header_canonicalization;
         let own = Some(set.message.offset());
-        let mut input = fields.select(kind, &signature.signed_fields, own);
+        let mut input = Vec::with_capacity(fields.octets());
+        fields.select(kind, &signature.signed_fields, own, &mut input);
         push_signature_field(kind, &set.message, b.clone(), &mut input);
         self.compare(message.key, signature, &input, options)
     }

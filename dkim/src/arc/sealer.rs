@@ -1,14 +1,13 @@
 //! Sealing (RFC 8617 §5.1): a message, its results and the verdict on its chain go in, an ARC set comes out.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mail_syntax::Domain;
 use mail_syntax::authentication_results::{self, AuthenticationResults};
 use mail_syntax::folding::{FieldWriter, FoldError};
-use mail_syntax::header::{
-    Defect, Field, Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split,
-};
+use mail_syntax::header::{Defect, Field, Header, HeaderError, Limits};
 use mail_syntax::tag_list::TagList;
 
 use super::seal::{ChainStatus, Seal};
@@ -16,8 +15,9 @@ use super::set::{Collected, FieldKind, MAX_SETS, SetFields, push_field};
 use super::verdict::{Set, Verdict};
 use crate::canonicalization::Canonicalization;
 use crate::crypto::{Crypto, RING};
-use crate::signature::{self, Algorithm, Kind, Signature, SignatureError};
-use crate::signer::SignedFields;
+use crate::message_to_sign::{MessageToSign, Unsignable};
+use crate::signature::{self, Algorithm, FieldNames, Kind, Signature, SignatureError};
+use crate::signer::{NameList, SignedFields};
 use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_signature_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
@@ -64,34 +64,37 @@ pub enum SealedFields {
     /// the AMS header field SHOULD include any DKIM-Signature header fields already present in the message."
     Chosen(SignedFields),
     /// Exactly these names, in this order; `From` must be among them.
-    Exactly(Vec<Box<str>>),
+    Exactly(NameList),
 }
 
 impl Default for SealedFields {
     fn default() -> Self {
         let mut fields = SignedFields::default();
-        fields.present.push(signature::FIELD_NAME.into());
+        fields.present.to_mut().push(signature::FIELD_NAME.into());
         Self::Chosen(fields)
     }
 }
 
 impl SealedFields {
     /// The names for `h=`.
-    fn names(&self, header: &FieldsByName<'_>) -> Result<Vec<Box<str>>, SealError> {
-        let names = match self {
-            Self::Chosen(fields) => fields.names(header),
-            Self::Exactly(names) => names.clone(),
-        };
+    fn names(&self, header: &FieldsByName<'_>) -> Result<FieldNames, SealError> {
         // RFC 8617 §4.1.2: "Authentication-Results header fields MUST NOT be included in AMS signatures as they are likely to be
         // deleted by downstream ADMDs".
         let forbidden = |name: &str| {
             FieldKind::of(name).is_some() || name.eq_ignore_ascii_case("Authentication-Results")
         };
-        let unfit = |name: &str| !signature::is_field_name(name) || forbidden(name);
-        match names.iter().find(|name| unfit(name)) {
-            Some(name) => Err(SealError::FieldName { name: name.clone() }),
-            None => Ok(names),
+        let unfit = |name: &&str| !signature::is_field_name(name) || forbidden(name);
+        let (one, other): (&[Cow<'_, str>], &[Cow<'_, str>]) = match self {
+            Self::Chosen(fields) => (&fields.oversigned, &fields.present),
+            Self::Exactly(names) => (names, &[]),
+        };
+        if let Some(name) = one.iter().chain(other).map(AsRef::as_ref).find(unfit) {
+            return Err(SealError::FieldName { name: name.into() });
         }
+        Ok(match self {
+            Self::Chosen(fields) => fields.names(header),
+            Self::Exactly(names) => names.iter().map(AsRef::as_ref).collect(),
+        })
     }
 }
 
@@ -140,6 +143,16 @@ pub enum SealError {
     /// What was written would not be read again.
     #[error("the set would not be accepted: {0}")]
     Signature(#[from] SignatureError),
+}
+
+impl From<Unsignable> for SealError {
+    fn from(unsignable: Unsignable) -> Self {
+        match unsignable {
+            Unsignable::Header(error) => Self::Header(error),
+            Unsignable::Malformed(defect) => Self::Malformed { defect },
+            Unsignable::From(count) => Self::From { count },
+        }
+    }
 }
 
 /// The three fields of an ARC set, each folded and with its CRLF; prints as they are to stand before everything else in the message.
@@ -191,11 +204,7 @@ pub fn combined_results(header: &Header<'_>, authserv_id: &str) -> Authenticatio
 pub struct Sealer {
     sealing: Sealing,
     now: u64,
-    splitter: HeaderSplitter,
-    header: Vec<u8>,
-    in_body: bool,
-    error: Option<HeaderError>,
-    body: BodyHasher,
+    message: MessageToSign,
 }
 
 impl Sealer {
@@ -213,36 +222,13 @@ impl Sealer {
         Self {
             sealing,
             now,
-            splitter: HeaderSplitter::new(limits, LineEnd::Crlf),
-            header: Vec::new(),
-            in_body: false,
-            error: None,
-            body,
+            message: MessageToSign::new(limits, body),
         }
     }
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
-        if self.error.is_some() {
-            return;
-        }
-        if self.in_body {
-            return self.body.update(octets);
-        }
-        match self.splitter.push(octets) {
-            Ok(Split::NeedInput) => self.header.extend_from_slice(octets),
-            Ok(Split::Complete { taken }) => {
-                let (header, body) = octets.split_at(taken.min(octets.len()));
-                self.header.extend_from_slice(header);
-                self.in_body = true;
-                self.body.update(body);
-            }
-            // It is told by finish.
-            Err(error) => {
-                self.header = Vec::new();
-                self.error = Some(error);
-            }
-        }
+        self.message.write(octets);
     }
 
     /// Seals. `chain` is the verdict on the message as it arrived, `results` what authentication came to then, `arc` included.
@@ -275,20 +261,8 @@ impl Sealer {
         chain: &Verdict,
         results: &AuthenticationResults,
     ) -> Result<Option<UnsignedMessage>, SealError> {
-        if let Some(error) = self.error {
-            return Err(error.into());
-        }
-        let index = self.splitter.finish();
-        if index.is_malformed() {
-            let defect = index.defects().iter().copied().find(Defect::is_malformed);
-            return Err(SealError::Malformed { defect });
-        }
-        let header = Header::new(&self.header, &index);
-        let fields = FieldsByName::new(&header);
-        let count = fields.count("From");
-        if count != 1 {
-            return Err(SealError::From { count });
-        }
+        let message = self.message.finish()?;
+        let (header, mut fields) = message.header()?;
         let algorithm = self.sealing.key.algorithm();
         // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
         if algorithm == Algorithm::RsaSha1 {
@@ -299,13 +273,13 @@ impl Sealer {
         };
         let mut results = results.clone();
         results.set_instance(place.instance.into());
-        let body = self.body.finish().first().map(|body| body.hash);
+        let body = message.hashes.first().map(|body| body.hash);
         UnsignedMessage::new(
             &self.sealing,
             self.now,
             place,
             results.to_field()?,
-            &fields,
+            &mut fields,
             body.unwrap_or_default(),
         )
         .map(Some)
@@ -379,7 +353,7 @@ impl UnsignedMessage {
         now: u64,
         place: Place,
         results: String,
-        fields: &FieldsByName<'_>,
+        fields: &mut FieldsByName<'_>,
         body_hash: Digest,
     ) -> Result<Self, SealError> {
         let signature = Signature {
@@ -394,14 +368,15 @@ impl UnsignedMessage {
             timestamp: Some(now),
             expiration: None,
             copied_fields: Vec::new(),
-            body_hash: body_hash.to_vec(),
+            body_hash,
             octets: Vec::new(),
         };
         let mut field = FieldWriter::new(FieldKind::MessageSignature.name())?;
         field.word(&format!("i={};", place.instance));
         signature.write_tags(&mut field);
         let kind = sealing.header_canonicalization;
-        let mut octets = fields.select(kind, &signature.signed_fields, None);
+        let mut octets = Vec::with_capacity(fields.octets() + 1024);
+        fields.select(kind, &signature.signed_fields, None, &mut octets);
         push_unsigned(&field, Kind::ArcMessageSignature, kind, &mut octets)?;
         Ok(Self {
             field,

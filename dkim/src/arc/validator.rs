@@ -6,7 +6,7 @@ use mail_syntax::header::{HeaderSplitter, LineEnd, Split};
 use super::chain::Chain;
 use super::verdict::Verdict;
 use crate::signing_input::{BodyHash, BodyHasher};
-use crate::verifier::Options;
+use crate::verifier::{Options, Verifier};
 
 /// Validates the chain of one message in one pass.
 ///
@@ -14,6 +14,8 @@ use crate::verifier::Options;
 /// chain can be asked for as soon as the header is complete, while the body still comes in; where the header alone decides, the verdict
 /// is there at once. It holds the header of a message that has a chain, and of the body only hashes, one for all message signatures that
 /// have the same canonicalization and length.
+///
+/// Who verifies DKIM signatures too writes the message to both at once, by [`Validator::write_beside`].
 ///
 /// Of the [`Options`], `limits.signatures` has no meaning here: a chain has at most 50 sets (RFC 8617 §4.2.1), and none may be left out.
 /// Signatures that leave octets of the body unsigned do not validate unless [`Options::unsigned_content`] accepts them. With more keys
@@ -61,7 +63,8 @@ impl Validator {
             }
             Err(error) => {
                 self.header = Vec::new();
-                self.chain = Some(Chain::unread(error));
+                let (options, body) = (&self.options, &mut self.body);
+                self.chain = Some(Chain::of(Err(error), self.now, options, body));
             }
         }
     }
@@ -76,11 +79,42 @@ impl Validator {
         }
     }
 
+    /// As [`Validator::write`] and [`Verifier::write`]: both get the message, the header is kept once, and what both hash of the body is
+    /// hashed once, by the library of the verifier.
+    ///
+    /// All of a message goes in this way, from its first octet to [`Validator::finish_beside`]; the limits of the header are those of the
+    /// verifier.
+    pub fn write_beside(&mut self, verifier: &mut Verifier, octets: &[u8]) {
+        let Self {
+            options,
+            now,
+            chain,
+            ..
+        } = self;
+        verifier.write_beside(octets, |header, body| {
+            *chain = Some(Chain::of(header, *now, options, body));
+        });
+    }
+
+    /// Ends a message that was written by [`Validator::write_beside`], for both.
+    pub fn finish_beside(&mut self, verifier: &mut Verifier) {
+        let Self {
+            options,
+            now,
+            chain,
+            ..
+        } = self;
+        let hashes = verifier.finish_beside(|header, body| {
+            *chain = Some(Chain::of(header, *now, options, body));
+        });
+        self.hashes.get_or_insert_with(|| hashes.to_vec());
+    }
+
     fn end_header(&mut self) {
         let octets = core::mem::take(&mut self.header);
         let index = core::mem::take(&mut self.splitter).finish();
         let (options, body) = (&self.options, &mut self.body);
-        let chain = Chain::new(octets, index, self.now, options, body);
+        let chain = Chain::of(Ok((&octets, index)), self.now, options, body);
         if chain.is_settled() {
             self.body = BodyHasher::default();
         }

@@ -12,9 +12,10 @@ mod write;
 
 use std::net::IpAddr;
 
-pub use read::{FailureDefect, NoFailureReport};
+pub use mail_syntax::feedback_report::{Defect as FailureDefect, MAX_ORIGINAL, Original};
+pub use read::NoFailureReport;
 pub use redaction::Redaction;
-pub use write::{FailureEnvelope, MAX_ORIGINAL};
+pub use write::FailureEnvelope;
 
 use crate::DmarcResult;
 use crate::record::{FailureOptions, FailureScope, Psd, Record, ReportingUri};
@@ -95,18 +96,6 @@ pub struct SpfDns {
     pub domain: String,
     /// Its text.
     pub record: String,
-}
-
-/// What is shown of the message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Original {
-    /// Nothing: no report is made without at least the header, but some are read.
-    #[default]
-    Nothing,
-    /// Its header.
-    Header(Vec<u8>),
-    /// All of it.
-    Message(Vec<u8>),
 }
 
 /// A failure report.

@@ -141,7 +141,7 @@ impl Report {
 }
 
 /// An address that is nothing but that.
-pub(super) fn address(text: &str) -> Result<&str, MailError> {
+fn address(text: &str) -> Result<&str, MailError> {
     let is_plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b',');
     // Lines end at 998 octets (RFC 5322 §2.1.1); an address at 254.
     let is_address = text.contains('@') && text.len() <= 320 && text.bytes().all(is_plain);
@@ -183,7 +183,7 @@ pub(super) fn base64_text(octets: &[u8]) -> String {
 }
 
 /// A number made of a text, which need not be hard to guess: a boundary only has to differ from the lines around it.
-pub(super) fn crc(text: &str) -> u32 {
+fn crc(text: &str) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(text.as_bytes());
     crc.sum()

@@ -21,7 +21,6 @@ use std::io::Cursor;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 
 pub use self::attachment::{Attachment, MAX_PARTS, attachment};
-pub(super) use self::attachment::{parts, with_crlf};
 pub use self::defects::{Defect, Defects, Exceeded, Finding, ReadError};
 pub use self::elements::Element;
 pub use self::parse::Form;

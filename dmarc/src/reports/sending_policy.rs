@@ -167,6 +167,7 @@ impl Refusal {
 }
 
 /// What is remembered of an address.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, Default)]
 struct Mailbox {
     /// When the 24 hours began in which is counted.
@@ -180,7 +181,21 @@ struct Mailbox {
     last_used: u64,
 }
 
+impl Mailbox {
+    fn remembered_until(&self, suppression: u64) -> u64 {
+        // One that bounces is remembered for as long again as it is left alone.
+        let idle = match self.bounces {
+            0 => DAY,
+            _ => suppression.saturating_mul(32),
+        };
+        self.last_used.saturating_add(idle).max(self.dead_until)
+    }
+}
+
 /// The rules, and what was sent so far.
+///
+/// With the feature `serde` what was sent so far can be kept elsewhere, without the limits: [`with_limits`](Self::with_limits) gives it those
+/// again. As nothing but the number of addresses and pairs is counted over all, a program with a database can keep a policy for each address.
 ///
 /// ```
 /// use dmarc::reports::sending_policy::{Kind, Refusal, Request, SendingPolicy, Traffic};
@@ -195,11 +210,14 @@ struct Mailbox {
 /// assert_eq!(policy.request(1_700_000_000, &request), Ok(()));
 /// assert_eq!(policy.request(1_700_000_001, &request), Err(Refusal::Interval { until: 1_700_003_600 }));
 /// ```
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, Default)]
 pub struct SendingPolicy {
+    #[cfg_attr(feature = "serde", serde(skip))]
     limits: Limits,
     mailboxes: BTreeMap<Box<str>, Mailbox>,
     /// When an aggregate report about a domain was last sent to an address.
+    #[cfg_attr(feature = "serde", serde(with = "pairs"))]
     pairs: BTreeMap<(Box<str>, Box<str>), u64>,
     swept: u64,
 }
@@ -212,6 +230,12 @@ impl SendingPolicy {
             limits,
             ..Self::default()
         }
+    }
+
+    /// With what was sent so far, and these limits from now on.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Whether this report may be sent at this time (seconds since 1970). If so it counts as sent.
@@ -304,6 +328,20 @@ impl SendingPolicy {
         self.mailboxes.len()
     }
 
+    /// From when on nothing of all this decides anything, in seconds since 1970; 0 if nothing is remembered.
+    #[must_use]
+    pub fn remembered_until(&self) -> u64 {
+        let interval = self.limits.aggregate_interval;
+        let pairs = self
+            .pairs
+            .values()
+            .map(|last| last.saturating_add(interval));
+        let suppression = self.limits.suppression;
+        let mailboxes = self.mailboxes.values();
+        let mailboxes = mailboxes.map(|mailbox| mailbox.remembered_until(suppression));
+        pairs.chain(mailboxes).max().unwrap_or_default()
+    }
+
     /// Forgets what no longer decides anything, now and then.
     fn sweep(&mut self, now: u64) {
         if now < self.swept.saturating_add(SWEEP) {
@@ -313,12 +351,9 @@ impl SendingPolicy {
         let interval = self.limits.aggregate_interval;
         self.pairs
             .retain(|_, last| now < last.saturating_add(interval));
-        // One that bounces is remembered for as long again as it is left alone.
-        let memory = self.limits.suppression.saturating_mul(32);
-        self.mailboxes.retain(|_, mailbox| {
-            let idle = if mailbox.bounces > 0 { memory } else { DAY };
-            now < mailbox.last_used.saturating_add(idle) || now < mailbox.dead_until
-        });
+        let suppression = self.limits.suppression;
+        self.mailboxes
+            .retain(|_, mailbox| now < mailbox.remembered_until(suppression));
     }
 }
 
@@ -364,6 +399,25 @@ fn is_nobody(address: &str) -> bool {
     ["noreply", "donotreply", "mailerdaemon", "dmarc"]
         .into_iter()
         .any(|name| plain.starts_with(name))
+}
+
+/// Pairs as a list: what keeps them may have no keys but texts.
+#[cfg(feature = "serde")]
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    type Pairs = BTreeMap<(Box<str>, Box<str>), u64>;
+
+    pub(super) fn serialize<S: Serializer>(pairs: &Pairs, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(pairs)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Pairs, D::Error> {
+        let pairs = Vec::<((Box<str>, Box<str>), u64)>::deserialize(from)?;
+        Ok(pairs.into_iter().collect())
+    }
 }
 
 #[cfg(test)]
@@ -508,6 +562,35 @@ mod tests {
         // A bounce of what was never sent is no reason for anything.
         policy.bounced(now, "other@example.com");
         assert_eq!(policy.destinations(), 1);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn what_was_kept_elsewhere_decides_the_same() {
+        let limits = Limits {
+            bounces: 1,
+            ..Limits::default()
+        };
+        let again = |policy: &SendingPolicy| {
+            let text = serde_json::to_string(policy).unwrap();
+            let policy: SendingPolicy = serde_json::from_str(&text).unwrap();
+            policy.with_limits(limits.clone())
+        };
+        let request = aggregate("example.com", "dmarc@example.com");
+        let mut policy = again(&SendingPolicy::default());
+        assert_eq!(policy.remembered_until(), 0);
+        assert_eq!(policy.request(NOW, &request), Ok(()));
+        assert_eq!(policy.remembered_until(), NOW + DAY);
+        let mut policy = again(&policy);
+        let until = NOW + 3_600;
+        let refused = Err(Refusal::Interval { until });
+        assert_eq!(policy.request(NOW + 1, &request), refused);
+        policy.bounced(NOW + 1, request.to);
+        assert_eq!(policy.remembered_until(), NOW + 32 * 7 * DAY);
+        let until = NOW + 1 + 7 * DAY;
+        let refused = Err(Refusal::DeadMailbox { until });
+        assert_eq!(again(&policy).request(until - 1, &request), refused);
+        assert_eq!(again(&policy).request(until, &request), Ok(()));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::summary::{Counts, Summary, date, date_of_day, grouped, largest};
-use super::table::shortened;
+use super::summary::{Counts, Summary, date, date_of_day, largest};
+use crate::plot::{escaped, fraction, grouped, percent, scale, shortened};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -318,78 +318,4 @@ fn notes(page: &mut String, summary: &Summary, lines: usize) {
         );
     }
     page.push_str("</ul>\n</section>\n");
-}
-
-/// The top of an axis, and the distance of its ticks: 1, 2 or 5 times a power of ten, five ticks at most.
-fn scale(most: u64) -> (u64, u64) {
-    let mut step = 1_u64;
-    for factor in [2, 5, 10].into_iter().cycle() {
-        if most.div_ceil(step) <= 5 {
-            break;
-        }
-        let power = 10_u64.pow(step.ilog10());
-        step = power.saturating_mul(factor);
-        if step == u64::MAX {
-            break;
-        }
-    }
-    (most.div_ceil(step).max(1).saturating_mul(step), step)
-}
-
-fn fraction(part: u64, of: u64) -> f64 {
-    part as f64 / of.max(1) as f64
-}
-
-fn percent(part: u64, of: u64) -> f64 {
-    100.0 * fraction(part, of)
-}
-
-/// Text that is nothing but text wherever it stands in the page, and looks like what it is: no characters that turn the direction of others.
-#[must_use]
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => escaped.push('\u{fffd}'),
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn axes_end_at_round_numbers_with_few_ticks() {
-        for (most, expected) in [
-            (0, (1, 1)),
-            (1, (1, 1)),
-            (5, (5, 1)),
-            (6, (6, 2)),
-            (11, (15, 5)),
-            (26, (30, 10)),
-            (99, (100, 20)),
-            (1_234, (1_500, 500)),
-        ] {
-            assert_eq!(scale(most), expected, "{most}");
-        }
-        let (top, step) = scale(u64::MAX);
-        assert!(top / step <= 6, "{top} {step}");
-    }
-
-    #[test]
-    fn text_stays_text() {
-        assert_eq!(
-            escaped("<script>\"'&\u{202e}\n"),
-            "&lt;script&gt;&quot;&#39;&amp;\u{fffd}\u{fffd}"
-        );
-    }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::summary::{Counts, Summary, date, date_of_day, grouped, largest};
+use super::summary::{Counts, Summary, date, date_of_day, largest};
+use crate::plot::{grouped, shortened};
 
 /// The summary as text, with so many lines in each table.
 #[must_use]
@@ -127,15 +128,6 @@ fn table(
     }
 }
 
-/// At most so many characters of a name.
-pub(super) fn shortened(name: &str, characters: usize) -> String {
-    if name.chars().nth(characters).is_none() {
-        return name.to_owned();
-    }
-    let kept = name.chars().take(characters.saturating_sub(1));
-    kept.chain(['\u{2026}']).collect()
-}
-
 /// The summary as JSON.
 #[must_use]
 pub fn json(summary: &Summary) -> Value {
@@ -194,21 +186,4 @@ pub fn json(summary: &Summary) -> Value {
         "defects": defects.collect::<Value>(),
         "unreadable": unreadable.collect::<Value>(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_cut_at_characters() {
-        assert_eq!(shortened("abc", 3), "abc");
-        assert_eq!(shortened("abcd", 3), "ab\u{2026}");
-        assert_eq!(
-            shortened("\u{e9}\u{e9}\u{e9}\u{e9}", 3),
-            "\u{e9}\u{e9}\u{2026}"
-        );
-        assert_eq!(shortened("", 0), "");
-        assert_eq!(shortened("a", 0), "\u{2026}");
-    }
 }

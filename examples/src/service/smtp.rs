@@ -4,6 +4,7 @@
 
 mod deliver;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -17,10 +18,12 @@ use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, entropy};
 use crate::forwarding;
+use crate::identities::{self, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
+use crate::judge::Judge;
 use crate::routing::{Route, routes};
 use crate::server::{Context, Security, Service, now};
-use crate::store::{AccountId, StoreError};
+use crate::store::StoreError;
 
 /// Serves one connection.
 pub async fn serve(
@@ -95,22 +98,39 @@ struct Mail {
     intake: Option<Intake>,
 }
 
+/// Asks the DNS about the message that is arriving. It ends when the next event of the session drops it.
+async fn ask(mail: Option<&mut Mail>) -> Infallible {
+    if let Some(intake) = mail.and_then(|mail| mail.intake.as_mut()) {
+        intake.ask().await;
+    }
+    std::future::pending().await
+}
+
 struct Connection {
     context: Arc<Context>,
     driver: Driver<Session, TcpStream>,
     service: Service,
     peer: SocketAddr,
     /// Who has logged in.
-    account: Option<AccountId>,
+    account: Option<Submitter>,
     mail: Option<Mail>,
 }
 
 impl Connection {
     async fn run(&mut self) -> Result<(), Ended> {
-        while let Some(event) = self.driver.next().await? {
-            self.answer(event).await?;
+        loop {
+            let questions = ask(self.mail.as_mut());
+            let event = tokio::select! {
+                // A question goes out before more of the message is read, however fast that comes.
+                biased;
+                never = questions => match never {},
+                event = self.driver.next() => event?,
+            };
+            match event {
+                Some(event) => self.answer(event).await?,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// The client's address, behind a load balancer too.
@@ -196,7 +216,10 @@ impl Connection {
                     .accounts
                     .account(login.identity().as_str())
                     .await;
-                self.account = account.ok().flatten().map(|account| account.id);
+                self.account = account.ok().flatten().map(|account| Submitter {
+                    account: account.id,
+                    name: account.name,
+                });
             }
             Event::AuthenticationFailed(reason) => {
                 let client = self.client();
@@ -237,11 +260,11 @@ impl Connection {
     }
 
     /// Whether mail is taken from this sender.
-    async fn sender(&self, reverse_path: &ReversePath) -> Result<(), Reply> {
-        if self.service != Service::Submission {
-            return Ok(());
-        }
-        let Some(account) = self.account else {
+    async fn sender(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
+        let Some(submitter) = &self.account else {
+            if self.service != Service::Submission {
+                return Ok(());
+            }
             // RFC 6409 §4.3: "The MSA MUST, by default, issue an error response to the MAIL command if the session has not been
             // authenticated using [SMTP-AUTH]".
             return Err(deliver::reply(
@@ -253,18 +276,13 @@ impl Connection {
         let ReversePath::Mailbox(mailbox) = reverse_path else {
             return Ok(());
         };
-        match self
-            .context
-            .accounts
-            .may_send_as(account, &mailbox.to_string())
-            .await
-        {
+        let address = mailbox.to_string();
+        match identities::may_send_as(&self.context, submitter, &address).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(deliver::reply(
-                553,
-                EnhancedStatus::NOT_AUTHORIZED,
-                "This sender address is not yours",
-            )),
+            Ok(false) => Err(deliver::not_yours(&identities::Refused::NotYours {
+                field: "MAIL FROM",
+                address,
+            })),
             Err(error) => Err(deliver::fault(&error)),
         }
     }
@@ -351,7 +369,8 @@ impl Connection {
                 now: now(),
             };
             let sealer = forwarding::sealer(&context, &mail.recipients, &mail.routes, inbound.now);
-            let judge = MessageAuth::new(inbound, &context.judging);
+            let message = MessageAuth::new(inbound, &context.judging);
+            let judge = Judge::new(Arc::clone(&context.resolver), message);
             Purpose::Judge(Box::new(judge), sealer.map(Box::new))
         };
         mail.intake = Some(Intake::new(spool, purpose));
@@ -376,6 +395,13 @@ impl Connection {
                 return deliver::reply(554, EnhancedStatus::MEDIA, &refused.to_string());
             }
         };
+        if let (Purpose::Submit(submission), Some(submitter)) = (&purpose, &self.account) {
+            let authors = submission.authors.clone();
+            if let Err(refused) = identities::check(&self.context, submitter, authors).await {
+                tracing::info!(user = ?submitter.name, %refused, "smtp: not this user's");
+                return deliver::not_yours(&refused);
+            }
+        }
         let session = self.driver.session();
         let received = deliver::Trace {
             hello: session.hello().cloned(),

@@ -8,10 +8,11 @@ mod mail;
 mod queue;
 mod reports;
 mod schema;
+mod screening;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -19,8 +20,9 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use tokio::sync::{Notify, broadcast};
 
 use super::{
-    Account, AccountId, BodyId, Change, Delivery, Entry, FlagChange, GreyEntry, Leased, Mailbox,
-    MailboxId, Outgoing, ReportRow, Settlement, Spool, Store, StoreError, StoredMessage,
+    Account, AccountId, BodyId, Change, Delivery, Entry, FlagChange, Leased, Mailbox, MailboxId,
+    Measure, Outgoing, ReportDestination, ReportRow, Settlement, Spool, Store, StoreError,
+    StoredMessage,
 };
 
 /// The embedded store.
@@ -32,6 +34,8 @@ pub struct Sqlite {
     readers: Mutex<Vec<Connection>>,
     changes: broadcast::Sender<Change>,
     filled: Arc<Notify>,
+    /// How many rows screening has.
+    remembered: AtomicI64,
     /// Names files apart within this run.
     serial: AtomicU64,
     run: String,
@@ -56,6 +60,7 @@ impl Sqlite {
         // What a run before this one was delivering when it ended is due again.
         writer.execute("UPDATE queue SET leased_until = 0", [])?;
         let store = Self {
+            remembered: screening::count(&writer)?,
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
             changes: broadcast::channel(1024).0,
@@ -405,27 +410,13 @@ impl Store for Sqlite {
         })
     }
 
-    fn grey(&self, key: &str) -> Result<Option<GreyEntry>, StoreError> {
-        self.read(|connection| {
-            Ok(connection
-                .query_row(
-                    "SELECT first, last, passed FROM grey WHERE key = ?1",
-                    [key],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                )
-                .optional()?)
-        })
-    }
-
-    fn put_grey(&self, key: &str, entry: GreyEntry, expired: u64) -> Result<(), StoreError> {
+    fn screening(&self, now: u64, measure: &mut Measure<'_>) -> Result<(), StoreError> {
         self.write(|transaction| {
-            transaction.execute(
-                "INSERT INTO grey (key, first, last, passed) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (key) DO UPDATE SET first = ?2, last = ?3, passed = ?4",
-                params![key, entry.0, entry.1, entry.2],
-            )?;
-            transaction.execute("DELETE FROM grey WHERE last < ?1", [expired])?;
-            Ok(())
+            measure(&mut screening::Memory {
+                transaction,
+                rows: &self.remembered,
+                now,
+            })
         })
     }
 
@@ -435,9 +426,12 @@ impl Store for Sqlite {
         domain: &str,
         record: &str,
         row: &str,
+        is_report: bool,
         limit: u32,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| reports::count(transaction, day, domain, record, row, limit))
+        self.write(|transaction| {
+            reports::count(transaction, day, domain, record, row, is_report, limit)
+        })
     }
 
     fn reports_before(&self, day: u64) -> Result<Vec<(u64, String)>, StoreError> {
@@ -450,6 +444,15 @@ impl Store for Sqlite {
 
     fn forget_report(&self, day: u64, domain: &str) -> Result<(), StoreError> {
         self.write(|transaction| reports::forget(transaction, day, domain))
+    }
+
+    fn change_report_destination(
+        &self,
+        address: &str,
+        now: u64,
+        change: &mut dyn FnMut(Option<ReportDestination>, usize) -> Option<ReportDestination>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| reports::change_destination(transaction, address, now, change))
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

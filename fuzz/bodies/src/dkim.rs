@@ -54,8 +54,8 @@ fn signing(random: &mut Random) -> Signing {
     signing.header_canonicalization = kind();
     signing.body_canonicalization = kind();
     match random.below(4) {
-        0 => signing.fields.oversigned.clear(),
-        1 => signing.fields.present.clear(),
+        0 => signing.fields.oversigned.to_mut().clear(),
+        1 => signing.fields.present.to_mut().clear(),
         2 => signing.identity = "joe@mail.example.com".parse().ok(),
         _ => signing.lifetime = None,
     }

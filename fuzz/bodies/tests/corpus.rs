@@ -94,6 +94,7 @@ macro_rules! tests {
 
 tests! {
     smtp_server_split imap_server_split imap_response_roundtrip pop3_server_split sasl_server_exchange spf_record_roundtrip
-    dkim_verify_split arc_chain dkim_sign_verify_ops dkim_key_record dmarc_record_roundtrip authentication_results_roundtrip
-    message_auth_split mail_syntax_mime_tree dmarc_aggregate_report dmarc_failure_report dmarc_evaluation
+    spf_check_host dkim_verify_split arc_chain dkim_sign_verify_ops dkim_key_record dmarc_record_roundtrip
+    authentication_results_roundtrip message_auth_split mail_syntax_mime_tree dmarc_aggregate_report dmarc_failure_report
+    screening_dnsbl_answers screening_score feedback_report screening_greylist_ops dmarc_evaluation
 }

@@ -3,86 +3,84 @@
 //! It walks the way that the evaluation will take if no term with a lookup matches, and adds questions. It decides nothing and counts
 //! against no limit of the evaluation, so the verdict cannot depend on it.
 
-use std::sync::Arc;
-
 use mail_dns::{Name, Record, RecordType};
 
-use super::{CheckHost, Stage, read_record};
-use crate::macros::{DomainSpec, Letter};
-use crate::record::{Mechanism, SpfRecord, Term};
-
-use super::mechanisms::{Target, same_network};
+use super::mechanisms::{Target, holds};
+use super::texts::{Text, Texts};
+use super::{CheckHost, Stage};
+use crate::macros::Letter;
+use crate::record::{Kind, redirect, terms};
 
 /// A record that is walked, and the term that comes next.
 struct Walk {
     domain: Name,
-    record: Arc<SpfRecord>,
-    next: usize,
+    record: Text,
+    at: usize,
+}
+
+/// What a term with a lookup wants to know of its target.
+#[derive(Clone, Copy)]
+enum Asks {
+    Record,
+    Exchanges,
+    Of(RecordType),
+    ClientNames,
 }
 
 impl CheckHost {
     pub(super) fn look_ahead(&mut self) {
-        if !matches!(self.stage, Stage::Evaluating) {
-            return;
+        if matches!(self.stage, Stage::Evaluating) {
+            let mut texts = core::mem::take(&mut self.texts);
+            self.walk(&mut texts);
+            self.texts = texts;
         }
-        let mut terms = self.terms;
+    }
+
+    fn walk(&mut self, texts: &mut Texts) {
+        let mut counted = self.terms;
         let mut stack = Vec::new();
         for (depth, frame) in self.frames.iter().enumerate() {
-            let Some(record) = frame.record.clone() else {
+            let Some(record) = frame.record else {
                 // The record on top is being asked for.
                 break;
             };
-            // The term below an `include` is being evaluated on top of it.
             let on_top = depth + 1 == self.frames.len();
             if on_top && frame.counted {
-                terms = terms.saturating_sub(1);
+                counted = counted.saturating_sub(1);
             }
+            // The term below an `include` is being evaluated on top of it.
+            let at = if on_top { frame.at } else { frame.next };
             stack.push(Walk {
                 domain: frame.domain.clone(),
                 record,
-                next: frame.next + usize::from(!on_top),
+                at,
             });
         }
         while let Some(walk) = stack.last_mut() {
-            let (domain, record) = (walk.domain.clone(), Arc::clone(&walk.record));
-            let (spec, mechanism) = match record.terms().get(walk.next) {
-                Some(Term::Directive(directive)) => {
-                    walk.next += 1;
-                    (spec_of(&directive.mechanism), Some(&directive.mechanism))
+            let (domain, text) = (walk.domain.clone(), texts.text(walk.record));
+            let mut term = terms(text, walk.at);
+            let (spec, asks) = match term.next() {
+                true => {
+                    walk.at = term.end;
+                    let Some(asks) = self.asks(term.kind) else {
+                        // None behind it is reached.
+                        if term.kind == Kind::All || holds(&term, self.session.ip) {
+                            stack.pop();
+                        }
+                        continue;
+                    };
+                    (term.spec(), asks)
                 }
-                Some(_) => {
-                    walk.next += 1;
-                    continue;
-                }
-                None => {
+                false => {
                     stack.pop();
-                    match record.redirect() {
-                        Some(spec) => (Some(spec), None),
+                    match redirect(text) {
+                        Some(spec) => (Some(spec), Asks::Record),
                         None => continue,
                     }
                 }
             };
-            match mechanism {
-                Some(Mechanism::Ip4 { network, prefix }) => {
-                    if same_network(self.session.ip, (*network).into(), *prefix, 0) {
-                        stack.pop();
-                    }
-                    continue;
-                }
-                Some(Mechanism::Ip6 { network, prefix }) => {
-                    if same_network(self.session.ip, (*network).into(), 0, *prefix) {
-                        stack.pop();
-                    }
-                    continue;
-                }
-                Some(Mechanism::All) => {
-                    stack.pop();
-                    continue;
-                }
-                _ => {}
-            }
-            terms += 1;
-            if terms > self.config.limits.terms {
+            counted += 1;
+            if counted > self.config.limits.terms {
                 return;
             }
             // What `%{p}` stands for takes questions of its own: such a term waits for its turn.
@@ -92,57 +90,56 @@ impl CheckHost {
             let Ok(Target::Name(target)) = self.target(&domain, spec) else {
                 continue;
             };
-            if let Some(record) = self.ask_ahead(&target, mechanism) {
+            if let Some(record) = self.ask_ahead(&target, asks, texts) {
                 stack.push(Walk {
                     domain: target,
+                    at: texts.first(record),
                     record,
-                    next: 0,
                 });
             }
         }
     }
 
+    const fn asks(&self, kind: Kind) -> Option<Asks> {
+        match kind {
+            Kind::Include => Some(Asks::Record),
+            Kind::Mx => Some(Asks::Exchanges),
+            Kind::Exists => Some(Asks::Of(RecordType::A)),
+            Kind::A => Some(Asks::Of(self.address_type())),
+            Kind::Ptr => Some(Asks::ClientNames),
+            _ => None,
+        }
+    }
+
     /// Asks what a term wants to know; the record it leads to, where that is known already.
-    fn ask_ahead(
-        &mut self,
-        target: &Name,
-        mechanism: Option<&Mechanism>,
-    ) -> Option<Arc<SpfRecord>> {
-        match mechanism {
-            None | Some(Mechanism::Include(_)) => {
+    fn ask_ahead(&mut self, target: &Name, asks: Asks, texts: &mut Texts) -> Option<Text> {
+        match asks {
+            Asks::Record => {
                 if target.label_count() < 2 || !self.add_ahead(target, RecordType::Txt) {
                     return None;
                 }
-                let limits = &self.config.limits;
-                let lookup = self.lookups.find_mut(target, RecordType::Txt)?;
-                if lookup.record.is_none() {
-                    let record = read_record(lookup.answer()?, target, limits).ok()?;
-                    lookup.record = Some(Arc::new(record));
-                }
-                return lookup.record.clone();
+                let lookup = self.lookups.ask(target, RecordType::Txt);
+                let ip = (!self.config.trace).then_some(self.session.ip);
+                return lookup.record(&self.config.limits, ip, texts).ok();
             }
-            Some(Mechanism::Mx { .. }) => {
+            Asks::Exchanges => {
                 if self.add_ahead(target, RecordType::Mx) {
                     self.ask_exchanges(target);
                 }
             }
-            Some(Mechanism::Exists(_)) => {
-                self.add_ahead(target, RecordType::A);
+            Asks::Of(kind) => {
+                self.add_ahead(target, kind);
             }
-            Some(Mechanism::A { .. }) => {
-                self.add_ahead(target, self.address_type());
-            }
-            Some(Mechanism::Ptr(_)) => {
+            Asks::ClientNames => {
                 self.add_ahead(&Name::reverse(self.session.ip), RecordType::Ptr);
             }
-            Some(Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. }) => {}
         }
         None
     }
 
     /// Adds a question if it may be asked ahead; whether it is there now.
     fn add_ahead(&mut self, name: &Name, kind: RecordType) -> bool {
-        if self.lookups.find(name, kind).is_some() {
+        if self.lookups.contains(name, kind) {
             return true;
         }
         self.lookups.asked_ahead() < self.config.limits.terms && self.lookups.add(name, kind, true)
@@ -164,14 +161,5 @@ impl CheckHost {
                 self.lookups.add(exchange, kind, false);
             }
         }
-    }
-}
-
-const fn spec_of(mechanism: &Mechanism) -> Option<&DomainSpec> {
-    match mechanism {
-        Mechanism::Include(spec) | Mechanism::Exists(spec) => Some(spec),
-        Mechanism::Ptr(spec) => spec.as_ref(),
-        Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } => domain.as_ref(),
-        Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
     }
 }

@@ -1,10 +1,12 @@
 //! What an evaluation has asked, and the answers so far.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question, RecordType};
 
-use crate::record::SpfRecord;
+use super::texts::{Text, Texts, read_record};
+use crate::config::Limits;
+use crate::verdict::Cause;
 
 /// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
 /// always the last ones are looked for, so a list read from its end is quicker than a map.
@@ -14,11 +16,13 @@ pub(super) struct Lookups(Vec<Lookup>);
 #[derive(Clone, Debug)]
 pub(super) struct Lookup {
     pub(super) question: Question,
+    /// Of its name.
+    start: u64,
     state: State,
     /// Asked for a term before its turn.
     ahead: bool,
-    /// The record that look-ahead read out of the answer.
-    pub(super) record: Option<Arc<SpfRecord>>,
+    /// The record that was read out of the answer.
+    record: Option<Text>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,37 +42,77 @@ impl Lookup {
     }
 }
 
+impl Lookup {
+    /// The record in the answer, which is read once; with the address of the client, networks without it are passed over.
+    pub(super) fn record(
+        &mut self,
+        limits: &Limits,
+        ip: Option<IpAddr>,
+        texts: &mut Texts,
+    ) -> Result<Text, Box<Cause>> {
+        let domain = &self.question.name;
+        match (self.record, &self.state) {
+            (Some(record), _) => Ok(record),
+            (None, State::Answered(answer)) => {
+                let record = read_record(answer, domain, limits, ip, texts)?;
+                Ok(*self.record.insert(record))
+            }
+            (None, State::Unasked | State::Open) => Err(Box::new(Cause::NoRecord {
+                domain: domain.clone(),
+            })),
+        }
+    }
+}
+
 impl Lookups {
-    pub(super) fn find(&self, name: &Name, kind: RecordType) -> Option<&Lookup> {
-        self.0
-            .iter()
-            .rev()
-            .find(|of| of.question.kind == kind && of.question.name == *name)
+    /// The lookup of this question, which is added unless it is there.
+    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> &mut Lookup {
+        let at = match self.position(name, kind) {
+            Some(at) => at,
+            None => self.push(name, kind, false),
+        };
+        // Both are positions in the list.
+        &mut self.0[at]
     }
 
     pub(super) fn answer_to(&self, name: &Name, kind: RecordType) -> Option<&Answer> {
-        self.find(name, kind)?.answer()
+        self.0.get(self.position(name, kind)?)?.answer()
     }
 
-    pub(super) fn find_mut(&mut self, name: &Name, kind: RecordType) -> Option<&mut Lookup> {
-        self.0
-            .iter_mut()
-            .rev()
-            .find(|of| of.question.kind == kind && of.question.name == *name)
+    /// Whether this question is there.
+    pub(super) fn contains(&self, name: &Name, kind: RecordType) -> bool {
+        self.position(name, kind).is_some()
     }
 
     /// Adds a question unless it is there already; whether it was new.
     pub(super) fn add(&mut self, name: &Name, kind: RecordType, ahead: bool) -> bool {
-        let new = self.find(name, kind).is_none();
+        let new = !self.contains(name, kind);
         if new {
-            self.0.push(Lookup {
-                question: Question::new(name.clone(), kind),
-                state: State::Unasked,
-                ahead,
-                record: None,
-            });
+            self.push(name, kind, ahead);
         }
         new
+    }
+
+    fn position(&self, name: &Name, kind: RecordType) -> Option<usize> {
+        let start = start(name);
+        self.0.iter().rposition(|of| {
+            of.start == start && of.question.kind == kind && of.question.name == *name
+        })
+    }
+
+    fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) -> usize {
+        if self.0.is_empty() {
+            // A record and its ten terms with lookups.
+            self.0.reserve(12);
+        }
+        self.0.push(Lookup {
+            question: Question::new(name.clone(), kind),
+            start: start(name),
+            state: State::Unasked,
+            ahead,
+            record: None,
+        });
+        self.0.len() - 1
     }
 
     /// The next question that nobody has carried away.
@@ -81,7 +125,8 @@ impl Lookups {
 
     /// Takes an answer to an open question; whether it was one.
     pub(super) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        match self.find_mut(&question.name, question.kind) {
+        let at = self.position(&question.name, question.kind);
+        match at.and_then(|at| self.0.get_mut(at)) {
             Some(lookup) if matches!(lookup.state, State::Open) => {
                 lookup.state = State::Answered(answer.clone());
                 true
@@ -106,4 +151,13 @@ impl Lookups {
     pub(super) fn asked_ahead(&self) -> usize {
         self.0.iter().filter(|of| of.ahead).count()
     }
+}
+
+/// The first octets of a name in one integer, in which equal names are equal: nearly all others differ there already.
+fn start(name: &Name) -> u64 {
+    let first = name.wire().first_chunk();
+    // The bit that upper and lower case differ in.
+    first.map_or(0, |octets| {
+        u64::from_ne_bytes(*octets) | 0x2020_2020_2020_2020
+    })
 }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question, Record, RecordType};
 
-use super::{CheckHost, Frame, Step, Stop, no_domain};
+use super::texts::Texts;
+use super::{CheckHost, Frame, Step, Stop};
 use crate::config::Explain;
-use crate::macros::{Context, DomainSpec, ExplainString, Letter};
-use crate::record::{DualPrefix, Mechanism};
+use crate::macros::{Context, ExplainString, Letter, Spec};
+use crate::record::{Cursor, DualPrefix, Kind, terms};
 use crate::verdict::{Cause, Explanation, SpfResult};
 
 /// What a mechanism comes to.
@@ -16,8 +17,6 @@ pub(super) enum Test {
     NoMatch,
     /// No match, because its own lookup found nothing (RFC 7208 §4.6.4).
     Void,
-    /// Ask this domain first.
-    Include(Name),
 }
 
 /// What a domain-spec comes to.
@@ -30,72 +29,49 @@ pub(super) enum Target {
 }
 
 impl CheckHost {
-    pub(super) fn test(&mut self, domain: &Name, mechanism: &Mechanism) -> Step<Test> {
-        let spec = match mechanism {
-            Mechanism::All => return Ok(Test::Match),
-            Mechanism::Ip4 { network, prefix } => {
-                return Ok(of(same_network(
-                    self.session.ip,
-                    (*network).into(),
-                    *prefix,
-                    0,
-                )));
-            }
-            Mechanism::Ip6 { network, prefix } => {
-                return Ok(of(same_network(
-                    self.session.ip,
-                    (*network).into(),
-                    0,
-                    *prefix,
-                )));
-            }
-            Mechanism::Include(spec) | Mechanism::Exists(spec) => Some(spec),
-            Mechanism::Ptr(spec) => spec.as_ref(),
-            Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } => domain.as_ref(),
-        };
-        self.count_term(spec)?;
-        let target = match (self.target(domain, spec)?, mechanism) {
-            (Target::Name(target), Mechanism::Include(spec)) if target.label_count() < 2 => {
-                return Err(no_domain(domain.clone(), spec));
-            }
-            (Target::Name(target), _) => target,
-            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
-            (Target::Malformed, Mechanism::Include(spec)) => {
-                return Err(no_domain(domain.clone(), spec));
-            }
+    /// What a term other than `include` comes to.
+    pub(super) fn test(&mut self, frame: &mut Frame, term: &Cursor<'_>) -> Step<Test> {
+        let ip = self.session.ip;
+        match term.kind {
+            Kind::All => return Ok(Test::Match),
+            Kind::Ip4 | Kind::Ip6 => return Ok(of(holds(term, ip))),
+            _ => {}
+        }
+        let spec = term.spec();
+        self.count_term(frame, spec)?;
+        let target = match self.target(&frame.domain, spec)? {
+            Target::Name(target) => target,
             // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
             // chooses what `%{l}` expands to, so the publisher's record is not to blame.
-            (Target::Malformed, _) => return Ok(Test::NoMatch),
+            Target::Malformed => return Ok(Test::NoMatch),
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
-            (Target::NotAscii, _) => return Ok(Test::NoMatch),
+            Target::NotAscii => return Ok(Test::NoMatch),
         };
-        match mechanism {
-            Mechanism::Include(_) => Ok(Test::Include(target)),
-            Mechanism::Exists(_) => {
+        match term.kind {
+            Kind::Exists => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
-                let answer = self.lookup(&target, RecordType::A)?;
-                let found = answer
-                    .records()
-                    .iter()
-                    .any(|record| matches!(record, Record::A(_)));
+                let records = self.lookup(&target, RecordType::A)?.records();
+                let found = records.iter().any(|record| matches!(record, Record::A(_)));
                 Ok(if found { Test::Match } else { Test::Void })
             }
-            Mechanism::Mx { prefix, .. } => self.mx(&target, *prefix),
-            Mechanism::Ptr(_) => self.ptr(&target),
-            Mechanism::A { prefix, .. } => {
+            Kind::Mx => self.mx(&target, term.prefix()),
+            Kind::Ptr => self.ptr(&target),
+            Kind::A => {
                 let answer = self.lookup(&target, self.address_type())?;
                 Ok(if answer.is_void() {
                     Test::Void
                 } else {
-                    of(self.has_client(&answer, *prefix))
+                    of(has_client(ip, answer, term.prefix()))
                 })
             }
-            Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => Ok(Test::NoMatch),
+            // They are settled above or elsewhere.
+            _ => Ok(Test::NoMatch),
         }
     }
 
     /// RFC 7208 §5.4.
     fn mx(&mut self, target: &Name, prefix: DualPrefix) -> Step<Test> {
+        let (ip, most) = (self.session.ip, self.config.limits.mx_names);
         let answer = self.lookup(target, RecordType::Mx)?;
         if answer.is_void() {
             return Ok(Test::Void);
@@ -107,11 +83,11 @@ impl CheckHost {
             {
                 // RFC 7208 §4.6.4: "the evaluation of each "MX" record MUST NOT result in querying more than 10 address records -- either
                 // "A" or "AAAA" resource records.  If this limit is exceeded, the "mx" mechanism MUST produce a "permerror" result."
-                if exchanges.len() == self.config.limits.mx_names {
+                if exchanges.len() == most {
                     let cause = Cause::TooManyExchanges {
                         domain: target.clone(),
                     };
-                    return Err(Stop::End(SpfResult::PermError, cause));
+                    return Err(Stop::end(SpfResult::PermError, cause));
                 }
                 exchanges.push(exchange.clone());
             }
@@ -124,7 +100,7 @@ impl CheckHost {
                 .iter()
                 .map(|name| (name, self.lookups.answer_to(name, kind)))
         };
-        if answers().any(|(_, answer)| answer.is_some_and(|answer| self.has_client(answer, prefix)))
+        if answers().any(|(_, answer)| answer.is_some_and(|answer| has_client(ip, answer, prefix)))
         {
             return Ok(Test::Match);
         }
@@ -134,10 +110,8 @@ impl CheckHost {
         for (name, answer) in answers() {
             if let Some(Err(failure)) = answer.map(Answer::outcome) {
                 let question = Question::new(name.clone(), kind);
-                return Err(Stop::End(
-                    SpfResult::TempError,
-                    Cause::LookupFailed { question, failure },
-                ));
+                let cause = Cause::LookupFailed { question, failure };
+                return Err(Stop::end(SpfResult::TempError, cause));
             }
         }
         Ok(Test::NoMatch)
@@ -171,12 +145,13 @@ impl CheckHost {
 
     /// The names of the client's address, the first of them within the limit; none where the lookup failed.
     fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
+        let most = self.config.limits.ptr_names;
         let answer = self.ask(&Name::reverse(self.session.ip), RecordType::Ptr)?;
         let Ok(records) = answer.outcome() else {
             return Ok(None);
         };
         // RFC 7208 §4.6.4: "If this limit is exceeded, all records other than the first 10 MUST be ignored."
-        let first = records.iter().take(self.config.limits.ptr_names);
+        let first = records.iter().take(most);
         let mut names = Vec::new();
         for record in first {
             if let Record::Ptr(name) = record
@@ -193,10 +168,10 @@ impl CheckHost {
     /// RFC 7208 §5.5: "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search continues."
     fn validate(&mut self, names: &[Name]) -> Vec<Option<bool>> {
         self.ask_together(names);
-        let (kind, whole) = (self.address_type(), DualPrefix { v4: 32, v6: 128 });
+        let (ip, kind) = (self.session.ip, self.address_type());
         let valid = |name| {
             let answer = self.lookups.answer_to(name, kind)?;
-            Some(self.has_client(answer, whole))
+            Some(has_client(ip, answer, DualPrefix::WHOLE))
         };
         names.iter().map(valid).collect()
     }
@@ -234,17 +209,6 @@ impl CheckHost {
         }
     }
 
-    fn has_client(&self, answer: &Answer, prefix: DualPrefix) -> bool {
-        answer.records().iter().any(|record| {
-            let address = match record {
-                Record::A(address) => IpAddr::V4(*address),
-                Record::Aaaa(address) => IpAddr::V6(*address),
-                _ => return false,
-            };
-            same_network(self.session.ip, address, prefix.v4, prefix.v6)
-        })
-    }
-
     /// Asks for the addresses of these names, all of them.
     pub(super) fn ask_together(&mut self, names: &[Name]) {
         let kind = self.address_type();
@@ -255,7 +219,7 @@ impl CheckHost {
     }
 
     /// The target-name of a term (RFC 7208 §4.8).
-    pub(super) fn target(&mut self, domain: &Name, spec: Option<&DomainSpec>) -> Step<Target> {
+    pub(super) fn target(&mut self, domain: &Name, spec: Option<Spec<'_>>) -> Step<Target> {
         let Some(spec) = spec else {
             return Ok(Target::Name(domain.clone()));
         };
@@ -299,16 +263,23 @@ impl CheckHost {
     }
 
     /// RFC 7208 §6.2: the explanation of a record, or none for whatever reason: "proceed as if no "exp" modifier was given."
-    pub(super) fn explanation(&mut self, frame: &Frame) -> Step<Option<Explanation>> {
-        let (Some(record), Some(explain)) = (&frame.record, self.config.explain.clone()) else {
+    pub(super) fn explanation(
+        &mut self,
+        frame: &Frame,
+        texts: &Texts,
+    ) -> Step<Option<Explanation>> {
+        let (Some(record), Some(explain)) = (frame.record, self.config.explain.clone()) else {
             return Ok(None);
         };
-        let Some(spec) = record.explanation() else {
+        let mut term = terms(texts.text(record), 0);
+        while term.next() && term.kind != Kind::Explanation {}
+        let Some(spec) = term.spec().filter(|_| term.kind == Kind::Explanation) else {
             return Ok(None);
         };
         let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
             return Ok(None);
         };
+        let most = self.config.limits.record;
         let answer = self.ask(&target, RecordType::Txt)?;
         let [Record::Txt(text)] = answer.records() else {
             return Ok(None);
@@ -316,7 +287,7 @@ impl CheckHost {
         let text = text.joined();
         let parsed = core::str::from_utf8(&text)
             .ok()
-            .filter(|text| text.len() <= self.config.limits.record);
+            .filter(|text| text.len() <= most);
         let Some(text) = parsed.and_then(|text| text.parse::<ExplainString>().ok()) else {
             return Ok(None);
         };
@@ -335,8 +306,36 @@ impl CheckHost {
     }
 }
 
+fn has_client(ip: IpAddr, answer: &Answer, prefix: DualPrefix) -> bool {
+    answer.records().iter().any(|record| {
+        let address = match record {
+            Record::A(address) => IpAddr::V4(*address),
+            Record::Aaaa(address) => IpAddr::V6(*address),
+            _ => return false,
+        };
+        same_network(ip, address, prefix.v4, prefix.v6)
+    })
+}
+
 const fn of(matches: bool) -> Test {
     if matches { Test::Match } else { Test::NoMatch }
+}
+
+/// Whether the network of an `ip4` or `ip6` holds the client.
+pub(super) fn holds(term: &Cursor<'_>, ip: IpAddr) -> bool {
+    // RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address
+    // are compared for equality."
+    match (term.kind, ip) {
+        (Kind::Ip4, IpAddr::V4(ip)) => {
+            let differ = u128::from(ip.to_bits()) ^ term.network;
+            differ.leading_zeros() >= 96 + u32::from(term.v4)
+        }
+        (Kind::Ip6, IpAddr::V6(ip)) => {
+            let differ = ip.to_bits() ^ term.network;
+            differ.leading_zeros() >= u32::from(term.v6)
+        }
+        _ => false,
+    }
 }
 
 /// RFC 7208 §5: "If a CIDR prefix length is specified, then only the specified number of high-order bits of <ip> and the IP address are

@@ -1,9 +1,8 @@
 //! The report in a mail.
 
-use std::borrow::Cow;
-
+use mail_syntax::header::LineEnd;
 use mail_syntax::mime::{self, MimeTree, Part};
-use memchr::{memchr, memmem};
+use memchr::memmem;
 
 use super::ReadError;
 
@@ -32,8 +31,7 @@ pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
     {
         return Err(ReadError::TlsReport);
     }
-    let mail = with_crlf(mail);
-    let tree = parts(&mail);
+    let tree = parts(mail);
     let mut found: Option<Attachment> = None;
     let mut other = ReadError::NoAttachment;
     for part in tree.parts() {
@@ -65,29 +63,11 @@ pub fn attachment(mail: &[u8]) -> Result<Attachment, ReadError> {
     found.ok_or(other)
 }
 
-/// A mail with CRLF, if it has come out of a mailbox whose lines end in a bare LF.
-pub(in crate::reports) fn with_crlf(mail: &[u8]) -> Cow<'_, [u8]> {
-    let first = memchr(b'\n', mail).and_then(|end| mail.get(..end));
-    if first.is_none_or(|line| line.ends_with(b"\r")) {
-        return Cow::Borrowed(mail);
-    }
-    let mut lines = Vec::with_capacity(mail.len() + mail.len() / 32);
-    for line in mail.split_inclusive(|octet| *octet == b'\n') {
-        match line.strip_suffix(b"\n") {
-            Some(text) if !text.ends_with(b"\r") => {
-                lines.extend_from_slice(text);
-                lines.extend_from_slice(b"\r\n");
-            }
-            _ => lines.extend_from_slice(line),
-        }
-    }
-    Cow::Owned(lines)
-}
-
-/// The parts of a mail.
-pub(in crate::reports) fn parts(mail: &[u8]) -> MimeTree<'_> {
+/// The parts of a mail, which may have come out of a file whose lines end in a bare LF.
+fn parts(mail: &[u8]) -> MimeTree<'_> {
     let mut limits = mime::Limits::default();
     limits.parts = MAX_PARTS;
+    limits.line_end = LineEnd::CrlfOrLf;
     MimeTree::parse(mail, &limits)
 }
 

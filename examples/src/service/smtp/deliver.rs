@@ -2,15 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
-use dmarc::{Disposition, OverrideReason, PolicyOverride};
-use mail_dns::resolve;
+use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
-use message_auth::{MessageAuth, Verdict};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
@@ -18,13 +15,12 @@ use smtp_proto::{EnhancedStatus, Reply};
 use crate::aggregate_reports;
 use crate::config::DmarcPolicy;
 use crate::forwarding;
+use crate::identities;
 use crate::intake::{Purpose, date};
+use crate::judge::{Judge, Judged};
 use crate::routing::Route;
 use crate::server::{Context, now};
 use crate::store::{Delivery, Outgoing, Spool, StoreError};
-
-/// All lookups for a message must have ended within this time (RFC 7208 §4.6.4 allows 20 s for SPF alone).
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the `Received` field tells of the session.
 #[derive(Debug)]
@@ -63,6 +59,23 @@ pub(super) fn fault(error: &StoreError) -> Reply {
             EnhancedStatus::MAIL_SYSTEM,
             "Local error in processing",
         ),
+    }
+}
+
+/// The reply to a user who sends as somebody else.
+pub(super) fn not_yours(refused: &identities::Refused) -> Reply {
+    match refused {
+        identities::Refused::Store(error) => fault(error),
+        // RFC 6409 §6.3: "Reply code 554 is used for syntactic problems in the data."
+        identities::Refused::Header(error) => reply(554, EnhancedStatus::MEDIA, &error.to_string()),
+        // RFC 6409 §6.1: "The MSA MAY issue an error response to a MAIL command if the address in MAIL FROM appears to have
+        // insufficient submission rights"; "Reply code 550 with an appropriate enhanced status code per [SMTP-CODES], such as 5.7.1,
+        // is used for this purpose."
+        // RFC 6409 §6.3: "Reply code 550 with an appropriate enhanced status code per [SMTP-CODES] (such as 5.7.1) is used to reject
+        // based on the submitting user."
+        identities::Refused::NotYours { .. } => {
+            reply(550, EnhancedStatus::NOT_AUTHORIZED, &refused.to_string())
+        }
     }
 }
 
@@ -163,11 +176,18 @@ fn received(
 /// The ARC set of a message that is to leave, the fields that say what was found, and whether it belongs into Junk; or the refusal.
 async fn judged(
     context: &Context,
-    judge: MessageAuth,
+    judge: Judge,
     sealer: Option<Box<Sealer>>,
 ) -> Result<(String, String, bool), Reply> {
-    let ask = |question| async move { context.resolver.ask(&question).await };
-    let verdict = resolve(judge, ask, tokio::time::sleep(PATIENCE)).await;
+    let local_error = || {
+        reply(
+            451,
+            EnhancedStatus::MAIL_SYSTEM,
+            "Local error in processing",
+        )
+    };
+    let judged = judge.finish().await.ok_or_else(local_error)?;
+    let verdict = &judged.verdict;
     let results = verdict.results();
     let seal = sealer.map_or_else(String::new, |sealer| {
         forwarding::seal(*sealer, &verdict.arc, &results)
@@ -175,15 +195,11 @@ async fn judged(
     let results = results.to_field();
     let received_spf = verdict.received_spf();
     let (Ok(results), Ok(received_spf)) = (results, received_spf) else {
-        return Err(reply(
-            451,
-            EnhancedStatus::MAIL_SYSTEM,
-            "Local error in processing",
-        ));
+        return Err(local_error());
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
-    count(context, &verdict, enforce).await;
+    count(context, &judged, enforce).await;
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
         return Err(reply(
@@ -206,7 +222,8 @@ struct Above {
 }
 
 /// Counts the message for the aggregate report of its domain.
-async fn count(context: &Context, verdict: &Verdict, enforce: bool) {
+async fn count(context: &Context, judged: &Judged, enforce: bool) {
+    let verdict = &judged.verdict;
     let dmarc = &verdict.dmarc;
     let (Some(domain), Some(record), Some(mut row)) =
         (&dmarc.record_domain, &dmarc.record, verdict.report_row())
@@ -220,7 +237,9 @@ async fn count(context: &Context, verdict: &Verdict, enforce: bool) {
             comment: None,
         });
     }
-    aggregate_reports::count(context, domain, record, &row).await;
+    // A forger who calls his mail a report has it reported all the same.
+    let is_report = judged.is_report && dmarc.result == DmarcResult::Pass;
+    aggregate_reports::count(context, domain, record, &row, is_report).await;
 }
 
 async fn store(

@@ -4,9 +4,6 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
-/// What `PRAGMA user_version` says of a database that this program writes.
-const VERSION: i64 = 2;
-
 const TABLES: &str = "
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
@@ -81,24 +78,81 @@ CREATE TABLE dmarc_rows (
 ) WITHOUT ROWID;
 ";
 
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        VERSION => Ok(()),
-        0 => migrate(connection, &[TABLES, DMARC_ROWS]),
-        1 => migrate(connection, &[DMARC_ROWS]),
-        _ => Err(StoreError::Refused(
-            "the store was written by a newer version of this server",
-        )),
-    }
-}
+/// What version 3 added.
+const REPORT_DESTINATIONS: &str = "
+ALTER TABLE dmarc_rows ADD COLUMN reports INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE report_destinations (
+    address TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX report_destinations_until ON report_destinations (until);
+";
 
-fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
+/// What version 4 has in place of `grey`: what was greylisted before is asked to come again once more.
+const SCREENING: &str = "
+DROP TABLE grey;
+CREATE TABLE screening (
+    kind INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    a INTEGER NOT NULL,
+    b INTEGER NOT NULL,
+    c INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (kind, hash)
+) WITHOUT ROWID;
+CREATE INDEX screening_expires ON screening (expires);
+";
+
+/// Each leads to the next version; `PRAGMA user_version` says how many of them a database has behind it.
+const STEPS: [&str; 4] = [TABLES, DMARC_ROWS, REPORT_DESTINATIONS, SCREENING];
+
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let steps = STEPS.get(version..).ok_or(StoreError::Refused(
+        "the store was written by a newer version of this server",
+    ))?;
+    if steps.is_empty() {
+        return Ok(());
+    }
     let transaction = connection.transaction()?;
     for step in steps {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as u64)?;
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_version_becomes_the_newest() {
+        let dump = |connection: &Connection| {
+            let mut query = connection
+                .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+                .unwrap();
+            let tables = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            tables.collect::<Result<Vec<_>, _>>().unwrap()
+        };
+        let mut newest = Connection::open_in_memory().unwrap();
+        prepare(&mut newest).unwrap();
+        for version in 0..=STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in &STEPS[..version] {
+                connection.execute_batch(step).unwrap();
+            }
+            connection
+                .pragma_update(None, "user_version", version)
+                .unwrap();
+            prepare(&mut connection).unwrap();
+            assert_eq!(dump(&connection), dump(&newest), "from version {version}");
+        }
+        newest
+            .pragma_update(None, "user_version", STEPS.len() + 1)
+            .unwrap();
+        assert!(prepare(&mut newest).is_err());
+    }
 }

@@ -1,0 +1,94 @@
+//! Writing a signature: folded, the value of `b=` last, so that all before it can be signed.
+
+use base64::Engine as _;
+use mail_syntax::folding::{FieldWriter, FoldError};
+
+use super::{BASE64, FIELD_NAME, Signature};
+use crate::quoted_printable;
+
+/// Octets of a field without `z=`, about: names and their tags, and a signature by an RSA key of 2048 bits.
+const USUAL: usize = 1024;
+
+impl Signature {
+    /// Prints the field, folded at 78 columns and with its CRLF.
+    ///
+    /// # Errors
+    /// [`FoldError`] if a name in it does not fit into a line.
+    pub fn to_field(&self) -> Result<String, FoldError> {
+        finish_field(self.unsigned_field()?, &self.octets)
+    }
+
+    /// The field up to `b=`, to which its value is added last.
+    pub(crate) fn unsigned_field(&self) -> Result<FieldWriter, FoldError> {
+        let mut field = FieldWriter::with_capacity(FIELD_NAME, USUAL)?;
+        field.word("v=1;");
+        self.write_tags(&mut field);
+        Ok(field)
+    }
+
+    /// Writes the tags from `a=` to `b=`, which is left empty.
+    pub(crate) fn write_tags(&self, field: &mut FieldWriter) {
+        field.word_args(format_args!("a={};", self.algorithm));
+        let (header, body) = (self.header_canonicalization, self.body_canonicalization);
+        field.word_args(format_args!("c={header}/{body};"));
+        field.word_args(format_args!("d={};", self.domain));
+        field.word_args(format_args!("s={};", self.selector));
+        if let Some(identity) = &self.identity {
+            let identity = quoted_printable::encode(identity.to_string().as_bytes());
+            field.word_args(format_args!("i={identity};"));
+        }
+        for (tag, value) in [
+            ("t", self.timestamp),
+            ("x", self.expiration),
+            ("l", self.body_length),
+        ] {
+            if let Some(value) = value {
+                field.word_args(format_args!("{tag}={value};"));
+            }
+        }
+        self.write_signed_fields(field);
+        for (at, (name, value)) in self.copied_fields.iter().enumerate() {
+            let start = if at == 0 { "z=" } else { "|" };
+            field.word_args(format_args!("{start}{name}:"));
+            field.anywhere(&quoted_printable::encode(value));
+        }
+        if !self.copied_fields.is_empty() {
+            field.anywhere(";");
+        }
+        field.word("bh=");
+        write_base64(field, &self.body_hash);
+        field.anywhere(";");
+        field.word("b=");
+    }
+
+    /// Writes `h=`, several names to a word so that white space stands only where the line is folded.
+    fn write_signed_fields(&self, field: &mut FieldWriter) {
+        const WORD: usize = 64;
+        let mut tag = "h=";
+        for names in self.signed_fields.words(WORD, tag.len()) {
+            let end = if names.ends_with(':') { "" } else { ";" };
+            field.word_args(format_args!("{tag}{names}{end}"));
+            tag = "";
+        }
+    }
+}
+
+/// Adds the value of `b=`.
+pub(crate) fn finish_field(mut field: FieldWriter, octets: &[u8]) -> Result<String, FoldError> {
+    write_base64(&mut field, octets);
+    field.finish()
+}
+
+/// Writes octets in base64, folded anywhere.
+fn write_base64(field: &mut FieldWriter, octets: &[u8]) {
+    // Multiples of three, so that only the last piece is padded.
+    for piece in octets.chunks(48) {
+        let mut text = [0; 64];
+        // 64 octets are what 48 become, and base64 is ASCII.
+        if let Ok(length) = BASE64.encode_slice(piece, &mut text)
+            && let Some(Ok(text)) = text.get(..length).map(str::from_utf8)
+        {
+            field.anywhere(text);
+        }
+    }
+}

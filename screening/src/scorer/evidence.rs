@@ -1,0 +1,57 @@
+//! What a score is made of.
+
+use std::net::IpAddr;
+
+use crate::early_talker::Conduct;
+use crate::{dnsbl, helo, iprev, s25r};
+
+/// What is known of a client and its message; what is not known is left out and worth nothing.
+///
+/// ```
+/// # use screening::scorer::{Evidence, Spf};
+/// let mut evidence = Evidence::default();
+/// evidence.client = Some("192.0.2.7".parse()?);
+/// evidence.spf = Some(Spf::Pass);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Evidence<'a> {
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// Whether the address has a name that leads back to it.
+    pub iprev: Option<&'a iprev::Verdict>,
+    /// Whether the name looks like that of an end user's line.
+    pub s25r: Option<&'a s25r::Finding>,
+    /// What the client calls itself.
+    pub helo: Option<&'a helo::Verdict>,
+    /// What the lists say.
+    pub lists: Option<&'a dnsbl::Verdict>,
+    /// How it speaks SMTP.
+    pub conduct: Conduct,
+    /// What SPF says of the reverse-path.
+    pub spf: Option<Spf>,
+    /// Whether our users have written to the sender before. It counts only where SPF says pass: otherwise anybody may claim to be it.
+    pub known_correspondent: bool,
+    /// What its past is worth in points: positive for a bad one, negative for a good one.
+    pub reputation: Option<i32>,
+}
+
+/// A result of SPF (RFC 7208 §2.6), told to the scorer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Spf {
+    /// The domain publishes no policy.
+    None,
+    /// It publishes one that says nothing of this client.
+    Neutral,
+    /// The client may send for the domain.
+    Pass,
+    /// It may not.
+    Fail,
+    /// It probably may not.
+    SoftFail,
+    /// A lookup failed.
+    TempError,
+    /// The policy cannot be understood.
+    PermError,
+}

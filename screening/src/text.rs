@@ -1,0 +1,89 @@
+//! Text of strangers, as part of a key and in a log: bounded, and without case.
+
+use core::fmt;
+
+use mail_syntax::mailbox::MAX_PATH;
+
+/// A text in lower case, as a part of a key. The first 256 octets count, as many as an address has (RFC 5321 §4.5.3.1.3).
+pub(crate) struct Lower {
+    octets: [u8; MAX_PATH],
+    length: usize,
+}
+
+impl Lower {
+    pub(crate) fn new(text: &str) -> Self {
+        Self::with_numbers_alike(text, 0)
+    }
+
+    /// A domain, with a dot at its end or without.
+    pub(crate) fn domain(name: &str) -> Self {
+        Self::new(name.strip_suffix('.').unwrap_or(name))
+    }
+
+    /// Each number in the first `end` octets becomes one `#`.
+    pub(crate) fn with_numbers_alike(text: &str, end: usize) -> Self {
+        let mut lower = Self {
+            octets: [0; MAX_PATH],
+            length: 0,
+        };
+        for (at, octet) in text.bytes().enumerate().take(MAX_PATH) {
+            let digit = at < end && octet.is_ascii_digit();
+            if digit && lower.octets().last() == Some(&b'#') {
+                continue;
+            }
+            // No more octets are taken than there is room for.
+            lower.octets[lower.length] = if digit {
+                b'#'
+            } else {
+                octet.to_ascii_lowercase()
+            };
+            lower.length += 1;
+        }
+        lower
+    }
+
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+}
+
+/// A text in quotes, what a terminal would obey escaped, at most 256 octets of it.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        let end = (0..=text.len().min(MAX_PATH))
+            .rev()
+            .find(|&end| text.is_char_boundary(end));
+        write!(f, "{:?}", &text[..end.unwrap_or_default()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_of_a_text() {
+        let long = "ü".repeat(5_000);
+        for (text, end, expected) in [
+            ("", 9, ""),
+            ("A1b22C333", 0, "a1b22c333"),
+            ("A1b22C333", 5, "a#b#c333"),
+            ("12#3", 4, "##"),
+            (&long, 4, &long[..256]),
+        ] {
+            let lower = Lower::with_numbers_alike(text, end);
+            assert_eq!(lower.octets(), expected.as_bytes());
+        }
+        assert_eq!(Lower::domain("Example.org.").octets(), b"example.org");
+    }
+
+    #[test]
+    fn logs_are_safe() {
+        let hostile = Quoted("a\r\nX: \u{1b}[2J\"").to_string();
+        assert_eq!(hostile, r#""a\r\nX: \u{1b}[2J\"""#);
+        assert!(Quoted(&"ü".repeat(5_000)).to_string().len() < 300);
+    }
+}
