@@ -15,7 +15,7 @@ use crate::record::{Policy, Record};
 #[must_use]
 pub fn instead(text: &[u8]) -> Option<Record> {
     let mut record = Record::parse(text).ok()?;
-    // RFC 9989 Appendix A.6: "t=y" stands where "pct=0" stood.
+    // RFC 9989 has the tag t for what pct=0 was used for (its Appendix A.6).
     record.test_mode |= record.pct.take() == Some(0);
     record.p.get_or_insert(Policy::None);
     Some(record)
