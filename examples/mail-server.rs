@@ -15,6 +15,7 @@ use examples::command_line::{
 use examples::config::Config;
 use examples::demo::{self, Demo};
 use examples::dkim_keys;
+use examples::own_reputation;
 use examples::resolver::Resolver;
 use examples::screen::{Claim, Screen};
 use examples::server::{Security, Server, Service};
@@ -57,6 +58,12 @@ enum Command {
     /// Exits with 0 if the recipient would be accepted, 1 if refused for good, 75 if the client would have to come again.
     #[command(after_help = format!("EXAMPLE: mail-server screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org\n\n{EXIT_CODES}"))]
     Screen(Message),
+    /// Tells how our source address stands with those who take the mail of these domains, by what they have answered in the last days.
+    Reputation {
+        /// Domains that mail was sent to.
+        #[arg(required = true)]
+        domains: Vec<Domain>,
+    },
     /// Makes an Ed25519 key that signs mail, and prints the record to publish.
     DkimKey {
         /// The signing domain.
@@ -117,6 +124,7 @@ fn main() -> ExitCode {
         Some(Command::Screen(message)) => {
             return exit("mail-server", screen(arguments.config.as_deref(), message));
         }
+        Some(Command::Reputation { domains }) => reputation(arguments.config.as_deref(), domains),
         Some(Command::User(user)) => users(arguments.config.as_deref(), user),
         Some(Command::DkimKey {
             domain,
@@ -275,6 +283,16 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
         450 => Outcome::Later,
         _ => Outcome::No,
     })
+}
+
+fn reputation(config: Option<&Path>, domains: &[Domain]) -> Result<(), Failure> {
+    let config = configured(config)?;
+    let store = Sqlite::open(&config.data)?;
+    for domain in domains {
+        let (provider, standing) = own_reputation::standing(&store, &config.outbound, domain)?;
+        println!("{provider}: {standing}");
+    }
+    Ok(())
 }
 
 fn users(config: Option<&Path>, user: &User) -> Result<(), Failure> {

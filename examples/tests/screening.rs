@@ -64,10 +64,18 @@ async fn data(client: &mut Client, header: &str) {
 
 /// The newest message that anna has.
 async fn newest(server: &Running) -> String {
+    let newest = newest_or_none(server).await;
+    assert!(!newest.is_empty());
+    newest
+}
+
+async fn newest_or_none(server: &Running) -> String {
     let newest = server.context.store(|store| {
         let anna = store.account("anna")?.unwrap();
         let inbox = store.mailbox(anna.id, "INBOX")?.unwrap().id;
-        let last = store.entries(inbox)?.pop().unwrap();
+        let Some(last) = store.entries(inbox)?.pop() else {
+            return Ok(Vec::new());
+        };
         let mut message = store.message(inbox, last.uid)?;
         message.read(1 << 16)
     });
@@ -267,6 +275,68 @@ async fn a_user_does_not_send_more_than_a_day_allows() {
     for code in ["250", "250", "450"] {
         client.ask("RCPT TO:<joe@elsewhere.example>", code).await;
     }
+    server.end().await;
+}
+
+/// Takes one message for nobody: to each recipient it gives this reply.
+async fn other_server(reply: &'static str) -> std::net::SocketAddr {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut socket = BufReader::new(socket);
+        socket.write_all(b"220 other.example\r\n").await.unwrap();
+        let mut line = String::new();
+        while socket.read_line(&mut line).await.unwrap_or(0) > 0 {
+            let answer = match line.get(..4) {
+                Some("RCPT") => reply,
+                _ => "250 OK",
+            };
+            line.clear();
+            let answered = socket.write_all(format!("{answer}\r\n").as_bytes()).await;
+            if answered.is_err() {
+                return;
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_others_answer_counts_for_our_own_standing() {
+    let folder = Folder::new("screening-own");
+    let other = other_server("550 5.7.1 Client host [127.0.0.1] blocked using bl.example").await;
+    let more = format!(
+        "[pop_before_smtp]\nenabled = true\n[outbound]\nport = {}\n",
+        other.port()
+    );
+    let zone = Zone::new().a("other.example", [127, 0, 0, 1]);
+    let server = Running::start(&folder, &more, Resolver::from_zone(zone)).await;
+    let client = "127.0.0.1".parse().unwrap();
+    server.context.accounts.read_by_pop(client, "anna").await;
+    let mut client = Client::connect(server.address(Service::Submission)).await;
+    client.ask("EHLO client.example", "250").await;
+    client.ask("MAIL FROM:<anna@example.org>", "250").await;
+    client.ask("RCPT TO:<joe@other.example>", "250").await;
+    client.ask("DATA", "354").await;
+    client
+        .ask("From: anna@example.org\r\n\r\nHello\r\n.", "250")
+        .await;
+    // The bounce is written after the answer was counted.
+    while !newest_or_none(&server).await.contains("blocked using") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let counts = server.context.store(|store| {
+        let keys = examples::own_reputation::reputation(store)?;
+        let (address, now) = ("0.0.0.0".parse().unwrap(), examples::server::now());
+        let provider = "other.example".parse().unwrap();
+        examples::store::screen(store, now, |memory| {
+            keys.counts(memory, address, &provider, 2, now)
+        })
+    });
+    let rejected: u32 = counts.await.unwrap().iter().map(|day| day.rejected).sum();
+    assert_eq!(rejected, 1);
     server.end().await;
 }
 

@@ -86,11 +86,6 @@ impl Screen {
             findings.past = Some(past);
         }
         let verdict = self.scorer.score(&findings.evidence());
-        let quotas = self.quotas(client, &sender);
-        let limited = match self.rate_limit.check(memory, &quotas, 1, now)? {
-            rate_limit::Decision::Limited(limited) => Some(limited.retry_after.as_secs()),
-            rate_limit::Decision::Pass => None,
-        };
         let asks = matches!(verdict.decision, Decision::Greylist | Decision::Tarpit(_));
         let greylist = match self.greylist.as_ref().filter(|_| asks) {
             Some(greylist) => {
@@ -101,13 +96,14 @@ impl Screen {
         };
         let delayed = matches!(greylist, Some(greylisting::Decision::Delay { .. }));
         let is_refused = delayed || verdict.decision == Decision::Refuse;
-        let answer = match limited {
+        let quotas = self.quotas(client, &sender);
+        let answer = match self.rate_limit.check(memory, &quotas, 1, now)? {
             _ if !self.concerns(client) || is_postmaster(recipient) => None,
-            Some(seconds) => Some(Answer::too_much(seconds)),
-            None => verdict
-                .reply(Stage::Recipient)
-                .filter(|_| is_refused)
-                .map(Answer::from),
+            _ if is_refused => verdict.reply(Stage::Recipient).map(Answer::from),
+            rate_limit::Decision::Limited(limited) => {
+                Some(Answer::too_much(limited.retry_after.as_secs()))
+            }
+            rate_limit::Decision::Pass => None,
         };
         Ok(Explanation {
             findings,

@@ -145,12 +145,14 @@ impl Visit {
         let screened = match self.screened.take() {
             Some(screened) => screened,
             None => {
-                let screen = &context.screen;
-                let too_much = screen.too_much(context, self.client, address(sender));
-                if let Some(seconds) = too_much.await? {
-                    return Ok(Some(Answer::too_much(seconds)));
+                let mut screened = self.screen(context, helo, sender, recipient).await?;
+                // Who is told to come again has not sent anything that counts.
+                if screened.answer.is_none() {
+                    let screen = &context.screen;
+                    let too_much = screen.too_much(context, self.client, address(sender));
+                    screened.answer = too_much.await?.map(Answer::too_much);
                 }
-                self.screen(context, helo, sender, recipient).await?
+                screened
             }
         };
         let screened = self.screened.insert(screened);

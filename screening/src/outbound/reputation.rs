@@ -455,7 +455,7 @@ impl Reputation {
     /// # Errors
     ///
     /// The store's.
-    pub fn record<S: Store>(
+    pub fn record<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -481,7 +481,7 @@ impl Reputation {
     /// # Errors
     ///
     /// The store's.
-    pub fn counts<S: Store>(
+    pub fn counts<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -507,7 +507,7 @@ impl Reputation {
     /// # Errors
     ///
     /// The store's.
-    pub fn standing<S: Store>(
+    pub fn standing<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -519,7 +519,7 @@ impl Reputation {
     }
 
     /// How it stands when only what happened since a day counts.
-    pub(super) fn standing_since<S: Store>(
+    pub(super) fn standing_since<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
