@@ -17,7 +17,9 @@ static PROVIDERS: LazyLock<Providers> = LazyLock::new(Providers::examples);
 
 /// The address that mail is sent from; where none is configured, one that stands for all of this machine.
 fn source(outbound: &Outbound) -> IpAddr {
-    outbound.source.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    outbound
+        .source
+        .unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.into())
 }
 
 fn provider(domain: &Domain) -> Provider {

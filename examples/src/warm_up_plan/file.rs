@@ -174,7 +174,7 @@ fn curve(field: &str, table: &CurveTable, default: &CurveTable) -> Result<Curve,
     if let Some(days) = table
         .table
         .as_ref()
-        .or(default.table.as_ref().filter(|_| !grows))
+        .or_else(|| default.table.as_ref().filter(|_| !grows))
     {
         if grows {
             return Err(wrong(
