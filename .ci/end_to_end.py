@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Starts the built mail server as a process and drives it with clients that were not written here."""
-import base64, email.policy, hashlib, imaplib, os, poplib, shutil, signal, smtplib, socket, ssl, subprocess, sys, tempfile, time
+import base64, email.policy, hashlib, imaplib, json, os, poplib, shutil, signal, smtplib, socket, ssl, subprocess, sys, tempfile, time
 
 SERVER = os.path.abspath(sys.argv[1])
 PASSWORDS = {"ann": "one two", "ben": "drei & vier", "cat": "пять", "dan": 'q"uo\\te'}
@@ -25,7 +25,7 @@ def check(what, holds, seen=""):
 class Server:
     """A server with a configuration of its own, in a folder that outlives its restarts."""
 
-    def __init__(self, folder, extra_inbound=""):
+    def __init__(self, folder, more=""):
         self.folder = folder
         self.port = {name: free_port() for name in ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")}
         subprocess.run(
@@ -41,7 +41,7 @@ class Server:
         with open(os.path.join(folder, "mail-server.toml"), "w") as config:
             config.write(f'hostname = "mail.test"\ndomains = ["mail.test"]\ndata = "mail"\n[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n'
                          f'[listen]\n{listen}\n[aliases]\n"all@mail.test" = ["ann@mail.test", "ben@mail.test"]\n'
-                         f'[dns]\nzone = "zone"\n[limits]\nfailed_login_delay = 50\n[inbound]\n{extra_inbound}\n'
+                         f'[dns]\nzone = "zone"\n[failed_login]\ndelay = 50\n{more}\n'
                          '[[dkim]]\ndomain = "mail.test"\nselector = "s1"\nkey = "s1.pem"\n')
         for name, password in PASSWORDS.items():
             self.sh("--config", "mail-server.toml", "user", "add", name, "--address", f"{name}@mail.test", text=password + "\n")
@@ -292,29 +292,66 @@ def crashes(server):
     check("SIGTERM ends it cleanly", server.end(signal.SIGTERM) == 0)
 
 
-def greylisting():
+def screening():
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder, "greylisting = true\ngreylisting_delay = 1")
+        server = Server(folder, '[screening]\nexempt = []\ngreeting_delay = 300\n[screening.greylisting]\ndelay = 1')
+        with open(os.path.join(folder, "zone"), "a") as zone:
+            zone.write("1.0.0.127.in-addr.arpa. IN PTR p12345.pool.test.\np12345.pool.test. IN A 127.0.0.1\n")
+
+        def explain(helo, *options):
+            return subprocess.run([SERVER, "--config", "mail-server.toml", "screen", "127.0.0.1", "--helo", helo, "--from", "carol@good.test",
+                                   "--to", "ann@mail.test", *options], cwd=folder, text=True, capture_output=True)
+
+        done = explain("p12345.pool.test")
+        check("screen tells why a stranger would have to come again", done.returncode == 75 and "+3 rule 2: five digits" in done.stdout
+              and "never seen" in done.stdout and "reply: 450 4.7.1" in done.stdout, done)
         server.start()
         try:
             codes = []
-            for wait in (0, 0, 2):
+            for wait in (0, 2):
                 time.sleep(wait)
                 with server.smtp() as client:
                     client.mail("carol@good.test")
                     codes.append(client.rcpt("ann@mail.test")[0])
-            check("a stranger is asked to come again, and may then pass", codes == [450, 450, 250], codes)
+                    postmaster = client.rcpt("postmaster")[0]
+            check("who looks like a dial-up line is asked to come again, and may then pass", codes == [450, 250], codes)
+            check("postmaster is there for everybody", postmaster == 250)
             server.end(signal.SIGTERM)
             server.start()
             with server.smtp() as client:
-                client.mail("carol@good.test")
-                check("and is known after a restart", client.rcpt("ann@mail.test")[0] == 250)
+                client.sendmail("carol@good.test", ["ann@mail.test"], b"Yubin-Screening: accept\r\n" + message("known"))
+            octets, _ = server.newest("ann")
+            check("and is known after a restart, and the decision stands in the message, once",
+                  octets.count(b"Yubin-Screening:") == 1 and b"Yubin-Screening: greylist, score" in octets, octets)
+            done = explain("p12345.pool.test", "--json")
+            check("screen knows it too", done.returncode == 0 and "passed before" in json.loads(done.stdout)["greylist"], done)
+        finally:
+            server.process.kill()
+
+
+def pop_before_smtp():
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(folder, "[pop_before_smtp]\nenabled = true")
+        server.start()
+        try:
+            for granted in (False, True):
+                if granted:
+                    server.pop3("ann").quit()
+                client = smtplib.SMTP("127.0.0.1", server.port["submission"], "client.test")
+                client.ehlo()
+                code = client.mail("ann@mail.test")[0]
+                check(f"POP before SMTP: {'the address may submit after' if granted else 'not before'} a POP3 login", code == (250 if granted else 530), code)
+                if granted:
+                    client.rset()
+                    check("as the account that has logged in only", client.mail("ben@mail.test")[0] == 550)
+                client.close()
         finally:
             server.process.kill()
 
 
 def main():
-    greylisting()
+    screening()
+    pop_before_smtp()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(folder)
         server.start()

@@ -3,17 +3,24 @@
 //! Without arguments it is a demo on loopback; with `--config` it is a real server. See `mail-server.example.toml`.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use examples::accounts::keys_of;
+use examples::command_line::{
+    EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path,
+};
 use examples::config::Config;
 use examples::demo::{self, Demo};
 use examples::dkim_keys;
+use examples::own_reputation;
+use examples::resolver::Resolver;
+use examples::screen::{Claim, Screen};
 use examples::server::{Security, Server, Service};
-use examples::store::{Sqlite, Store as _};
-use mail_syntax::Domain;
+use examples::store::{Sqlite, Store, StoreError};
+use mail_syntax::{Domain, ReversePath};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -26,7 +33,8 @@ Examples:
   mail-server --config mail-server.toml
   mail-server --config mail-server.toml check-config
   echo 'correct horse' | mail-server --config mail-server.toml user add alice --address alice@example.org
-  mail-server dkim-key --domain example.org --selector s1 --out s1.pem"
+  mail-server dkim-key --domain example.org --selector s1 --out s1.pem
+  mail-server --config mail-server.toml screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org"
 )]
 struct Arguments {
     /// The configuration file.
@@ -43,6 +51,19 @@ enum Command {
     User(User),
     /// Reads the configuration, and everything it names, and says what is wrong.
     CheckConfig,
+    /// Tells what screening would do to a message, and why; nothing is remembered of it.
+    ///
+    /// Without --config it is screened as by default, and nobody has a past.
+    ///
+    /// Exits with 0 if the recipient would be accepted, 1 if refused for good, 75 if the client would have to come again.
+    #[command(after_help = format!("EXAMPLE: mail-server screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org\n\n{EXIT_CODES}"))]
+    Screen(Message),
+    /// Tells how our source address stands with those who take the mail of these domains, by what they have answered in the last days.
+    Reputation {
+        /// Domains that mail was sent to.
+        #[arg(required = true)]
+        domains: Vec<Domain>,
+    },
     /// Makes an Ed25519 key that signs mail, and prints the record to publish.
     DkimKey {
         /// The signing domain.
@@ -55,6 +76,28 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+}
+
+/// A message that nobody has sent.
+#[derive(clap::Args)]
+struct Message {
+    /// The address of the client.
+    client: IpAddr,
+    /// What it calls itself in HELO or EHLO.
+    #[arg(long)]
+    helo: String,
+    /// Its MAIL FROM; '<>' is the null one.
+    #[arg(long, value_parser = reverse_path)]
+    from: ReversePath,
+    /// The first recipient.
+    #[arg(long)]
+    to: String,
+    /// A master file (RFC 1035) that answers everything, instead of the DNS.
+    #[arg(long)]
+    zone: Option<PathBuf>,
+    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, reply}.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -78,6 +121,10 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         None => serve(arguments.config.as_deref()),
         Some(Command::CheckConfig) => check(arguments.config.as_deref()),
+        Some(Command::Screen(message)) => {
+            return exit("mail-server", screen(arguments.config.as_deref(), message));
+        }
+        Some(Command::Reputation { domains }) => reputation(arguments.config.as_deref(), domains),
         Some(Command::User(user)) => users(arguments.config.as_deref(), user),
         Some(Command::DkimKey {
             domain,
@@ -183,7 +230,7 @@ fn check(config: Option<&Path>) -> Result<(), Failure> {
     let config = configured(config)?;
     examples::tls::server(&config.tls.certificate, &config.tls.key)?;
     examples::signing::keys(&config.dkim)?;
-    examples::screen::Screen::new(&config.inbound, &[0; 32])?;
+    Screen::new(&config, &[0; 32])?;
     if let Some(zone) = &config.dns.zone {
         std::fs::read_to_string(zone)?.parse::<mail_dns::Zone>()?;
     }
@@ -192,6 +239,59 @@ fn check(config: Option<&Path>) -> Result<(), Failure> {
         config.hostname,
         config.domains.len()
     );
+    Ok(())
+}
+
+fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError> {
+    let wrong = |error: &dyn std::fmt::Display| ToolError::Usage(error.to_string());
+    let config = config.map(Config::read).transpose();
+    let config = config.map_err(|error| wrong(&error))?;
+    // A store is not made by a look into it.
+    let kept = config.as_ref().filter(|config| config.data.is_dir());
+    let store = kept.map(|config| Sqlite::open(&config.data)).transpose();
+    let store = store.map_err(|error| ToolError::Later(error.to_string()))?;
+    let config = config.unwrap_or_else(|| demo::config(&std::env::temp_dir()));
+    let mut dns = config.dns.clone();
+    if message.zone.is_some() {
+        dns.zone.clone_from(&message.zone);
+    }
+    let later = |error: StoreError| ToolError::Later(error.to_string());
+    let secret = store.as_ref().map_or(Ok([0; 32]), |store| store.secret());
+    let screen = Screen::new(&config, &secret.map_err(later)?).map_err(|error| wrong(&error))?;
+    let claim = Claim {
+        client: message.client.to_canonical(),
+        helo: Some(message.helo.clone()),
+        sender: message.from.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| ToolError::Later(error.to_string()))?;
+    let explanation = runtime.block_on(async {
+        let resolver = Resolver::new(&dns).map_err(|error| wrong(&error))?;
+        let store = store.as_ref().map(|store| -> &dyn Store { store });
+        let explained = screen.explain(&resolver, store, claim, message.to.clone());
+        explained.await.map_err(later)
+    })?;
+    if message.json {
+        print_json(&explanation.json())?;
+    } else {
+        print(&explanation)?;
+    }
+    Ok(match explanation.code() {
+        250 => Outcome::Yes,
+        450 => Outcome::Later,
+        _ => Outcome::No,
+    })
+}
+
+fn reputation(config: Option<&Path>, domains: &[Domain]) -> Result<(), Failure> {
+    let config = configured(config)?;
+    let store = Sqlite::open(&config.data)?;
+    for domain in domains {
+        let (provider, standing) = own_reputation::standing(&store, &config.outbound, domain)?;
+        println!("{provider}: {standing}");
+    }
     Ok(())
 }
 

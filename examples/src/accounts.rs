@@ -1,16 +1,20 @@
 //! Who may log in: the answers to what SASL asks, and the slowing down of those who guess.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mail_wire::Secret;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sasl_core::server::{Question, ServerConfig, is_own};
 use sasl_core::{Entropy, StoredKeys};
+use screening::failed_login::{Decision, FailedLogin};
+use screening::pop_before_smtp::PopBeforeSmtp;
 
-use crate::store::{Account, AccountId, SharedStore, StoreError, blocking};
+use crate::config::{self, Config};
+use crate::identities::Submitter;
+use crate::server::now;
+use crate::store::{self, Account, AccountId, SharedStore, StoreError, blocking};
 
 /// Makes the keys that are stored for a password.
 ///
@@ -61,8 +65,13 @@ pub struct Accounts {
     config: ServerConfig,
     /// Checked for users who do not exist, so that the time does not tell.
     nobody: Arc<StoredKeys>,
-    failures: Arc<Failures>,
+    failed_login: FailedLogin,
+    pop_before_smtp: PopBeforeSmtp,
 }
+
+/// Who tries to log in on a connection, as far as it has said.
+#[derive(Debug, Default)]
+pub struct Login(String);
 
 /// A store in a `Debug` struct.
 #[derive(Clone)]
@@ -75,20 +84,23 @@ impl std::fmt::Debug for SharedStoreRef {
 }
 
 impl Accounts {
-    /// Over this store; `delay` is how long the answer to a first failure is held back.
+    /// Over this store, as configured.
     ///
     /// # Errors
     ///
     /// A failure of the store.
-    pub fn new(store: SharedStore, delay: Duration) -> Result<Self, StoreError> {
+    pub fn new(store: SharedStore, config: &Config) -> Result<Self, StoreError> {
+        let secret = store.secret()?;
+        let mut pop_before_smtp = PopBeforeSmtp::new(crate::screen::keys(&secret));
+        let minutes = config.pop_before_smtp.minutes;
+        pop_before_smtp.policy.enabled = config.pop_before_smtp.enabled;
+        pop_before_smtp.policy.valid_for = Duration::from_secs(minutes.saturating_mul(60));
         Ok(Self {
-            config: ServerConfig::new(Secret::new(store.secret()?)),
+            failed_login: failed_login(&config.failed_login, &secret),
+            pop_before_smtp,
+            config: ServerConfig::new(Secret::new(secret)),
             nobody: Arc::new(keys_of("nobody has this password")?),
             store: SharedStoreRef(store),
-            failures: Arc::new(Failures {
-                delay,
-                counts: Mutex::default(),
-            }),
         })
     }
 
@@ -98,8 +110,24 @@ impl Accounts {
         &self.config
     }
 
-    /// The answer to a question of SASL; nobody may act for another.
-    pub async fn answer(&self, question: Question) -> AuthAnswer {
+    /// The answer to a question of SASL; nobody may act for another, and who is banned has no account and no right password.
+    pub async fn answer(
+        &self,
+        client: IpAddr,
+        login: &mut Login,
+        question: Question,
+    ) -> AuthAnswer {
+        if let Question::StoredKeys { authcid } | Question::CheckPassword { authcid, .. } =
+            &question
+        {
+            login.0 = authcid.as_str().to_owned();
+            if self.is_banned(client, login).await {
+                return match question {
+                    Question::StoredKeys { .. } => AuthAnswer::StoredKeys(None),
+                    _ => AuthAnswer::Password(false),
+                };
+            }
+        }
         let answer = match question {
             Question::StoredKeys { authcid } => self
                 .keys(authcid.as_str())
@@ -189,15 +217,125 @@ impl Accounts {
         .await
     }
 
-    /// Notes a login that failed, and gives the time to wait before its answer.
-    pub fn failed(&self, client: IpAddr) -> Duration {
-        self.failures.note(client, Instant::now())
+    /// Whether a client may not even try; without an answer of the store it may.
+    async fn is_banned(&self, client: IpAddr, login: &Login) -> bool {
+        let (failed_login, login) = (self.failed_login.clone(), login.0.clone());
+        let checked = blocking(&self.store.0, move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                failed_login.check(memory, client, &login, now)
+            })
+        });
+        match checked.await {
+            Ok(Decision::Allowed) => false,
+            Ok(banned) => {
+                tracing::warn!(%client, %banned, "a login that is not looked at");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed logins cannot be read");
+                false
+            }
+        }
     }
 
-    /// Forgets the failures of a client who has logged in.
-    pub fn succeeded(&self, client: IpAddr) {
-        self.failures.forget(client);
+    /// Counts a login that failed, and gives the time to wait before its answer.
+    pub async fn failed(&self, client: IpAddr, login: &Login) -> Duration {
+        let (failed_login, login) = (self.failed_login.clone(), login.0.clone());
+        let first_delay = failed_login.policy.first_delay;
+        let counted = blocking(&self.store.0, move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                failed_login.failed(memory, client, &login, now)
+            })
+        });
+        match counted.await {
+            Ok(penalty) => {
+                tracing::info!(%client, %penalty, "a login that failed");
+                penalty.delay
+            }
+            Err(error) => {
+                tracing::error!(%error, "a failed login could not be counted");
+                first_delay
+            }
+        }
     }
+
+    /// Forgives the failures of this login from this address.
+    pub async fn succeeded(&self, client: IpAddr, login: &Login) {
+        let (failed_login, login) = (self.failed_login.clone(), login.0.clone());
+        let forgiven = blocking(&self.store.0, move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                failed_login.succeeded(memory, client, &login, now)
+            })
+        });
+        if let Err(error) = forgiven.await {
+            tracing::error!(%error, "failed logins could not be forgiven");
+        }
+    }
+
+    /// An account has logged in by POP3 under TLS: its address may submit for a while, where that is configured.
+    pub async fn read_by_pop(&self, client: IpAddr, account: &str) {
+        if !self.pop_before_smtp.policy.enabled {
+            return;
+        }
+        let (pop_before_smtp, name) = (self.pop_before_smtp.clone(), account.to_owned());
+        let granted = blocking(&self.store.0, move |store| {
+            let Some(account) = store.account(&name)? else {
+                return Ok(());
+            };
+            let (account, now) = (account.id.0.cast_unsigned(), now());
+            store::screen(store, now, |memory| {
+                pop_before_smtp.logged_in(memory, client, account, now)
+            })
+        });
+        match granted.await {
+            Ok(()) => tracing::info!(%client, account, "pop3: its address may submit for a while"),
+            Err(error) => tracing::error!(%error, "pop3: a grant could not be stored"),
+        }
+    }
+
+    /// Who may submit from this address because of a POP3 login.
+    pub async fn granted(&self, client: IpAddr) -> Option<Submitter> {
+        if !self.pop_before_smtp.policy.enabled {
+            return None;
+        }
+        let pop_before_smtp = self.pop_before_smtp.clone();
+        let account = blocking(&self.store.0, move |store| {
+            let now = now();
+            let granted = store::screen(store, now, |memory| {
+                pop_before_smtp.granted(memory, client, now)
+            })?;
+            let is_it = |account: &Account| {
+                granted.is_some_and(|grant| grant.account == account.id.0.cast_unsigned())
+            };
+            Ok(store.accounts()?.into_iter().find(is_it))
+        });
+        match account.await {
+            Ok(account) => account.map(|account| Submitter {
+                account: account.id,
+                name: account.name,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "grants of POP before SMTP cannot be read");
+                None
+            }
+        }
+    }
+}
+
+fn failed_login(configured: &config::FailedLogin, secret: &[u8; 32]) -> FailedLogin {
+    let mut failed_login = FailedLogin::new(crate::screen::keys(secret));
+    let policy = &mut failed_login.policy;
+    policy.first_delay = Duration::from_millis(configured.delay);
+    policy.longest_delay = Duration::from_millis(configured.longest_delay);
+    policy.address_failures = configured.address_failures;
+    policy.network_failures = configured.network_failures;
+    policy.forgotten_after = Duration::from_secs(configured.forgotten_after);
+    policy.ban = Duration::from_secs(configured.ban);
+    failed_login.exempt.clone_from(&configured.exempt);
+    failed_login
 }
 
 /// `local+detail@domain` is delivered to `local@domain`.
@@ -211,80 +349,9 @@ fn without_detail(address: &str) -> String {
     }
 }
 
-/// Failed logins of a network, bounded in number.
-#[derive(Debug)]
-struct Failures {
-    delay: Duration,
-    counts: Mutex<HashMap<IpAddr, (u32, Instant)>>,
-}
-
-/// Failures are forgotten after this time.
-const MEMORY: Duration = Duration::from_secs(600);
-/// Networks remembered at once.
-const NETWORKS: usize = 10_000;
-
-impl Failures {
-    fn note(&self, client: IpAddr, now: Instant) -> Duration {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= NETWORKS {
-            counts.retain(|_, (_, last)| now.duration_since(*last) < MEMORY);
-        }
-        if counts.len() >= NETWORKS {
-            counts.clear();
-        }
-        let (count, last) = counts.entry(network(client)).or_insert((0, now));
-        if now.duration_since(*last) >= MEMORY {
-            *count = 0;
-        }
-        *last = now;
-        let delay = self.delay * 2u32.pow((*count).min(3));
-        *count = count.saturating_add(1);
-        delay
-    }
-
-    fn forget(&self, client: IpAddr) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.remove(&network(client));
-    }
-}
-
-/// The /64 of an IPv6 address: whoever has one has them all.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & !0 << 64).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn guessing_gets_slower() {
-        let failures = Failures {
-            delay: Duration::from_secs(1),
-            counts: Mutex::default(),
-        };
-        let (now, client) = (Instant::now(), "2001:db8::1".parse().unwrap());
-        let waits: Vec<u64> = (0..5)
-            .map(|_| failures.note(client, now).as_secs())
-            .collect();
-        assert_eq!(waits, [1, 2, 4, 8, 8]);
-        assert_eq!(
-            failures.note("2001:db8::2".parse().unwrap(), now).as_secs(),
-            8
-        );
-        assert_eq!(
-            failures
-                .note("2001:db8:1::2".parse().unwrap(), now)
-                .as_secs(),
-            1
-        );
-        assert_eq!(failures.note(client, now + MEMORY).as_secs(), 1);
-        failures.forget(client);
-        assert_eq!(failures.note(client, now).as_secs(), 1);
-    }
 
     #[test]
     fn details() {

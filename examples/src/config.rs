@@ -3,10 +3,19 @@
 //! Everything has a default but `hostname`, `domains`, `data` and `tls`; see `mail-server.example.toml`. Paths are relative to the
 //! file.
 
+mod screening;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use ::screening::Network;
+use ::screening::rate_limit;
 use serde::Deserialize;
+
+pub use self::screening::{
+    Codes, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject, Threshold, Thresholds,
+};
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +74,15 @@ pub struct Config {
     /// How mail from outside is judged.
     #[serde(default)]
     pub inbound: Inbound,
+    /// What is asked of strangers.
+    #[serde(default)]
+    pub screening: Screening,
+    /// What becomes of those who guess passwords.
+    #[serde(default)]
+    pub failed_login: FailedLogin,
+    /// A POP3 login instead of one by SMTP.
+    #[serde(default)]
+    pub pop_before_smtp: PopBeforeSmtp,
     /// What our users may send.
     #[serde(default)]
     pub submission: Submission,
@@ -155,29 +173,95 @@ pub enum DmarcPolicy {
 }
 
 /// How mail from outside is judged.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inbound {
     /// What DMARC does.
     pub dmarc: DmarcPolicy,
-    /// Whether unknown senders are asked to come again.
-    pub greylisting: bool,
-    /// Seconds until one who was asked to come again may pass; default: 60.
-    pub greylisting_delay: u64,
-    /// Block lists, asked for each client.
-    pub dnsbl: Vec<String>,
-    /// Networks whose clients are neither greylisted nor looked up in block lists, such as `192.0.2.0/24`.
-    pub exempt: Vec<String>,
 }
 
-impl Default for Inbound {
+/// So many in so many seconds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// How many.
+    pub count: u32,
+    /// In how many seconds.
+    pub per: u64,
+    /// How many at once; default: `count`.
+    pub burst: Option<u32>,
+}
+
+impl Quota {
+    /// All of them at once, if need be.
+    #[must_use]
+    pub const fn new(count: u32, per: u64) -> Self {
+        Self {
+            count,
+            per,
+            burst: None,
+        }
+    }
+}
+
+impl From<Quota> for rate_limit::Quota {
+    fn from(quota: Quota) -> Self {
+        let whole = Self::new(quota.count, Duration::from_secs(quota.per));
+        whole.with_burst(quota.burst.unwrap_or(quota.count))
+    }
+}
+
+/// What becomes of those who guess passwords, in all services.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FailedLogin {
+    /// Milliseconds that the answer to a first failure is held back, doubled with each further one; default: 1,000.
+    pub delay: u64,
+    /// Milliseconds that it is held back at most; default: 16,000.
+    pub longest_delay: u64,
+    /// Failures after which an address is banned; default: 50.
+    pub address_failures: u32,
+    /// Failures after which a network is banned; default: 150.
+    pub network_failures: u32,
+    /// Seconds after which a failure is forgotten, one after the other; default: 1,800.
+    pub forgotten_after: u64,
+    /// Seconds that a ban lasts; default: 3,600.
+    pub ban: u64,
+    /// Networks that are never banned, such as that of a webmail server.
+    #[serde(deserialize_with = "self::screening::networks")]
+    pub exempt: Vec<Network>,
+}
+
+impl Default for FailedLogin {
+    fn default() -> Self {
+        let policy = ::screening::failed_login::Policy::default();
+        Self {
+            delay: 1000,
+            longest_delay: 16_000,
+            address_failures: policy.address_failures,
+            network_failures: policy.network_failures,
+            forgotten_after: policy.forgotten_after.as_secs(),
+            ban: policy.ban.as_secs(),
+            exempt: Vec::new(),
+        }
+    }
+}
+
+/// A POP3 login that lets its address send without one: historic, off by default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PopBeforeSmtp {
+    /// Whether there is such a thing.
+    pub enabled: bool,
+    /// Minutes that the address may send for; default: 20.
+    pub minutes: u64,
+}
+
+impl Default for PopBeforeSmtp {
     fn default() -> Self {
         Self {
-            dmarc: DmarcPolicy::default(),
-            greylisting: false,
-            greylisting_delay: 60,
-            dnsbl: Vec::new(),
-            exempt: Vec::new(),
+            enabled: false,
+            minutes: 20,
         }
     }
 }
@@ -298,8 +382,6 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// See `connections_per_address`.
     pub connections: usize,
-    /// Milliseconds that the answer to a failed login is held back, doubled each time up to 8 times; default: 1,000.
-    pub failed_login_delay: u64,
 }
 
 impl Default for Limits {
@@ -308,7 +390,6 @@ impl Default for Limits {
             message: 50 * 1024 * 1024,
             connections_per_address: 500,
             connections: 2000,
-            failed_login_delay: 1000,
         }
     }
 }
@@ -418,6 +499,8 @@ mod tests {
         assert!(config.is_local("EXAMPLE.org"));
         assert_eq!(config.outbound.port, 25);
         assert!(config.submission.own_addresses_only);
+        let default = Screening::default();
+        assert_eq!(format!("{:?}", config.screening), format!("{default:?}"));
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub fn config(folder: &Path) -> Config {
         )]
         .into(),
         inbound: crate::config::Inbound::default(),
+        screening: crate::config::Screening::default(),
+        failed_login: crate::config::FailedLogin::default(),
+        pop_before_smtp: crate::config::PopBeforeSmtp::default(),
         submission: crate::config::Submission::default(),
         dns: crate::config::Dns::default(),
         outbound: crate::config::Outbound::default(),

@@ -6,9 +6,10 @@ use crate::server::Context;
 use crate::store::{Spool, StoreError};
 use dkim::arc::Sealer;
 use mail_syntax::address_list::AuthorDomains;
-use mail_syntax::authentication_results::strip;
+use mail_syntax::authentication_results::claims;
 use mail_syntax::date::{DateTime, Zone};
-use mail_syntax::header::{Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
+use mail_syntax::header::{Field, Header, HeaderError, HeaderSplitter, Limits, LineEnd, Split};
+use screening::scorer::Verdict;
 
 /// What is done with a message while it comes.
 #[derive(Debug)]
@@ -167,11 +168,9 @@ impl Intake {
             return Err(Refused::Loop(received));
         }
         match &mut self.purpose {
-            // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header
-            // field that claims, by virtue of its authentication service identifier, to have been added within its trust boundary".
             Purpose::Judge(judge, sealer) => {
                 judge.header(&header);
-                let mut kept = strip(&header, &context.config.hostname);
+                let mut kept = without_forged(&header, &context.config.hostname);
                 // The empty line that ends the header, if there is one.
                 kept.extend_from_slice(octets.get(header.octets().len()..).unwrap_or_default());
                 if let Some(sealer) = sealer {
@@ -229,6 +228,23 @@ impl Submission {
             let _ = write!(self.added, "Message-ID: <{}>\r\n", self.message_id);
         }
     }
+}
+
+/// A header without the fields that say what this server has found: only itself writes them.
+fn without_forged(header: &Header<'_>, authserv_id: &str) -> Vec<u8> {
+    // RFC 8601 §5: "any MTA conforming to this specification MUST delete any discovered instance of this header field that claims, by
+    // virtue of its authentication service identifier, to have been added within its trust boundary".
+    let results = claims(header, authserv_id);
+    let mut forged: Vec<Field<'_>> = results.chain(header.named(Verdict::FIELD_NAME)).collect();
+    forged.sort_by_key(Field::offset);
+    let octets = header.octets();
+    let (mut kept, mut from) = (Vec::with_capacity(octets.len()), 0);
+    for field in forged {
+        kept.extend_from_slice(octets.get(from..field.offset()).unwrap_or_default());
+        from = field.offset() + field.raw().len();
+    }
+    kept.extend_from_slice(octets.get(from..).unwrap_or_default());
+    kept
 }
 
 /// A moment as header fields write it, in UTC.

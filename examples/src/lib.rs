@@ -17,6 +17,7 @@ pub mod identities;
 pub mod intake;
 pub mod judge;
 pub mod outgoing;
+pub mod own_reputation;
 mod plot;
 pub mod queue;
 pub mod resolver;

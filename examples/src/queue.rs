@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::aggregate_reports::sending;
 use crate::outgoing::{Connection, Content, SendError, send};
+use crate::own_reputation;
 use crate::routing::{Route, routes};
 use crate::server::{Context, now};
 use crate::store::{Delivery, Leased, Outgoing, Settlement, StoreError};
@@ -60,7 +61,15 @@ async fn until_due(context: &Context) -> Duration {
 }
 
 async fn attempt(context: &Context, entry: Leased) {
-    let settlement = match deliver(context, &entry).await {
+    let delivered = deliver(context, &entry).await;
+    let reply = match &delivered {
+        Ok(reply) => Some(reply),
+        Err(error) => error.reply(),
+    };
+    if let Some(reply) = reply {
+        own_reputation::count(context, &entry.outgoing.recipient, reply).await;
+    }
+    let settlement = match delivered {
         Ok(reply) => {
             remember(context, &entry, true).await;
             tracing::info!(id = entry.id, recipient = ?entry.outgoing.recipient, %reply, "sent");

@@ -1,126 +1,307 @@
-//! What is asked of strangers: block lists when they connect, greylisting for each recipient.
+//! What is asked of strangers who bring mail: what the DNS and the past say of them, one score of all, and what it leads to.
+//!
+//! [`Screen`] is the configuration, made ready; [`Visit`] goes along with a connection to port 25; [`Findings`] are what the decision
+//! is made of, and [`explain`] prints them.
+
+pub mod explain;
+mod findings;
+mod list_tests;
+mod visit;
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mail_dns::resolve;
 use screening::Network;
-use screening::dnsbl::{Dnsbl, List, Lists};
-use screening::greylisting::{Attempt, Decision, Greylist};
+use screening::dnsbl::{self, HealthPolicy, List, ListHealth, Lists};
+use screening::greylisting::Greylist;
+use screening::helo::Ours;
+use screening::rate_limit::{Decision, Quota, RateLimit, Subject};
+use screening::reputation::{self, Outcome, Reputation};
+use screening::s25r::S25r;
+use screening::scorer::{Scorer, Thresholds};
 use screening::store::Keys;
 
-use crate::config::Inbound;
+use crate::config::{self, Config};
 use crate::server::{Context, now};
 use crate::store::{self, StoreError};
+
+pub use findings::{Claim, Findings};
+pub(crate) use list_tests::run as test_lists;
+pub use visit::{Answer, Screened, Visit, is_postmaster};
+
+/// Everything that is asked about a message must have been answered within this time; what is not, counts for nobody and against nobody.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How strangers are screened.
 #[derive(Debug)]
 pub struct Screen {
-    lists: Option<Lists>,
+    enabled: bool,
+    greeting_delay: Duration,
+    evaluate_spf: bool,
+    lists: Lists,
+    health: Mutex<ListHealth>,
+    ours: Ours,
+    s25r: S25r,
+    scorer: Scorer,
     greylist: Option<Greylist>,
-    exempt: Vec<Network>,
+    reputation: Option<Reputation>,
+    rates: config::Rates,
+    rate_limit: RateLimit,
 }
 
-/// Why a list or a network of the configuration cannot be used.
+/// Why the section `[screening]` cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error("screening: {0}")]
 pub struct ScreenError(String);
-
-/// Block lists must all have answered within this time.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Screen {
     /// As configured; `secret` is the store's, of which the keys of what is remembered are made.
     ///
     /// # Errors
     ///
-    /// A name or a network that is none.
-    pub fn new(inbound: &Inbound, secret: &[u8; 32]) -> Result<Self, ScreenError> {
-        let failed =
-            |text: &str, error: &dyn std::fmt::Display| ScreenError(format!("{text}: {error}"));
-        let exempt: Vec<Network> = inbound
-            .exempt
-            .iter()
-            .map(|text| text.parse().map_err(|error| failed(text, &error)))
-            .collect::<Result<_, _>>()?;
-        let lists = inbound
-            .dnsbl
-            .iter()
-            .map(|text| {
-                Ok(List::new(
-                    text.parse().map_err(|error| failed(text, &error))?,
-                    1,
-                ))
-            })
-            .collect::<Result<Vec<_>, ScreenError>>()?;
-        let lists = match lists.is_empty() {
-            true => None,
-            false => Some(
-                Lists::new(lists, 1, &screening::dnsbl::Limits::default())
-                    .map_err(|error| failed("dnsbl", &error))?,
-            ),
-        };
-        let greylist = inbound.greylisting.then(|| {
-            let mut greylist = Greylist::new(keys(secret));
-            greylist.policy.delay = Duration::from_secs(inbound.greylisting_delay);
-            greylist.exempt.clone_from(&exempt);
-            greylist
-        });
+    /// More lists than can be asked, or a zone that is too long.
+    pub fn new(config: &Config, secret: &[u8; 32]) -> Result<Self, ScreenError> {
+        let screening = &config.screening;
+        let keys = keys(secret);
+        let lists = screening.lists.iter().map(list);
+        // What a list says is weighed by the scorer: none of them decides alone.
+        let lists = Lists::new(lists, i64::MAX, &dnsbl::Limits::default())
+            .map_err(|error| ScreenError(error.to_string()))?;
+        let mut ours = Ours::default();
+        let names = config.domains.iter().chain([&config.hostname]);
+        ours.names
+            .extend(names.filter_map(|name| name.parse().ok()));
+        ours.names.extend_from_slice(&screening.helo.our_names);
+        ours.addresses
+            .extend_from_slice(&screening.helo.our_addresses);
+        let mut s25r = S25r::default();
+        s25r.networks.clone_from(&screening.s25r.networks);
+        s25r.domains.clone_from(&screening.s25r.domains);
         Ok(Self {
+            enabled: screening.enabled,
+            greeting_delay: Duration::from_millis(screening.greeting_delay),
+            evaluate_spf: screening.spf,
+            health: Mutex::new(ListHealth::new(&lists, HealthPolicy::default())),
             lists,
-            greylist,
-            exempt,
+            ours,
+            s25r,
+            scorer: scorer(screening),
+            greylist: greylist(screening, keys),
+            reputation: screening.reputation.then(|| Reputation::new(keys)),
+            rates: screening.rates.clone(),
+            rate_limit: RateLimit::new(keys),
         })
     }
 
-    /// The block list that a client stands in, if there are enough of them.
-    pub async fn blocked(&self, context: &Context, client: IpAddr) -> Option<String> {
-        let lists = self.lists.as_ref()?;
-        if self.exempt.iter().any(|network| network.contains(client)) {
-            return None;
-        }
-        let ask = |question| async move { context.resolver.ask(&question).await };
-        let verdict = resolve(Dnsbl::new(client, lists), ask, tokio::time::sleep(PATIENCE)).await;
-        tracing::debug!(%client, score = verdict.score, "dnsbl");
-        verdict.over_threshold.then(|| {
-            let listed = verdict.listed().next();
-            listed.map_or_else(String::new, |row| row.list.zone.to_string())
-        })
+    /// Whether clients of this address are screened.
+    #[must_use]
+    pub fn concerns(&self, client: IpAddr) -> bool {
+        let mut exempt = self.scorer.exempt.iter();
+        self.enabled && !exempt.any(|network| network.contains(client))
     }
 
-    /// How long this sender is to wait before it may come again with mail for this recipient; `None`: not at all.
+    fn health(&self) -> std::sync::MutexGuard<'_, ListHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What bounds a stranger's message.
+    fn quotas<'a>(&self, client: IpAddr, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
+        let rates = &self.rates;
+        let network = Network::new(client, if client.is_ipv4() { 24 } else { 64 });
+        let quotas = [
+            (Subject::Address(client), rates.address),
+            (Subject::Network(network), rates.network),
+            (Subject::Sender(sender), rates.sender),
+        ];
+        those_with_a_quota(quotas)
+    }
+
+    /// After how many seconds a stranger's message would be within what may come, if it is not; otherwise it is counted.
+    async fn too_much(
+        &self,
+        context: &Arc<Context>,
+        client: IpAddr,
+        sender: String,
+    ) -> Result<Option<u64>, StoreError> {
+        let shared = Arc::clone(context);
+        context
+            .store(move |store| {
+                let screen = &shared.screen;
+                spend(store, screen.rate_limit, &screen.quotas(client, &sender))
+            })
+            .await
+    }
+
+    /// After how many seconds one more recipient of a user would be within what users may send, if it is not; otherwise it is counted.
     ///
     /// # Errors
     ///
     /// A failure of the store.
-    pub async fn delay(
+    pub async fn user_sends_too_much(
         &self,
         context: &Context,
-        client: IpAddr,
-        sender: &str,
-        recipient: &str,
-    ) -> Result<Option<Duration>, StoreError> {
-        let Some(greylist) = self.greylist.clone() else {
+        login: &str,
+        domain_elsewhere: Option<&str>,
+    ) -> Result<Option<u64>, StoreError> {
+        let (rates, rate_limit) = (self.rates.clone(), self.rate_limit);
+        let (login, domain) = (login.to_owned(), domain_elsewhere.map(str::to_owned));
+        context
+            .store(move |store| {
+                let login = (Subject::Login(&login), rates.login);
+                let domain = domain.as_deref().map(Subject::RecipientDomain);
+                let domain = domain.map(|domain| (domain, rates.recipient_domain));
+                let quotas = those_with_a_quota([login].into_iter().chain(domain));
+                spend(store, rate_limit, &quotas)
+            })
+            .await
+    }
+
+    /// What the past of a client is worth.
+    async fn past(
+        &self,
+        context: &Context,
+        known_by: &KnownBy,
+    ) -> Result<Option<reputation::Score>, StoreError> {
+        let Some(reputation) = self.reputation.clone() else {
             return Ok(None);
         };
-        let (sender, recipient) = (sender.to_owned(), recipient.to_owned());
-        let decision = context
-            .store(move |store| {
-                let attempt = Attempt::new(client, &sender, &recipient);
-                let now = now();
-                store::screen(store, now, |memory| greylist.check(memory, &attempt, now))
+        let known_by = known_by.clone();
+        let score = context.store(move |store| {
+            let now = now();
+            known_by.with(|client| {
+                store::screen(store, now, |memory| reputation.score(memory, client, now))
             })
-            .await?;
-        tracing::debug!(%client, %decision, "greylisting");
-        Ok(match decision {
-            Decision::Pass(_) => None,
-            Decision::Delay { retry_after, .. } => Some(retry_after),
-        })
+        });
+        score.await.map(Some)
+    }
+
+    /// Remembers what became of something that a client sent.
+    pub(crate) async fn record(&self, context: &Context, known_by: &KnownBy, outcome: Outcome) {
+        let Some(reputation) = self.reputation.clone() else {
+            return;
+        };
+        let known_by = known_by.clone();
+        let recorded = context.store(move |store| {
+            let now = now();
+            known_by.with(|client| {
+                store::screen(store, now, |memory| {
+                    reputation.record(memory, client, outcome, now)
+                })
+            })
+        });
+        if let Err(error) = recorded.await {
+            tracing::error!(%error, "screening: an outcome could not be remembered");
+        }
     }
 }
 
+fn those_with_a_quota<'a>(
+    subjects: impl IntoIterator<Item = (Subject<'a>, Option<config::Quota>)>,
+) -> Vec<(Subject<'a>, Quota)> {
+    let subjects = subjects.into_iter();
+    let quotas = subjects.filter_map(|(subject, quota)| Some((subject, quota?.into())));
+    quotas.collect()
+}
+
+/// Counts one event; gives the seconds to wait if it is too much.
+fn spend(
+    store: &dyn store::Store,
+    rate_limit: RateLimit,
+    quotas: &[(Subject<'_>, Quota)],
+) -> Result<Option<u64>, StoreError> {
+    if quotas.is_empty() {
+        return Ok(None);
+    }
+    let now = now();
+    store::screen(store, now, |memory| {
+        Ok(match rate_limit.check(memory, quotas, 1, now)? {
+            Decision::Pass => None,
+            Decision::Limited(limited) => {
+                tracing::info!(%limited, "screening: too much");
+                Some(limited.retry_after.as_secs())
+            }
+        })
+    })
+}
+
+/// By what a client is known that is proven of it.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownBy {
+    client: IpAddr,
+    helo: Option<String>,
+    spf_domain: Option<String>,
+    dkim_domains: Vec<String>,
+}
+
+impl KnownBy {
+    const fn address(client: IpAddr) -> Self {
+        Self {
+            client,
+            helo: None,
+            spf_domain: None,
+            dkim_domains: Vec::new(),
+        }
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&reputation::Client<'_>) -> T) -> T {
+        let domains: Vec<&str> = self.dkim_domains.iter().map(String::as_str).collect();
+        let mut client = reputation::Client::new(self.client);
+        client.helo = self.helo.as_deref();
+        client.spf_domain = self.spf_domain.as_deref();
+        client.dkim_domains = &domains;
+        then(&client)
+    }
+}
+
+fn list(list: &config::List) -> List {
+    let subject = match list.subject {
+        config::Subject::Address => dnsbl::Subject::Address,
+        config::Subject::Ipv4 => dnsbl::Subject::Ipv4,
+        config::Subject::Ipv6 => dnsbl::Subject::Ipv6,
+        config::Subject::MailFrom => dnsbl::Subject::MailFrom,
+        config::Subject::Helo => dnsbl::Subject::Helo,
+        config::Subject::ReverseName => dnsbl::Subject::ReverseName,
+    };
+    let codes = match list.codes.clone() {
+        config::Codes::Any => dnsbl::Codes::Any,
+        config::Codes::OneOf(codes) => dnsbl::Codes::OneOf(codes),
+        config::Codes::Between { first, last } => dnsbl::Codes::Between(first, last),
+        config::Codes::Bits { bits } => dnsbl::Codes::Bits(bits),
+    };
+    let mut made = List::of(subject, list.zone.clone(), list.weight).with_codes(codes);
+    (made.reason, made.tested) = (list.reason, list.tested);
+    made
+}
+
+fn scorer(screening: &config::Screening) -> Scorer {
+    let configured = &screening.thresholds;
+    let mut thresholds = Thresholds::default();
+    thresholds.greylist = configured.greylist.into();
+    thresholds.tarpit = configured.tarpit.into();
+    thresholds.tarpit_delay = Duration::from_secs(configured.tarpit_delay);
+    thresholds.refuse = configured.refuse.into();
+    thresholds.refuse_findings = configured.refuse_findings;
+    Scorer {
+        weights: screening.weights.clone(),
+        thresholds,
+        exempt: screening.exempt.clone(),
+    }
+}
+
+fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
+    let configured = &screening.greylisting;
+    configured.enabled.then(|| {
+        let mut greylist = Greylist::new(keys);
+        greylist.policy.delay = Duration::from_secs(configured.delay);
+        greylist.policy.retry_window = Duration::from_secs(configured.retry_window);
+        greylist.policy.lifetime = Duration::from_secs(configured.lifetime);
+        greylist
+    })
+}
+
 /// Made of a secret that lives as long as the store; other uses of it make other keys.
-fn keys(secret: &[u8; 32]) -> Keys {
+pub(crate) fn keys(secret: &[u8; 32]) -> Keys {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     let tag = ring::hmac::sign(&key, b"screening");
     Keys::new(tag.as_ref().first_chunk().copied().unwrap_or_default())

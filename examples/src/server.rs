@@ -167,10 +167,9 @@ impl Server {
             store.put_account(&account.name, &keys, &account.addresses)?;
         }
         let tls = crate::tls::server(&config.tls.certificate, &config.tls.key)?;
-        let delay = Duration::from_millis(config.limits.failed_login_delay);
-        let accounts = Accounts::new(Arc::clone(&store), delay)?;
+        let accounts = Accounts::new(Arc::clone(&store), &config)?;
         let signing = crate::signing::keys(&config.dkim)?;
-        let screen = crate::screen::Screen::new(&config.inbound, &store.secret()?)?;
+        let screen = crate::screen::Screen::new(&config, &store.secret()?)?;
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [
@@ -232,6 +231,7 @@ impl Server {
         }
         tasks.spawn(crate::queue::run(Arc::clone(&self.context)));
         tasks.spawn(crate::aggregate_reports::run(Arc::clone(&self.context)));
+        tasks.spawn(crate::screen::test_lists(Arc::clone(&self.context)));
         end.await;
         tracing::info!("stopping");
         // Nobody may be left to hear it.

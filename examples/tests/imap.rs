@@ -54,8 +54,8 @@ impl Fixture {
             name = "anna"
             addresses = ["anna@example.org"]
             password = "pencil & paper"
-            [limits]
-            failed_login_delay = 10
+            [failed_login]
+            delay = 10
         "#;
         std::fs::write(&file, text).unwrap();
         let config = Config::read(&file).unwrap();

@@ -14,7 +14,7 @@ use mail_wire::driver::tokio::Driver;
 use mail_wire::{Transport, TransportError};
 use tokio::net::TcpStream;
 
-use crate::accounts::{AuthAnswer, entropy};
+use crate::accounts::{AuthAnswer, Login, entropy};
 use crate::server::{Context, Security};
 use crate::store::{AccountId, StoreError};
 
@@ -36,6 +36,7 @@ pub async fn serve(context: Arc<Context>, security: Security, socket: TcpStream,
         context,
         driver: Driver::new(transport, socket),
         peer,
+        login: Login::default(),
         account: None,
         selected: None,
         fetching: None,
@@ -51,6 +52,7 @@ struct Connection {
     context: Arc<Context>,
     driver: Driver<Session, TcpStream>,
     peer: SocketAddr,
+    login: Login,
     /// Who has logged in.
     account: Option<AccountId>,
     selected: Option<Selected>,
@@ -120,7 +122,11 @@ impl Connection {
                 session.greet(connected, &Text::lossy(&text))?;
             }
             Event::Auth(auth, question) => {
-                let answer = self.context.accounts.answer(question).await;
+                let answer = self
+                    .context
+                    .accounts
+                    .answer(self.peer.ip(), &mut self.login, question)
+                    .await;
                 let session = self.driver.session();
                 match answer {
                     AuthAnswer::StoredKeys(keys) => session.stored_keys(auth, keys)?,
@@ -148,7 +154,8 @@ impl Connection {
     }
 
     async fn logged_in(&mut self, name: &str) {
-        self.context.accounts.succeeded(self.peer.ip());
+        let client = self.peer.ip();
+        self.context.accounts.succeeded(client, &self.login).await;
         match self.context.accounts.account(name).await {
             Ok(account) => self.account = account.map(|account| account.id),
             Err(error) => tracing::error!(%error, "imap: an account cannot be read"),
@@ -158,7 +165,8 @@ impl Connection {
 
     /// The answer waits in the session until the next poll: it is held back as long as this sleeps.
     async fn login_failed(&mut self) {
-        let delay = self.context.accounts.failed(self.peer.ip());
+        let client = self.peer.ip();
+        let delay = self.context.accounts.failed(client, &self.login).await;
         tracing::info!(peer = %self.peer, ?delay, "imap: a login failed");
         let mut stopping = self.context.stopping.clone();
         tokio::select! {

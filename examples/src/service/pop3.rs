@@ -12,7 +12,7 @@ use pop3_proto::reply::ResponseCode;
 use pop3_proto::server::{Config, Event, Session};
 use tokio::net::TcpStream;
 
-use crate::accounts::{AuthAnswer, entropy};
+use crate::accounts::{AuthAnswer, Login, entropy};
 use crate::server::{Context, Security};
 use crate::store::{AccountId, MailboxId, StoreError, StoredMessage};
 
@@ -72,6 +72,7 @@ pub async fn serve(context: Arc<Context>, security: Security, socket: TcpStream,
         context,
         driver: Driver::new(transport, socket),
         peer,
+        login: Login::default(),
         open: None,
         sending: None,
     };
@@ -99,6 +100,7 @@ struct Service {
     stopping: tokio::sync::watch::Receiver<bool>,
     driver: Driver<Session, TcpStream>,
     peer: SocketAddr,
+    login: Login,
     open: Option<Open>,
     sending: Option<(Stream, StoredMessage)>,
 }
@@ -125,7 +127,8 @@ impl Service {
                 self.driver.session().greet(pending, &greeting)?;
             }
             Event::Auth { question, pending } => {
-                let answer = self.context.accounts.answer(question).await;
+                let (accounts, client) = (&self.context.accounts, self.peer.ip());
+                let answer = accounts.answer(client, &mut self.login, question).await;
                 let session = self.driver.session();
                 match answer {
                     AuthAnswer::StoredKeys(keys) => session.stored_keys(pending, keys)?,
@@ -135,13 +138,19 @@ impl Service {
                 }
             }
             Event::Authenticated { authcid, .. } => {
-                self.context.accounts.succeeded(self.peer.ip());
+                let (accounts, client) = (&self.context.accounts, self.peer.ip());
+                accounts.succeeded(client, &self.login).await;
+                if self.driver.session().tls().is_some() {
+                    let accounts = &self.context.accounts;
+                    accounts.read_by_pop(client, authcid.as_str()).await;
+                }
                 tracing::info!(peer = %self.peer, user = ?authcid.as_str(), "pop3: logged in");
             }
             Event::AuthenticationFailed { reason } => {
                 tracing::warn!(peer = %self.peer, %reason, "pop3: login failed");
                 // The answer waits in the output until then.
-                tokio::time::sleep(self.context.accounts.failed(self.peer.ip())).await;
+                let (accounts, client) = (&self.context.accounts, self.peer.ip());
+                tokio::time::sleep(accounts.failed(client, &self.login).await).await;
             }
             Event::OpenMaildrop { user, pending } => match self.open(user.as_str()).await {
                 Ok(Some((open, messages))) => {

@@ -16,12 +16,13 @@ use smtp_proto::server::{AnswerError, Config, Event, Role, Session, StartTls, as
 use smtp_proto::{EnhancedStatus, Reply};
 use tokio::net::TcpStream;
 
-use crate::accounts::{AuthAnswer, entropy};
+use crate::accounts::{AuthAnswer, Login, entropy};
 use crate::forwarding;
 use crate::identities::{self, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::judge::Judge;
 use crate::routing::{Route, routes};
+use crate::screen::{Answer, Visit, is_postmaster};
 use crate::server::{Context, Security, Service, now};
 use crate::store::StoreError;
 
@@ -37,9 +38,14 @@ pub async fn serve(
         tracing::error!("the host name was checked at the start");
         return;
     };
+    let account = match service {
+        Service::Submission => context.accounts.granted(peer.ip()).await,
+        _ => None,
+    };
     let mut config = Config::new(hostname);
     config.role = match service {
-        Service::Submission => Role::Submission,
+        // Who has read mail by POP needs no login.
+        Service::Submission if account.is_none() => Role::Submission,
         _ => Role::Mx,
     };
     config.start_tls = match security {
@@ -56,13 +62,23 @@ pub async fn serve(
     if service == Service::Smtp && context.config.listen.proxy_header {
         transport = transport.with_proxy_header();
     }
+    let mut visit = None;
+    // Behind a load balancer neither the address nor what comes first is the client's.
+    if service == Service::Smtp && !context.config.listen.proxy_header {
+        visit = Visit::begin(&context, peer.ip().to_canonical());
+        if let Some(visit) = &mut visit {
+            visit.wait_to_greet(&context, &socket).await;
+        }
+    }
     let mut stopping = context.stopping.clone();
     let mut connection = Connection {
         context,
         driver: Driver::new(transport, socket),
         service,
         peer,
-        account: None,
+        visit,
+        login: Login::default(),
+        account,
         mail: None,
     };
     let ended = tokio::select! {
@@ -111,7 +127,10 @@ struct Connection {
     driver: Driver<Session, TcpStream>,
     service: Service,
     peer: SocketAddr,
-    /// Who has logged in.
+    /// What is known of it, if it is to be screened.
+    visit: Option<Visit>,
+    login: Login,
+    /// Who has logged in, here or by POP.
     account: Option<Submitter>,
     mail: Option<Mail>,
 }
@@ -151,6 +170,9 @@ impl Connection {
                 pending,
             } => match self.sender(&reverse_path).await {
                 Ok(()) => {
+                    if let Some(visit) = &mut self.visit {
+                        visit.begin_message();
+                    }
                     self.mail = Some(Mail {
                         sender: reverse_path,
                         smtputf8: parameters.smtputf8,
@@ -198,7 +220,8 @@ impl Connection {
             }
             Event::Vrfy { pending, .. } => self.driver.session().accept(pending)?,
             Event::Auth { question, pending } => {
-                let answer = self.context.accounts.answer(question).await;
+                let (accounts, client) = (&self.context.accounts, self.client());
+                let answer = accounts.answer(client, &mut self.login, question).await;
                 let session = self.driver.session();
                 match answer {
                     AuthAnswer::StoredKeys(keys) => session.stored_keys(pending, keys)?,
@@ -209,7 +232,7 @@ impl Connection {
             }
             Event::Authenticated(login) => {
                 let client = self.client();
-                self.context.accounts.succeeded(client);
+                self.context.accounts.succeeded(client, &self.login).await;
                 tracing::info!(%client, user = ?login.identity().as_str(), "smtp: logged in");
                 let account = self
                     .context
@@ -225,7 +248,8 @@ impl Connection {
                 let client = self.client();
                 tracing::warn!(%client, %reason, "smtp: login failed");
                 // The answer waits in the output until then.
-                tokio::time::sleep(self.context.accounts.failed(client)).await;
+                let delay = self.context.accounts.failed(client, &self.login).await;
+                tokio::time::sleep(delay).await;
             }
             Event::Aborted(why) => {
                 tracing::debug!(peer = %self.peer, ?why, "smtp: transaction lost");
@@ -245,16 +269,8 @@ impl Connection {
     async fn connected(&mut self, pending: Pending<asked::Greeting>) -> Result<(), Ended> {
         let client = self.client();
         tracing::debug!(%client, service = ?self.service, "smtp: connected");
-        if self.service == Service::Smtp
-            && let Some(list) = self.context.screen.blocked(&self.context, client).await
-        {
-            tracing::info!(%client, list, "smtp: block-listed");
-            let text = format!("{client} is listed by {list}");
-            self.driver.session().reject(
-                pending,
-                deliver::reply(554, EnhancedStatus::NOT_AUTHORIZED, &text),
-            )?;
-            return Ok(());
+        if self.service == Service::Smtp && self.context.config.listen.proxy_header {
+            self.visit = Visit::begin(&self.context, client);
         }
         Ok(self.driver.session().accept(pending)?)
     }
@@ -305,7 +321,14 @@ impl Connection {
         let found = routes(&self.context, &address)
             .await
             .map_err(|error| deliver::fault(&error))?;
+        let stranger = self
+            .visit
+            .as_mut()
+            .filter(|_| self.account.is_none() && !is_postmaster(&address));
         if found.is_empty() {
+            if let Some(visit) = stranger {
+                visit.unknown_recipient(&self.context).await;
+            }
             return Err(deliver::reply(
                 550,
                 EnhancedStatus::BAD_MAILBOX,
@@ -315,27 +338,20 @@ impl Connection {
         let Some(mail) = &mut self.mail else {
             return Err(deliver::fault(&StoreError::Missing("the transaction")));
         };
-        if self.service == Service::Smtp && self.account.is_none() {
-            let sender = match &mail.sender {
-                ReversePath::Null => String::new(),
-                ReversePath::Mailbox(mailbox) => mailbox.to_string(),
-            };
-            let client = match self.driver.transport().proxied() {
-                Some(Proxied::Tcp { source, .. }) => source.ip(),
-                _ => self.peer.ip(),
-            };
-            let delay = self
-                .context
-                .screen
-                .delay(&self.context, client.to_canonical(), &sender, &address)
-                .await;
-            if let Some(delay) = delay.map_err(|error| deliver::fault(&error))? {
-                let text = format!("Greylisted: please try again in {} s", delay.as_secs());
-                return Err(deliver::reply(
-                    450,
-                    EnhancedStatus::TEMPORARY_SECURITY,
-                    &text,
-                ));
+        if let Some(visit) = stranger {
+            let hello = self.driver.session().hello();
+            let helo = hello.map(|hello| hello.host.to_string());
+            let answer = visit.recipient(&self.context, helo, &mail.sender, &address);
+            if let Some(answer) = answer.await.map_err(|error| deliver::fault(&error))? {
+                return Err(deliver::not_now(&answer));
+            }
+        }
+        if let Some(submitter) = &self.account {
+            let elsewhere = Some(domain).filter(|_| !is_ours);
+            let (screen, login) = (&self.context.screen, &submitter.name);
+            let too_much = screen.user_sends_too_much(&self.context, login, elsewhere);
+            if let Some(seconds) = too_much.await.map_err(|error| deliver::fault(&error))? {
+                return Err(deliver::not_now(&Answer::too_much(seconds)));
             }
         }
         mail.recipients.push(forward_path);
@@ -406,8 +422,9 @@ impl Connection {
         let received = deliver::Trace {
             hello: session.hello().cloned(),
             tls: session.tls().is_some(),
-            auth: self.account.is_some(),
+            auth: session.login().is_some(),
             client: self.client(),
+            screened: self.visit.as_ref().and_then(Visit::screened).cloned(),
         };
         deliver::deliver(
             &self.context,

@@ -33,14 +33,18 @@ const CONFIGURATION: &str = r#"
 
 /// A server that was bound and does not run.
 pub async fn bind(folder: &Folder, more: &str, resolver: Resolver) -> Server {
+    let config = config(folder, more);
+    Server::bind_with(config, resolver).await.unwrap()
+}
+
+fn config(folder: &Folder, more: &str) -> Config {
     let (certificate, key) = (
         folder.folder().join("certificate.pem"),
         folder.folder().join("key.pem"),
     );
     examples::tls::make_self_signed(&["localhost".to_owned()], &certificate, &key).unwrap();
     let file = folder.write("mail-server.toml", format!("{CONFIGURATION}{more}"));
-    let config = Config::read(file.as_ref()).unwrap();
-    Server::bind_with(config, resolver).await.unwrap()
+    Config::read(file.as_ref()).unwrap()
 }
 
 /// A server that runs.
@@ -53,7 +57,17 @@ pub struct Running {
 
 impl Running {
     pub async fn start(folder: &Folder, more: &str, resolver: Resolver) -> Self {
-        let server = bind(folder, more, resolver).await;
+        Self::run(bind(folder, more, resolver).await)
+    }
+
+    /// The same behind a load balancer: a client says by itself where it comes from.
+    pub async fn start_behind_proxy(folder: &Folder, more: &str, resolver: Resolver) -> Self {
+        let mut config = config(folder, more);
+        config.listen.proxy_header = true;
+        Self::run(Server::bind_with(config, resolver).await.unwrap())
+    }
+
+    fn run(server: Server) -> Self {
         let (stop, end) = oneshot::channel::<()>();
         Self {
             context: Arc::clone(server.context()),
@@ -85,6 +99,23 @@ pub struct Client(BufReader<TcpStream>);
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let mut client = Self(BufReader::new(TcpStream::connect(address).await.unwrap()));
+        assert!(client.reply().await.starts_with("220"));
+        client
+    }
+
+    /// From an IPv4 address, by what the load balancer says.
+    pub async fn connect_from(source: &str, address: SocketAddr) -> Self {
+        let mut client = Self(BufReader::new(TcpStream::connect(address).await.unwrap()));
+        let header = format!("PROXY TCP4 {source} 127.0.0.1 4000 25\r\n");
+        client.send(header.as_bytes()).await;
+        assert!(client.reply().await.starts_with("220"));
+        client
+    }
+
+    /// Connects, and talks before it is greeted.
+    pub async fn connect_saying(octets: &[u8], address: SocketAddr) -> Self {
+        let mut client = Self(BufReader::new(TcpStream::connect(address).await.unwrap()));
+        client.send(octets).await;
         assert!(client.reply().await.starts_with("220"));
         client
     }

@@ -456,7 +456,7 @@ impl Reputation {
     /// # Errors
     ///
     /// The store's.
-    pub fn record<S: Store>(
+    pub fn record<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -482,7 +482,7 @@ impl Reputation {
     /// # Errors
     ///
     /// The store's.
-    pub fn counts<S: Store>(
+    pub fn counts<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -508,7 +508,7 @@ impl Reputation {
     /// # Errors
     ///
     /// The store's.
-    pub fn standing<S: Store>(
+    pub fn standing<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -520,7 +520,7 @@ impl Reputation {
     }
 
     /// How it stands when only what happened since a day counts.
-    pub(super) fn standing_since<S: Store>(
+    pub(super) fn standing_since<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,

@@ -7,6 +7,11 @@ use core::time::Duration;
 /// The defaults follow one rule: what many honest servers have is worth less than [`Thresholds::greylist`] alone, what some have is worth
 /// a greylisting, and nothing comes near to [`Thresholds::refuse`] by itself. What lists say is worth what their configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
 #[non_exhaustive]
 pub struct Weights {
     /// Rules 0 to 6 of S25R. Default: 3 each: one mail server in eight is caught too, and is to come back.

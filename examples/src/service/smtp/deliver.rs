@@ -9,6 +9,8 @@ use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use screening::reputation::Outcome;
+use screening::scorer::Verdict;
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
@@ -19,6 +21,7 @@ use crate::identities;
 use crate::intake::{Purpose, date};
 use crate::judge::{Judge, Judged};
 use crate::routing::Route;
+use crate::screen::{Answer, Screened};
 use crate::server::{Context, now};
 use crate::store::{Delivery, Outgoing, Spool, StoreError};
 
@@ -29,6 +32,8 @@ pub(super) struct Trace {
     pub(super) tls: bool,
     pub(super) auth: bool,
     pub(super) client: IpAddr,
+    /// What was found of a stranger.
+    pub(super) screened: Option<Screened>,
 }
 
 /// A reply whose text was written for it.
@@ -60,6 +65,14 @@ pub(super) fn fault(error: &StoreError) -> Reply {
             "Local error in processing",
         ),
     }
+}
+
+/// The reply to a recipient of somebody who is not to send now, or not at all.
+pub(super) fn not_now(answer: &Answer) -> Reply {
+    let (class, subject, detail) = answer.enhanced;
+    let status = format!("{class}.{subject}.{detail}").parse();
+    let status = status.unwrap_or(EnhancedStatus::TEMPORARY_SECURITY);
+    reply(answer.code, status, &answer.text)
 }
 
 /// The reply to a user who sends as somebody else.
@@ -109,8 +122,9 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
+    let screened = trace.screened.as_ref();
     let (seal, above, junk) = match purpose {
-        Purpose::Judge(judge, sealer) => match judged(context, *judge, sealer).await {
+        Purpose::Judge(judge, sealer) => match judged(context, *judge, sealer, screened).await {
             Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
             Err(refusal) => return refusal,
         },
@@ -132,7 +146,7 @@ pub(super) async fn deliver(
     };
     let above = Above {
         leaving: format!("{seal}{above}"),
-        staying: format!("{}{above}", return_path(sender)),
+        staying: format!("{}{}{above}", return_path(sender), field(screened)),
     };
     match store(context, sender, smtputf8, routes, spool, above, junk).await {
         Ok(()) => {
@@ -178,6 +192,7 @@ async fn judged(
     context: &Context,
     judge: Judge,
     sealer: Option<Box<Sealer>>,
+    screened: Option<&Screened>,
 ) -> Result<(String, String, bool), Reply> {
     let local_error = || {
         reply(
@@ -200,6 +215,17 @@ async fn judged(
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
     count(context, &judged, enforce).await;
+    if let Some(screened) = screened {
+        let signatures = verdict.dkim.passed();
+        let domains =
+            signatures.filter_map(|signature| Some(signature.domain.as_ref()?.to_string()));
+        let domains: Vec<String> = domains.collect();
+        let outcome = match verdict.disposition {
+            Disposition::None => Outcome::Accepted,
+            _ => Outcome::DmarcFail,
+        };
+        screened.record(context, &domains, outcome).await;
+    }
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
         return Err(reply(
@@ -210,6 +236,13 @@ async fn judged(
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((seal, format!("{results}{received_spf}"), junk))
+}
+
+/// What was found of a stranger, for whoever looks why a message came or came late.
+fn field(screened: Option<&Screened>) -> String {
+    let field = screened.map(|screened| screened.verdict.header_field(Verdict::FIELD_NAME));
+    // The name is one.
+    field.and_then(Result::ok).unwrap_or_default()
 }
 
 /// What is put on top of a message.

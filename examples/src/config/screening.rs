@@ -1,0 +1,295 @@
+//! `[screening]`: what is asked of strangers, what each finding is worth, and what it leads to.
+
+use std::net::Ipv4Addr;
+
+use mail_dns::Name;
+use screening::Network;
+use screening::scorer::Weights;
+use serde::{Deserialize, Deserializer};
+
+use super::Quota;
+
+/// How clients of port 25 are screened that have not logged in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Screening {
+    /// Whether they are; default: yes.
+    pub enabled: bool,
+    /// Networks whose clients never are, such as `192.0.2.0/24`; default: this machine.
+    #[serde(deserialize_with = "networks")]
+    pub exempt: Vec<Network>,
+    /// Milliseconds that a client without a good past waits for its greeting; who talks meanwhile is noted; default: 1,000.
+    pub greeting_delay: u64,
+    /// Whether SPF is evaluated before the message comes; default: yes. It is evaluated again for DMARC, from the same answers.
+    pub spf: bool,
+    /// Whether the past of a client counts; default: yes.
+    pub reputation: bool,
+    /// Lists, none by default.
+    #[serde(rename = "list")]
+    pub lists: Vec<List>,
+    /// Whom S25R never finds suspicious.
+    pub s25r: S25r,
+    /// What a server may not call itself, beside the host name and the domains of this one.
+    pub helo: Helo,
+    /// Who is asked to come again.
+    pub greylisting: Greylisting,
+    /// Points of each finding, by the name that `screening::scorer::Weights` has for it.
+    pub weights: Weights,
+    /// What is done from which score on.
+    pub thresholds: Thresholds,
+    /// How much may come in a time.
+    pub rates: Rates,
+}
+
+impl Default for Screening {
+    fn default() -> Self {
+        let loopback = [[127, 0, 0, 0].into(), std::net::Ipv6Addr::LOCALHOST.into()];
+        let [ipv4, ipv6] = loopback;
+        Self {
+            enabled: true,
+            exempt: vec![Network::new(ipv4, 8), Network::new(ipv6, 128)],
+            greeting_delay: 1000,
+            spf: true,
+            reputation: true,
+            lists: Vec::new(),
+            s25r: S25r::default(),
+            helo: Helo::default(),
+            greylisting: Greylisting::default(),
+            weights: Weights::default(),
+            thresholds: Thresholds::default(),
+            rates: Rates::default(),
+        }
+    }
+}
+
+/// A block list, or by a negative weight a white list (RFC 5782).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// The zone.
+    #[serde(deserialize_with = "name")]
+    pub zone: Name,
+    /// What is looked up; default: the address.
+    #[serde(default)]
+    pub subject: Subject,
+    /// The points of a listing; default: 4.
+    #[serde(default = "four")]
+    pub weight: i32,
+    /// Which answers count; default: every one in 127/8.
+    #[serde(default)]
+    pub codes: Codes,
+    /// Whether the list is asked for its reason; default: no.
+    #[serde(default)]
+    pub reason: bool,
+    /// Whether it has the test entries of RFC 5782 §5, by which it is turned off when it does not work; default: yes.
+    #[serde(default = "yes")]
+    pub tested: bool,
+}
+
+const fn four() -> i32 {
+    4
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What is looked up in a list.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The client's address.
+    #[default]
+    Address,
+    /// The client's address, if it is IPv4.
+    Ipv4,
+    /// The client's address, if it is IPv6.
+    Ipv6,
+    /// The domain of MAIL FROM.
+    MailFrom,
+    /// The name in HELO.
+    Helo,
+    /// The name of the address, if it leads back to it.
+    ReverseName,
+}
+
+/// Which answers of a list count.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(untagged)]
+pub enum Codes {
+    /// Every one.
+    #[default]
+    Any,
+    /// These: `["127.0.0.2", "127.0.0.3"]`.
+    OneOf(Vec<Ipv4Addr>),
+    /// A range: `{ first = "127.0.0.4", last = "127.0.0.7" }`.
+    Between {
+        /// Its first.
+        first: Ipv4Addr,
+        /// Its last.
+        last: Ipv4Addr,
+    },
+    /// Those with one of these bits in the last octet: `{ bits = 6 }`.
+    Bits {
+        /// The bits.
+        bits: u8,
+    },
+}
+
+/// Whom S25R never finds suspicious: its white list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S25r {
+    /// By network.
+    #[serde(deserialize_with = "networks")]
+    pub networks: Vec<Network>,
+    /// By a name that leads back to the address: these domains, and what is below them.
+    #[serde(deserialize_with = "names")]
+    pub domains: Vec<Name>,
+}
+
+/// What else is ours.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Helo {
+    /// Names.
+    #[serde(deserialize_with = "names")]
+    pub our_names: Vec<Name>,
+    /// Addresses, as the world sees them.
+    pub our_addresses: Vec<std::net::IpAddr>,
+}
+
+/// Who reaches the threshold is asked to come again (RFC 6647).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Greylisting {
+    /// Whether anybody is; default: yes.
+    pub enabled: bool,
+    /// Seconds until a retry counts; default: 60.
+    pub delay: u64,
+    /// Seconds after which a retry is a first attempt again; default: 24 hours.
+    pub retry_window: u64,
+    /// Seconds for which a client is known after its last message; default: 35 days.
+    pub lifetime: u64,
+}
+
+impl Default for Greylisting {
+    fn default() -> Self {
+        let policy = screening::greylisting::Policy::default();
+        Self {
+            enabled: true,
+            delay: policy.delay.as_secs(),
+            retry_window: policy.retry_window.as_secs(),
+            lifetime: policy.lifetime.as_secs(),
+        }
+    }
+}
+
+/// From which score on what is done.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// A temporary refusal of who is not known; default: 3.
+    pub greylist: Threshold,
+    /// That, and slow replies; default: 6.
+    pub tarpit: Threshold,
+    /// Seconds that a reply waits then; default: 20.
+    pub tarpit_delay: u64,
+    /// A refusal for good; default: 12.
+    pub refuse: Threshold,
+    /// Findings that a refusal needs; default: 2.
+    pub refuse_findings: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        let scorer = screening::scorer::Thresholds::default();
+        let threshold = |at: Option<i64>| at.map_or(Threshold::Word(Never::Never), Threshold::At);
+        Self {
+            greylist: threshold(scorer.greylist),
+            tarpit: threshold(scorer.tarpit),
+            tarpit_delay: scorer.tarpit_delay.as_secs(),
+            refuse: threshold(scorer.refuse),
+            refuse_findings: scorer.refuse_findings,
+        }
+    }
+}
+
+/// A score, or `"never"`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub enum Threshold {
+    /// From this score on.
+    At(i64),
+    /// Not at all.
+    Word(Never),
+}
+
+/// A word.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Never {
+    /// Not at all.
+    Never,
+}
+
+impl From<Threshold> for Option<i64> {
+    fn from(threshold: Threshold) -> Self {
+        match threshold {
+            Threshold::At(score) => Some(score),
+            Threshold::Word(Never::Never) => None,
+        }
+    }
+}
+
+/// How much may come in a time: transactions of strangers, recipients of users who have logged in. What has no quota is not bounded.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Messages of a stranger's address; default: 60 in an hour.
+    pub address: Option<Quota>,
+    /// Messages of a stranger's network, the /24 or the /64; default: none.
+    pub network: Option<Quota>,
+    /// Messages of a stranger's MAIL FROM; default: none.
+    pub sender: Option<Quota>,
+    /// Recipients of a user; default: 1,000 in a day, which a stolen password does not go beyond.
+    pub login: Option<Quota>,
+    /// Recipients at one domain elsewhere, of all users together; default: none.
+    pub recipient_domain: Option<Quota>,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            address: Some(Quota::new(60, 3600)),
+            network: None,
+            sender: None,
+            login: Some(Quota::new(1000, 86_400)),
+            recipient_domain: None,
+        }
+    }
+}
+
+fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(
+    text: &str,
+) -> Result<T, D::Error> {
+    text.parse()
+        .map_err(|error| serde::de::Error::custom(format_args!("{text}: {error}")))
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    parsed::<_, D>(&String::deserialize(deserializer)?)
+}
+
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Name>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| parsed::<_, D>(text)).collect()
+}
+
+pub(super) fn networks<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| parsed::<_, D>(text)).collect()
+}

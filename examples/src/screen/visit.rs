@@ -1,0 +1,271 @@
+//! A stranger's connection: what it shows of itself, and what becomes of each of its messages.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mail_syntax::ReversePath;
+use screening::early_talker::{Conduct, Offence, foreign_command};
+use screening::greylisting::{self, Known};
+use screening::reputation::Outcome;
+use screening::scorer::{self, Decision, Stage, Verdict};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{Claim, Findings, KnownBy, PATIENCE};
+use crate::server::{Context, now};
+use crate::store::{self, StoreError};
+
+/// A client of port 25 that is not exempt, from its connection on.
+#[derive(Debug)]
+pub struct Visit {
+    client: IpAddr,
+    conduct: Conduct,
+    /// Questions that were asked when it came.
+    asked: JoinSet<()>,
+    /// Of the transaction that there is.
+    screened: Option<Screened>,
+}
+
+/// A message that was screened.
+#[derive(Debug, Clone)]
+pub struct Screened {
+    findings: Findings,
+    /// What it came to.
+    pub verdict: Verdict,
+    answer: Option<Answer>,
+}
+
+/// The reply to a recipient of somebody who is not to send now, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The reply code.
+    pub code: u16,
+    /// The enhanced status code.
+    pub enhanced: (u8, u16, u16),
+    /// One line.
+    pub text: String,
+}
+
+impl Answer {
+    /// There was too much of it: in so many seconds it may come again.
+    #[must_use]
+    pub fn too_much(seconds: u64) -> Self {
+        Self {
+            code: 450,
+            enhanced: (4, 7, 1),
+            text: format!("Too much mail for now, please try again in {seconds} s"),
+        }
+    }
+}
+
+impl From<scorer::Reply> for Answer {
+    fn from(reply: scorer::Reply) -> Self {
+        Self {
+            code: reply.code,
+            enhanced: reply.enhanced,
+            text: reply.text,
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (class, subject, detail) = self.enhanced;
+        write!(f, "{} {class}.{subject}.{detail} {}", self.code, self.text)
+    }
+}
+
+impl Visit {
+    /// A client has connected; none if it is not screened.
+    #[must_use]
+    pub fn begin(context: &Arc<Context>, client: IpAddr) -> Option<Self> {
+        if !context.screen.concerns(client) {
+            tracing::debug!(%client, "screening: exempt");
+            return None;
+        }
+        let mut asked = JoinSet::new();
+        let context = Arc::clone(context);
+        asked.spawn(async move {
+            let resolver = &context.resolver;
+            context.screen.ask_ahead(resolver, client).await;
+        });
+        Some(Self {
+            client,
+            conduct: Conduct::default(),
+            asked,
+            screened: None,
+        })
+    }
+
+    /// Lets a client without a good past wait for its greeting, and notes it if it does not.
+    pub async fn wait_to_greet(&mut self, context: &Context, socket: &TcpStream) {
+        let screen = &context.screen;
+        let past = screen.past(context, &KnownBy::address(self.client)).await;
+        if past.ok().flatten().is_some_and(|past| past.points < 0) {
+            return;
+        }
+        let mut early = [0; 80];
+        // What is looked at here is still there for the session. A client that hangs up sends nothing, and the session will see it.
+        let Ok(Ok(length @ 1..)) = timeout(screen.greeting_delay, socket.peek(&mut early)).await
+        else {
+            return;
+        };
+        self.conduct.saw(Offence::BeforeGreeting);
+        if foreign_command(early.get(..length).unwrap_or_default()) {
+            self.conduct.saw(Offence::ForeignCommand);
+        }
+        tracing::info!(client = %self.client, "screening: talked before the greeting");
+    }
+
+    /// A transaction begins.
+    pub fn begin_message(&mut self) {
+        self.screened = None;
+    }
+
+    /// What is known of the message whose recipients were accepted.
+    #[must_use]
+    pub const fn screened(&self) -> Option<&Screened> {
+        self.screened.as_ref()
+    }
+
+    /// What to say to a recipient who is there; none: accept. The first recipient of a message decides for all (RFC 6647 §5).
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub async fn recipient(
+        &mut self,
+        context: &Arc<Context>,
+        helo: Option<String>,
+        sender: &ReversePath,
+        recipient: &str,
+    ) -> Result<Option<Answer>, StoreError> {
+        let screened = match self.screened.take() {
+            Some(screened) => screened,
+            None => {
+                let mut screened = self.screen(context, helo, sender, recipient).await?;
+                // Who is told to come again has not sent anything that counts.
+                if screened.answer.is_none() {
+                    let screen = &context.screen;
+                    let too_much = screen.too_much(context, self.client, address(sender));
+                    screened.answer = too_much.await?.map(Answer::too_much);
+                }
+                screened
+            }
+        };
+        let screened = self.screened.insert(screened);
+        if let Decision::Tarpit(delay) = screened.verdict.decision {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(screened.answer.clone())
+    }
+
+    /// Somebody whom there never was.
+    pub async fn unknown_recipient(&self, context: &Context) {
+        let known_by = KnownBy::address(self.client);
+        let outcome = Outcome::UnknownRecipient;
+        context.screen.record(context, &known_by, outcome).await;
+    }
+
+    async fn screen(
+        &mut self,
+        context: &Context,
+        helo: Option<String>,
+        sender: &ReversePath,
+        recipient: &str,
+    ) -> Result<Screened, StoreError> {
+        // Their answers are kept by the resolver.
+        let asked = async { while self.asked.join_next().await.is_some() {} };
+        let _ = timeout(PATIENCE, asked).await;
+        let claim = Claim {
+            client: self.client,
+            helo,
+            sender: sender.clone(),
+        };
+        let screen = &context.screen;
+        let mut findings = screen.find(&context.resolver, claim, self.conduct).await;
+        findings.past = screen.past(context, &findings.known_by()).await?;
+        let verdict = screen.scorer.score(&findings.evidence());
+        tracing::info!(
+            client = %self.client,
+            helo = ?findings.claim.helo.as_deref().unwrap_or_default(),
+            %sender,
+            ?recipient,
+            %verdict,
+            "screened"
+        );
+        let mut screened = Screened {
+            findings,
+            verdict,
+            answer: None,
+        };
+        let is_refused = match screened.verdict.decision {
+            Decision::Accept => false,
+            Decision::Refuse => {
+                let known_by = screened.known_by(&[]);
+                screen.record(context, &known_by, Outcome::Refused).await;
+                true
+            }
+            Decision::Greylist | Decision::Tarpit(_) => {
+                screened.is_delayed(context, recipient).await?
+            }
+        };
+        let reply = screened.verdict.reply(Stage::Recipient);
+        screened.answer = reply.filter(|_| is_refused).map(Answer::from);
+        Ok(screened)
+    }
+}
+
+impl Screened {
+    async fn is_delayed(&self, context: &Context, recipient: &str) -> Result<bool, StoreError> {
+        let Some(greylist) = context.screen.greylist.clone() else {
+            return Ok(false);
+        };
+        let (findings, recipient) = (self.findings.clone(), recipient.to_owned());
+        let decision = context.store(move |store| {
+            let sender = address(&findings.claim.sender);
+            let attempt = findings.attempt(&sender, &recipient);
+            let now = now();
+            store::screen(store, now, |memory| greylist.check(memory, &attempt, now))
+        });
+        let decision = decision.await?;
+        tracing::info!(client = %self.findings.claim.client, %decision, "greylisting");
+        if decision == greylisting::Decision::Pass(Known::Retry) {
+            let known_by = self.known_by(&[]);
+            let screen = &context.screen;
+            screen.record(context, &known_by, Outcome::CameBack).await;
+        }
+        Ok(matches!(decision, greylisting::Decision::Delay { .. }))
+    }
+
+    /// What became of the message; `dkim_domains` are those of signatures that passed.
+    pub async fn record(&self, context: &Context, dkim_domains: &[String], outcome: Outcome) {
+        let known_by = self.known_by(dkim_domains);
+        context.screen.record(context, &known_by, outcome).await;
+    }
+
+    fn known_by(&self, dkim_domains: &[String]) -> KnownBy {
+        KnownBy {
+            dkim_domains: dkim_domains.to_vec(),
+            ..self.findings.known_by()
+        }
+    }
+}
+
+/// The address of MAIL FROM; empty for the null one.
+pub(super) fn address(sender: &ReversePath) -> String {
+    match sender {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    }
+}
+
+/// RFC 5321 §4.5.1: "Any system that includes an SMTP server supporting mail relaying or delivery MUST support the reserved mailbox
+/// "postmaster" as a case-insensitive local name."
+#[must_use]
+pub fn is_postmaster(address: &str) -> bool {
+    let local_part = address.rsplit_once('@').map_or(address, |(local, _)| local);
+    local_part.eq_ignore_ascii_case("postmaster")
+}
