@@ -214,7 +214,13 @@ impl<'a> Server<'a> {
     /// What this attempt gets.
     pub(crate) fn respond(&mut self, world: &World, attempt: &Attempt<'_>) -> Response {
         let past = reputation::Client::new(attempt.client);
-        let response = self.decide(world, attempt, &past);
+        let mut response = self.decide(world, attempt, &past);
+        // Last, so that an attempt which was told to come again is not counted twice.
+        if matches!(response, Response::Accepted | Response::AcceptedAfter(_))
+            && !self.within_rate(attempt)
+        {
+            response = Response::Later;
+        }
         if self.measures.reputation {
             let conduct = match response {
                 Response::Later => return response,
@@ -235,14 +241,6 @@ impl<'a> Server<'a> {
         attempt: &Attempt<'_>,
         past: &reputation::Client<'_>,
     ) -> Response {
-        if let Some(count) = self.measures.rate {
-            let quota = Quota::new(count, Duration::from_secs(3_600));
-            let wanted = [(Subject::Address(attempt.client), quota)];
-            let Ok(decision) = self.rate.check(&mut self.store, &wanted, 1, attempt.at);
-            if !matches!(decision, rate_limit::Decision::Pass) {
-                return Response::Later;
-            }
-        }
         let points = match self.measures.reputation {
             true => {
                 let Ok(score) = self.reputation.score(&mut self.store, past, attempt.at);
@@ -292,6 +290,16 @@ impl<'a> Server<'a> {
             None => Response::Accepted,
             Some(delay) => Response::AcceptedAfter(delay),
         }
+    }
+
+    fn within_rate(&mut self, attempt: &Attempt<'_>) -> bool {
+        let Some(count) = self.measures.rate else {
+            return true;
+        };
+        let quota = Quota::new(count, Duration::from_secs(3_600));
+        let wanted = [(Subject::Address(attempt.client), quota)];
+        let Ok(decision) = self.rate.check(&mut self.store, &wanted, 1, attempt.at);
+        matches!(decision, rate_limit::Decision::Pass)
     }
 
     /// Everything that the DNS says of a client, all at once.
