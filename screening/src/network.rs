@@ -123,15 +123,7 @@ impl FromStr for Network {
 ///
 /// An IPv4 address in IPv6 form is the IPv4 address.
 pub fn reverse_name(address: IpAddr) -> Name {
-    let address = address.to_canonical();
-    let tree: [&[u8]; 2] = match address {
-        IpAddr::V4(_) => [b"in-addr", b"arpa"],
-        IpAddr::V6(_) => [b"ip6", b"arpa"],
-    };
-    let labels = reversed(address);
-    let labels = labels.iter().map(String::as_bytes).chain(tree);
-    // 32 labels of one octet and `ip6.arpa` are 73 octets: the name always fits.
-    Name::from_labels(labels).unwrap_or_else(|_| Name::root())
+    Name::reverse(address.to_canonical())
 }
 
 /// The entry of an address in a list: octets or nibbles in reverse order in front of the zone (RFC 5782 §2.1, §2.4).
@@ -142,25 +134,7 @@ pub fn reverse_name(address: IpAddr) -> Name {
 ///
 /// The zone is too long to stand behind the address.
 pub fn entry_name(address: IpAddr, zone: &Name) -> Result<Name, NameError> {
-    let labels = reversed(address);
-    Name::from_labels(labels.iter().map(String::as_bytes).chain(zone.labels()))
-}
-
-fn reversed(address: IpAddr) -> Vec<String> {
-    match address {
-        IpAddr::V4(address) => {
-            let octets = address.octets();
-            octets.iter().rev().map(u8::to_string).collect()
-        }
-        IpAddr::V6(address) => {
-            let octets = address.octets();
-            let nibbles = octets
-                .iter()
-                .rev()
-                .flat_map(|octet| [octet & 0xf, octet >> 4]);
-            nibbles.map(|nibble| format!("{nibble:x}")).collect()
-        }
-    }
+    Name::reverse_below(address, zone)
 }
 
 #[cfg(test)]
