@@ -150,6 +150,15 @@ enum State {
     NeedsBody { hash: usize, matches: bool },
 }
 
+/// The octets of a complete header and what was found in them, or why it is none.
+pub(crate) type Found<'a> = Result<(&'a [u8], HeaderIndex), HeaderError>;
+
+/// It, for who only reads.
+pub(crate) fn shown<'a>(found: &'a Found<'_>) -> Result<Header<'a>, &'a HeaderError> {
+    let (octets, index) = found.as_ref()?;
+    Ok(Header::new(octets, index))
+}
+
 impl Verifier {
     /// Begins to verify a message; `now` is the time at which it was received, in seconds of Unix time, for `x=`.
     #[must_use]
@@ -170,19 +179,33 @@ impl Verifier {
 
     /// Takes octets of the message: first of its header, then of its body, cut anywhere.
     pub fn write(&mut self, octets: &[u8]) {
-        self.write_beside(octets, |_, _| {});
+        self.write_with(octets, |_| {});
     }
 
     /// Ends the message.
     pub fn finish(&mut self) {
-        self.finish_beside(|_, _| {});
+        self.finish_with(|_| {});
+    }
+
+    /// As [`Verifier::write`], for who reads the header too: `header` gets it once, when it is complete or when it is found to be none.
+    pub fn write_with(
+        &mut self,
+        octets: &[u8],
+        header: impl FnOnce(Result<Header<'_>, &HeaderError>),
+    ) {
+        self.write_beside(octets, |found, _| header(shown(&found)));
+    }
+
+    /// As [`Verifier::finish`], after [`Verifier::write_with`]: a message may end within its header.
+    pub fn finish_with(&mut self, header: impl FnOnce(Result<Header<'_>, &HeaderError>)) {
+        self.finish_beside(|found, _| header(shown(&found)));
     }
 
     /// As [`Verifier::write`]. When the header is complete `other` gets it, and adds the hashes of the body that it needs.
     pub(crate) fn write_beside(
         &mut self,
         octets: &[u8],
-        other: impl FnOnce(Result<(&[u8], HeaderIndex), HeaderError>, &mut BodyHasher),
+        other: impl FnOnce(Found<'_>, &mut BodyHasher),
     ) {
         if self.in_body {
             return self.body.update(octets);
@@ -206,7 +229,7 @@ impl Verifier {
     /// As [`Verifier::finish`], for a header that ends here; gives the hashes.
     pub(crate) fn finish_beside(
         &mut self,
-        other: impl FnOnce(Result<(&[u8], HeaderIndex), HeaderError>, &mut BodyHasher),
+        other: impl FnOnce(Found<'_>, &mut BodyHasher),
     ) -> &[BodyHash] {
         if !self.in_body {
             self.end_header(&[], other);
@@ -217,11 +240,7 @@ impl Verifier {
 
     /// Reads the signatures, and finds what must be asked for; `other` gets the header. `rest` is what is behind the octets of the header
     /// that are held.
-    fn end_header(
-        &mut self,
-        rest: &[u8],
-        other: impl FnOnce(Result<(&[u8], HeaderIndex), HeaderError>, &mut BodyHasher),
-    ) {
+    fn end_header(&mut self, rest: &[u8], other: impl FnOnce(Found<'_>, &mut BodyHasher)) {
         self.in_body = true;
         let mut held = core::mem::take(&mut self.header);
         let octets = if held.is_empty() {

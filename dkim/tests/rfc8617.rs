@@ -673,10 +673,12 @@ fn beside_a_verifier_the_verdicts_are_the_same() {
             let mut verifier = Verifier::new(NOW, options.clone());
             let mut validator = Validator::new(NOW, options.clone());
             let (one, other) = message.as_bytes().split_at(cut);
-            validator.write_beside(&mut verifier, one);
-            validator.write_beside(&mut verifier, other);
-            validator.finish_beside(&mut verifier);
-            validator.finish_beside(&mut verifier);
+            let mut headers = 0;
+            validator.write_beside(&mut verifier, one, |_| headers += 1);
+            validator.write_beside(&mut verifier, other, |_| headers += 1);
+            validator.finish_beside(&mut verifier, |_| headers += 1);
+            validator.finish_beside(&mut verifier, |_| headers += 1);
+            assert_eq!(headers, 1, "the header is shown once, wherever it ends");
             assert_eq!(verify(verifier), signatures);
             let beside = resolve_blocking(validator, |question| zone.answer(question));
             assert_eq!(beside, chain);

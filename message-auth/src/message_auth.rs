@@ -9,7 +9,7 @@ use dmarc::{Authentication, AuthorDomains, Dmarc, Override, PolicyOverride};
 use mail_dns::{Answer, Evaluation, Need, Question};
 use mail_syntax::address_list::AuthorError;
 use mail_syntax::authentication_results::{Method, MethodResult, Outcome, Ptype};
-use mail_syntax::header::{Header, HeaderSplitter, LineEnd, Split};
+use mail_syntax::header::{Header, HeaderError};
 use mail_syntax::{Domain, ReversePath};
 use screening::iprev::{self, Iprev};
 use spf::{CheckHost, SpfResult};
@@ -84,13 +84,13 @@ impl Default for Limits {
 /// time: for what MAIL FROM already tells, before the first octet; for keys and policies, while the body still comes in. Without
 /// `finish` there is no verdict.
 ///
-/// Each question is asked once, whichever checks need it. It holds the header until it is complete, and what [`dkim::Verifier`] holds.
+/// Each question is asked once, whichever checks need it. It holds what [`dkim::Verifier`] and [`arc::Validator`] hold; the header is
+/// read and kept once.
 #[derive(Debug)]
 pub struct MessageAuth {
     inbound: Inbound,
     ignore_testing_signatures: bool,
     dmarc_config: dmarc::Config,
-    header: Option<(HeaderSplitter, Vec<u8>)>,
     questions: Questions,
     mail_from: Run<CheckHost>,
     helo: Run<CheckHost>,
@@ -127,7 +127,6 @@ impl MessageAuth {
     #[must_use]
     pub fn new(inbound: Inbound, config: &Config) -> Self {
         let client = spf::Client::new(inbound.client_ip, inbound.helo.as_str());
-        let splitter = HeaderSplitter::new(config.dkim.limits.header.clone(), LineEnd::Crlf);
         let bounds = |check| match check {
             Check::MailFrom => spf_bound(&config.spf),
             Check::Dkim => config.dkim.limits.keys,
@@ -139,7 +138,6 @@ impl MessageAuth {
         Self {
             ignore_testing_signatures: config.ignore_testing_signatures,
             dmarc_config: config.dmarc.clone(),
-            header: Some((splitter, Vec::new())),
             questions: Questions::new(config.limits.questions, bounds),
             mail_from: Run::new(CheckHost::mail_from(
                 &client,
@@ -161,50 +159,37 @@ impl MessageAuth {
 
     /// Takes more octets of the message.
     pub fn write(&mut self, octets: &[u8]) {
+        let mut author = None;
+        let header = |header: Result<Header<'_>, &HeaderError>| author = Some(of_header(header));
         // Without a chain there is a verdict as soon as the header is complete.
         match (self.dkim.evaluation(), self.arc.evaluation()) {
-            (Some(verifier), Some(validator)) => validator.write_beside(verifier, octets),
-            (Some(verifier), None) => verifier.write(octets),
+            (Some(verifier), Some(validator)) => validator.write_beside(verifier, octets, header),
+            (Some(verifier), None) => verifier.write_with(octets, header),
             (None, _) => {}
         }
-        let Some((splitter, header)) = &mut self.header else {
-            return;
-        };
-        match splitter.push(octets) {
-            Ok(Split::NeedInput) => header.extend_from_slice(octets),
-            Ok(Split::Complete { taken }) => {
-                header.extend_from_slice(octets.get(..taken).unwrap_or(octets));
-                self.end_header();
-            }
-            Err(_) => {
-                self.header = None;
-                self.author_known(&AuthorDomains::Malformed(AuthorError::Header));
-            }
-        }
+        self.author_known(author);
     }
 
     /// Says that the message is complete.
     pub fn finish(&mut self) {
-        self.end_header();
+        let mut author = None;
+        let header = |header: Result<Header<'_>, &HeaderError>| author = Some(of_header(header));
         match (self.dkim.evaluation(), self.arc.evaluation()) {
-            (Some(verifier), Some(validator)) => validator.finish_beside(verifier),
-            (Some(verifier), None) => verifier.finish(),
+            (Some(verifier), Some(validator)) => validator.finish_beside(verifier, header),
+            (Some(verifier), None) => verifier.finish_with(header),
             // DKIM has its verdict only behind the end of the message.
             (None, _) => {}
         }
+        self.author_known(author);
     }
 
-    fn end_header(&mut self) {
-        if let Some((splitter, octets)) = self.header.take() {
-            let index = splitter.finish();
-            self.author_known(&AuthorDomains::of(&Header::new(&octets, &index)));
-        }
-    }
-
-    fn author_known(&mut self, author: &AuthorDomains) {
-        self.dmarc = Some(Run::new(Dmarc::new(author, &self.dmarc_config)));
+    fn author_known(&mut self, author: Option<AuthorDomains>) {
+        let Some(author) = author else {
+            return;
+        };
+        self.dmarc = Some(Run::new(Dmarc::new(&author, &self.dmarc_config)));
         if let AuthorDomains::One(domain) = author {
-            self.early = Early::Author(domain.clone());
+            self.early = Early::Author(domain);
         }
     }
 
@@ -281,6 +266,13 @@ impl MessageAuth {
             dmarc.no_more_identifiers();
         }
     }
+}
+
+/// Whose the message claims to be.
+fn of_header(header: Result<Header<'_>, &HeaderError>) -> AuthorDomains {
+    header.map_or(AuthorDomains::Malformed(AuthorError::Header), |header| {
+        AuthorDomains::of(&header)
+    })
 }
 
 /// The override of a chain whose sealers are all trusted, and of which the first found the author's domain to pass.

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use mail_dns::{Answer, Question, RecordType};
 use mail_syntax::authentication_results::AuthenticationResults;
-use mail_syntax::header::{Defect, Header, HeaderError, HeaderIndex};
+use mail_syntax::header::{Defect, Header, HeaderIndex};
 use mail_syntax::tag_list::TagList;
 
 use super::set::{Collected, SetFields};
@@ -13,7 +13,7 @@ use crate::Cause as SignatureCause;
 use crate::canonicalization::Canonicalization;
 use crate::signature::{Algorithm, Kind, Signature, SignatureError};
 use crate::signing_input::{BodyHash, BodyHasher, FieldsByName, push_signature_field};
-use crate::verifier::{Options, judge, verify_by};
+use crate::verifier::{Found, Options, judge, verify_by};
 
 /// A chain whose structure is known; its signatures are judged when keys and body hashes are there.
 ///
@@ -60,7 +60,7 @@ struct MessageSignature {
 impl Chain {
     /// Steps 1 to 3 of RFC 8617 §5.2, and what the others need: the keys to ask for, and the hashes of the body.
     pub(super) fn of(
-        header: Result<(&[u8], HeaderIndex), HeaderError>,
+        header: Found<'_>,
         now: u64,
         options: &Options,
         body: &mut BodyHasher,

@@ -1,12 +1,12 @@
 //! Validating (RFC 8617 §5.2): a message and the answers of the DNS go in, the status of its chain comes out.
 
 use mail_dns::{Answer, Evaluation, Need, Question};
-use mail_syntax::header::{HeaderSplitter, LineEnd, Split};
+use mail_syntax::header::{Header, HeaderError, HeaderSplitter, LineEnd, Split};
 
 use super::chain::Chain;
 use super::verdict::Verdict;
 use crate::signing_input::{BodyHash, BodyHasher};
-use crate::verifier::{Options, Verifier};
+use crate::verifier::{Found, Options, Verifier, shown};
 
 /// Validates the chain of one message in one pass.
 ///
@@ -79,35 +79,39 @@ impl Validator {
         }
     }
 
-    /// As [`Validator::write`] and [`Verifier::write`]: both get the message, the header is kept once, and what both hash of the body is
-    /// hashed once, by the library of the verifier.
+    /// As [`Validator::write`] and [`Verifier::write_with`]: both get the message, the header is kept once, and what both hash of the body
+    /// is hashed once, by the library of the verifier.
     ///
     /// All of a message goes in this way, from its first octet to [`Validator::finish_beside`]; the limits of the header are those of the
     /// verifier.
-    pub fn write_beside(&mut self, verifier: &mut Verifier, octets: &[u8]) {
-        let Self {
-            options,
-            now,
-            chain,
-            ..
-        } = self;
-        verifier.write_beside(octets, |header, body| {
-            *chain = Some(Chain::of(header, *now, options, body));
-        });
+    pub fn write_beside(
+        &mut self,
+        verifier: &mut Verifier,
+        octets: &[u8],
+        header: impl FnOnce(Result<Header<'_>, &HeaderError>),
+    ) {
+        verifier.write_beside(octets, |found, body| self.begin(found, header, body));
     }
 
     /// Ends a message that was written by [`Validator::write_beside`], for both.
-    pub fn finish_beside(&mut self, verifier: &mut Verifier) {
-        let Self {
-            options,
-            now,
-            chain,
-            ..
-        } = self;
-        let hashes = verifier.finish_beside(|header, body| {
-            *chain = Some(Chain::of(header, *now, options, body));
-        });
+    pub fn finish_beside(
+        &mut self,
+        verifier: &mut Verifier,
+        header: impl FnOnce(Result<Header<'_>, &HeaderError>),
+    ) {
+        let hashes = verifier.finish_beside(|found, body| self.begin(found, header, body));
         self.hashes.get_or_insert_with(|| hashes.to_vec());
+    }
+
+    /// Takes the header that a verifier has kept.
+    fn begin(
+        &mut self,
+        found: Found<'_>,
+        header: impl FnOnce(Result<Header<'_>, &HeaderError>),
+        body: &mut BodyHasher,
+    ) {
+        header(shown(&found));
+        self.chain = Some(Chain::of(found, self.now, &self.options, body));
     }
 
     fn end_header(&mut self) {
