@@ -11,7 +11,7 @@ use mail_dns::Name;
 
 use crate::Network;
 use crate::iprev::{self, IprevResult};
-use crate::scorer::Harmless;
+use crate::text::Quoted;
 
 /// What is known of a client's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,8 +148,8 @@ pub(crate) fn print_match(f: &mut fmt::Formatter<'_>, rule: Rule, part: &str) ->
     write!(f, "{rule}")?;
     match (rule, part) {
         (_, "") => Ok(()),
-        (Rule::NoName, part) => write!(f, ", \"{}\" does not", Harmless(part)),
-        (_, part) => write!(f, " in \"{}\"", Harmless(part)),
+        (Rule::NoName, part) => write!(f, ", {} does not", Quoted(part)),
+        (_, part) => write!(f, " in {}", Quoted(part)),
     }
 }
 

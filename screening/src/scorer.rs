@@ -32,7 +32,6 @@ mod verdict;
 mod weights;
 
 pub use evidence::{Evidence, Spf};
-pub(crate) use verdict::Harmless;
 pub use verdict::{Decision, Reason, Reply, Stage, Verdict, Why};
 pub use weights::{Thresholds, Weights};
 

@@ -1,6 +1,6 @@
 //! Text of strangers, as part of a key and in a log: bounded, and without case.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use mail_syntax::mailbox::MAX_PATH;
 
@@ -47,16 +47,32 @@ impl Lower {
     }
 }
 
-/// A text in quotes, what a terminal would obey escaped, at most 256 octets of it.
+/// A text that somebody else chose, as the content of a quoted string: printable ASCII, quotes and backslashes behind a backslash.
+pub(crate) struct Harmless<'a>(pub(crate) &'a str);
+
+/// Octets of another's text that are printed: enough for every reason one can read, and three of them stay below 998 in a header line.
+const MAX_PRINTED: usize = 200;
+
+impl fmt::Display for Harmless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, character) in self.0.chars().enumerate() {
+            match character {
+                _ if at == MAX_PRINTED => return f.write_str("..."),
+                '"' | '\\' => write!(f, "\\{character}")?,
+                ' '..='~' => f.write_char(character)?,
+                _ => f.write_char('?')?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same in its quotes.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(text) = self;
-        let end = (0..=text.len().min(MAX_PATH))
-            .rev()
-            .find(|&end| text.is_char_boundary(end));
-        write!(f, "{:?}", &text[..end.unwrap_or_default()])
+        write!(f, "\"{}\"", Harmless(self.0))
     }
 }
 
@@ -83,7 +99,7 @@ mod tests {
     #[test]
     fn logs_are_safe() {
         let hostile = Quoted("a\r\nX: \u{1b}[2J\"").to_string();
-        assert_eq!(hostile, r#""a\r\nX: \u{1b}[2J\"""#);
+        assert_eq!(hostile, r#""a??X: ?[2J\"""#);
         assert!(Quoted(&"ü".repeat(5_000)).to_string().len() < 300);
     }
 }

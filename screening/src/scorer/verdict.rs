@@ -14,6 +14,7 @@ use crate::early_talker::Offence;
 use crate::helo::{Form, Resolution};
 use crate::iprev::IprevResult;
 use crate::s25r::{self, Rule};
+use crate::text::{Harmless, Quoted};
 
 /// What to do about a client, from the mildest to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl fmt::Display for Why {
                     Subject::ReverseName => " by the reverse name",
                 })?;
                 match reason {
-                    Some(reason) => write!(f, ": \"{}\"", Harmless(reason)),
+                    Some(reason) => write!(f, ": {}", Quoted(reason)),
                     None => Ok(()),
                 }
             }
@@ -156,26 +157,6 @@ impl fmt::Display for Why {
 
 /// Codes of a list that are printed.
 const MAX_CODES: usize = 4;
-
-/// A text that somebody else chose, as the content of a quoted string: printable ASCII, quotes and backslashes behind a backslash.
-pub(crate) struct Harmless<'a>(pub(crate) &'a str);
-
-/// Octets of another's text that are printed: enough for every reason one can read, and three of them stay below 998 in a header line.
-const MAX_PRINTED: usize = 200;
-
-impl fmt::Display for Harmless<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, character) in self.0.chars().enumerate() {
-            match character {
-                _ if at == MAX_PRINTED => return f.write_str("..."),
-                '"' | '\\' => write!(f, "\\{character}")?,
-                ' '..='~' => f.write_char(character)?,
-                _ => f.write_char('?')?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Octets of a refusal's text in front of the count of further reasons: RFC 5321 §4.5.3.1.5: "The maximum total length of a reply line
 /// including the reply code and the \<CRLF\> is 512 octets."
