@@ -93,8 +93,9 @@ pub(crate) fn label_count(domain: &Domain) -> usize {
     dots.count() + 1
 }
 
-/// How many labels two domains have in common, from the right.
-pub(crate) fn shared_labels(one: &Domain, other: &Domain) -> usize {
+/// How many labels two domains have in common, from the right; both in A-labels.
+#[must_use]
+pub fn shared_labels(one: &Domain, other: &Domain) -> usize {
     let mut octets = one.as_str().bytes().rev();
     let mut others = other.as_str().bytes().rev();
     let mut labels = 0;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dmarc::tree_walk::{MAX_QUERIES, domains, record_name};
+use dmarc::tree_walk::{MAX_QUERIES, domains, record_name, shared_labels};
 use mail_dns::{Name, Question, RecordType};
 use mail_syntax::Domain;
 
@@ -50,14 +50,6 @@ pub(crate) fn signing_domain(question: &Question) -> Option<Domain> {
 /// The name as a domain of mail, if it is one.
 pub(crate) fn mail_domain(name: &Name) -> Option<Domain> {
     core::str::from_utf8(&name.to_dotted()).ok()?.parse().ok()
-}
-
-/// How many labels two domains have in common, from the right.
-fn shared_labels(one: &Domain, other: &Domain) -> usize {
-    let pairs = one.labels().rev().zip(other.labels().rev());
-    pairs
-        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
-        .count()
 }
 
 #[cfg(test)]
