@@ -132,7 +132,7 @@ where
         // Small pieces and large ones alike: the scale is random too.
         while !rest.is_empty() {
             let scale = 1 << random.below(10);
-            let length = 1 + usize::try_from(random.below(scale)).unwrap_or(0);
+            let length = 1 + random.below(scale);
             let (chunk, tail) = rest.split_at(length.min(rest.len()));
             chunks.push(chunk);
             rest = tail;

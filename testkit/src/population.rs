@@ -260,7 +260,7 @@ impl Population {
                 (Some(late), _) => outcome.delivered(sender.group, at - message.first + late),
                 (None, Some(wait)) => {
                     // Queues run when they can, not by the second.
-                    let again = at + wait + sender.random.below(wait / 10 + 1);
+                    let again = at + wait + sender.random.below(*wait as usize / 10 + 1) as u64;
                     let attempts = message.attempts + 1;
                     agenda.push(Reverse((
                         again,
@@ -295,13 +295,13 @@ struct Message {
 impl Message {
     fn new(population: &Population, group: &Group, sender: &mut Sender, at: u64) -> Self {
         let random = &mut sender.random;
-        let recipients = u64::from(population.recipients.value);
-        let (user, recipient) = match group.correspondents.value {
+        let recipients = population.recipients.value as usize;
+        let (user, recipient) = match group.correspondents.value as usize {
             0 => (random.next(), random.below(recipients)),
             // A pair is the same user and recipient each time.
             pairs => {
-                let pair = random.below(u64::from(pairs));
-                (pair, (pair * 31 + sender.number as u64) % recipients.max(1))
+                let pair = random.below(pairs);
+                (pair as u64, (pair * 31 + sender.number) % recipients.max(1))
             }
         };
         let seems_spam = match group.honest {

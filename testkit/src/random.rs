@@ -4,8 +4,18 @@ pub struct Random(u64);
 
 impl Random {
     /// From a seed.
+    #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Seeded by a hash of `data` (FNV-1a), so that the same input meets the same numbers each time.
+    #[must_use]
+    pub fn of(data: &[u8]) -> Self {
+        let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+            (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(hash)
     }
 
     /// Any number.
@@ -17,11 +27,10 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`; 0 where nothing is below it.
-    pub const fn below(&mut self, bound: u64) -> u64 {
-        match self.next().checked_rem(bound) {
-            Some(number) => number,
-            None => 0,
-        }
+    /// A number below `end`; 0 where nothing is below it.
+    pub fn below(&mut self, end: usize) -> usize {
+        let number = self.next().checked_rem(end as u64);
+        // Less than `end`.
+        number.map_or(0, |number| number as usize)
     }
 }

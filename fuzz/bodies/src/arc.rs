@@ -7,7 +7,8 @@ use dkim::{KeyRecord, Options, PrivateKey};
 use mail_dns::{Evaluation, Need, Question, RecordType, Zone, resolve_blocking};
 use mail_syntax::authentication_results::{AuthenticationResults, Method, MethodResult, Outcome};
 
-use crate::pieces::{Random, pieces};
+use crate::Random;
+use crate::pieces::pieces;
 
 const NOW: u64 = 1_700_000_000;
 

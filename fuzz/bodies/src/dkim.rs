@@ -10,7 +10,8 @@ use dkim::{
 use mail_dns::{Answer, Evaluation as _, Need, Question, RecordType, Zone};
 use mail_syntax::header::Field;
 
-use crate::pieces::{Random, pieces};
+use crate::Random;
+use crate::pieces::pieces;
 
 const NOW: u64 = 1_700_000_000;
 

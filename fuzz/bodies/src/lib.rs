@@ -56,12 +56,12 @@ pub use authentication::{dkim_verify_split, message_auth_split};
 pub use greylist::screening_greylist_ops;
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
-pub use pieces::Random;
 pub use pop3::pop3_server_split;
 pub use records::{authentication_results_roundtrip, dmarc_record_roundtrip, spf_record_roundtrip};
 pub use reports::{dmarc_aggregate_report, dmarc_failure_report, feedback_report};
 pub use sasl::sasl_server_exchange;
 pub use smtp::smtp_server_split;
+pub use testkit::Random;
 
 /// A target: its name, which is that of its folder in `fuzz/corpus`, and what it asserts.
 pub type Target = (&'static str, fn(&[u8]));

@@ -2,37 +2,7 @@
 
 use bytes::BytesMut;
 use mail_wire::{End, Session, Step, Time, Upgraded};
-use testkit::{Run, Seen, run_cut};
-
-/// SplitMix64: small, seeded, the same everywhere.
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    /// From a seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Seeded by a hash of `data` (FNV-1a), so that an input is cut the same way each time.
-    #[must_use]
-    pub fn of(data: &[u8]) -> Self {
-        let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-            (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self(hash)
-    }
-
-    /// A number below `end`; 0 where `end` is 0.
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from(z >> 33).unwrap_or(0) % end.max(1)
-    }
-}
+use testkit::{Random, Run, Seen, run_cut};
 
 /// `data` in pieces of random lengths, small ones and large ones alike.
 pub(crate) fn pieces(data: &[u8]) -> Vec<&[u8]> {

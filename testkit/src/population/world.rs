@@ -172,7 +172,7 @@ impl Sender {
 
     /// One of its addresses, another each time.
     pub(super) fn address(&mut self) -> IpAddr {
-        let at = self.random.below(self.addresses.len() as u64) as usize;
+        let at = self.random.below(self.addresses.len());
         self.addresses[at].into()
     }
 }
