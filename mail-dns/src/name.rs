@@ -1,10 +1,13 @@
 //! Domain names (RFC 1035 §3.1): any octets, no case, always absolute.
 
-use core::cmp::Ordering;
-use core::fmt;
-use core::hash::{Hash, Hasher};
-use core::str::FromStr;
+mod order;
+mod presentation;
+mod suffixes;
+
 use std::sync::Arc;
+
+pub(crate) use presentation::escape;
+pub use suffixes::Suffixes;
 
 /// A domain name: a list of labels of any octets, absolute, compared and hashed without regard to ASCII case.
 ///
@@ -220,64 +223,6 @@ impl Name {
         Ok(builder.name())
     }
 
-    /// The names that `label` makes with the last labels of the name `dotted` (as in [`Name::from_dotted`]), for each of these numbers of
-    /// labels: for `_dmarc`, `a.example.com` and 3, 2, 1 that are `_dmarc.a.example.com`, `_dmarc.example.com` and `_dmarc.com`.
-    ///
-    /// `None` stands for a name of more than 255 octets, and for no labels or more than there are. All share one piece of memory, so that
-    /// the names of a walk up a tree cost little more than one.
-    ///
-    /// # Errors
-    ///
-    /// An empty or too long label, a `dotted` of more than 255 octets, or names of more than 65,535 in all.
-    pub fn of_suffixes(
-        label: &[u8],
-        dotted: &[u8],
-        labels: &[usize],
-    ) -> Result<Suffixes, NameError> {
-        // Longer than a name may be: those above may fit where the longest does not.
-        let mut base = [0; MAX_WIRE + 2];
-        let base = base.get_mut(..=dotted.len()).ok_or(NameError::TooLong)?;
-        base[1..].copy_from_slice(dotted);
-        // Where the last labels begin, by their number. Each dot gives its place to a length.
-        let mut starts = [0_u8; MAX_WIRE / 2 + 2];
-        let (mut count, mut end) = (0, base.len());
-        for (at, octet) in base.iter_mut().enumerate().rev() {
-            if at == 0 || *octet == b'.' {
-                *octet = label_length(end - at - 1, at)?;
-                count += 1;
-                starts[count] = at as u8;
-                end = at;
-            }
-        }
-        let first = label_length(label.len(), 0)?;
-        let suffix = |labels: usize| {
-            let is_there = (1..=count).contains(&labels);
-            let suffix = &base[usize::from(*starts.get(labels).filter(|_| is_there)?)..];
-            (1 + label.len() + suffix.len() <= MAX_WIRE).then_some(suffix)
-        };
-        // Each name with the root's zero behind it; that alone for none.
-        let octets =
-            |&labels: &usize| suffix(labels).map_or(1, |suffix| 2 + label.len() + suffix.len());
-        let octets: usize = labels.iter().map(octets).sum();
-        if octets > usize::from(u16::MAX) {
-            return Err(NameError::TooLong);
-        }
-        let mut wire: Arc<[u8]> = core::iter::repeat_n(0, octets).collect();
-        // Nobody else has it yet.
-        let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
-        for suffix in labels.iter().map(|&labels| suffix(labels)) {
-            if let Some(suffix) = suffix {
-                room[0] = first;
-                room[1..=label.len()].copy_from_slice(label);
-                room = &mut room[1 + label.len()..];
-                room[..suffix.len()].copy_from_slice(suffix);
-                room = &mut room[suffix.len()..];
-            }
-            room = &mut room[1..];
-        }
-        Ok(Suffixes { wire, at: 0 })
-    }
-
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.wire().is_empty()
@@ -380,207 +325,6 @@ impl Builder {
     }
 }
 
-/// The presentation form of RFC 1035 §5.1: dots between labels, `\.` for a dot within one, `\DDD` for any octet; the final dot
-/// changes nothing.
-///
-/// Characters beyond ASCII are taken as their UTF-8 octets; turning them into A-labels is the caller's part.
-impl FromStr for Name {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text == "." {
-            return Ok(Self::root());
-        }
-        let mut builder = Builder::default();
-        let mut label = Vec::new();
-        let (mut label_at, mut at) = (0, 0);
-        let octets = text.as_bytes();
-        while let Some(&octet) = octets.get(at) {
-            at += 1;
-            match octet {
-                b'.' => {
-                    builder.label(&label, label_at)?;
-                    label.clear();
-                    label_at = at;
-                    continue;
-                }
-                b'\\' => {
-                    let (octet, length) =
-                        escape(&octets[at..]).ok_or(NameError::BadEscape { at: at - 1 })?;
-                    label.push(octet);
-                    at += length;
-                }
-                octet => label.push(octet),
-            }
-            if label.len() > MAX_LABEL {
-                return Err(NameError::LabelTooLong { at: label_at });
-            }
-        }
-        if label_at < octets.len() {
-            builder.label(&label, label_at)?;
-        }
-        Ok(builder.name())
-    }
-}
-
-/// What stands behind a backslash (RFC 1035 §5.1): the octet it means, and how many octets of text that took.
-pub(crate) fn escape(rest: &[u8]) -> Option<(u8, usize)> {
-    match rest {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
-            let value = u32::from(a - b'0') * 100 + u32::from(b - b'0') * 10 + u32::from(c - b'0');
-            Some((u8::try_from(value).ok()?, 3))
-        }
-        [b'0'..=b'9', ..] | [] => None,
-        [octet, ..] => Some((*octet, 1)),
-    }
-}
-
-/// The presentation form without a final dot; the root is a dot.
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        if self.is_root() {
-            return f.write_char('.');
-        }
-        for (number, label) in self.labels().enumerate() {
-            if number > 0 {
-                f.write_char('.')?;
-            }
-            for &octet in label {
-                match octet {
-                    // The characters that mean something in a zone file (RFC 1035 §5.1).
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        f.write_char('\\')?;
-                        f.write_char(char::from(octet))?;
-                    }
-                    b'!'..=b'~' => f.write_char(char::from(octet))?,
-                    _ => write!(f, "\\{octet:03}")?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Name({self})")
-    }
-}
-
-// RFC 1035 §2.3.3 and RFC 4343 §3: only the letters of ASCII compare without case. The lengths between the labels are at most 63 and so
-// never letters: the wire form can be compared as one piece.
-impl PartialEq for Name {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.length == other.length && self.has_labels_of(other)
-    }
-}
-
-impl Name {
-    fn has_labels_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.wire, &other.wire) && self.start == other.start
-            // Seldom do two names differ in case alone, and this is much faster.
-            || self.wire() == other.wire()
-            || self.wire().eq_ignore_ascii_case(other.wire())
-    }
-}
-
-impl Eq for Name {}
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.hash_with(0xff, state);
-    }
-}
-
-impl Name {
-    /// Hashes the name and one octet behind it, which is no length of a label, so that names in a sequence do not run into each other.
-    pub(crate) fn hash_with<H: Hasher>(&self, last: u8, state: &mut H) {
-        // In pieces, and those in lower case whole: a hasher takes a piece much faster than its octets one by one, and a processor changes 64
-        // octets faster than it counts to fewer. Most names with what is behind them are one piece.
-        let mut rest = self.wire();
-        loop {
-            let mut lower = [last; 64];
-            let (piece, behind) = rest.split_at(rest.len().min(63));
-            lower[..piece.len()].copy_from_slice(piece);
-            lower.make_ascii_lowercase();
-            if behind.is_empty() {
-                state.write(&lower[..=piece.len()]);
-                return;
-            }
-            state.write(&lower[..piece.len()]);
-            rest = behind;
-        }
-    }
-}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Name {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // RFC 4034 §6.1: "sort names as if each label were a left justified octet string […] by sorting the names according to their
-        // most significant (rightmost) labels", in lower case.
-        if self == other {
-            return Ordering::Equal;
-        }
-        let (mine, others) = (Positions::of(self.wire()), Positions::of(other.wire()));
-        for (mine, others) in mine.rightmost_first().zip(others.rightmost_first()) {
-            let order = mine
-                .iter()
-                .map(u8::to_ascii_lowercase)
-                .cmp(others.iter().map(u8::to_ascii_lowercase));
-            if order.is_ne() {
-                return order;
-            }
-        }
-        mine.count.cmp(&others.count)
-    }
-}
-
-/// Where the labels of a wire form begin.
-struct Positions<'a> {
-    wire: &'a [u8],
-    starts: [u8; MAX_LABELS],
-    count: usize,
-}
-
-impl<'a> Positions<'a> {
-    fn of(wire: &'a [u8]) -> Self {
-        let mut positions = Self {
-            wire,
-            starts: [0; MAX_LABELS],
-            count: 0,
-        };
-        let mut at = 0;
-        while let (Some(length), Some(start)) =
-            (wire.get(at), positions.starts.get_mut(positions.count))
-        {
-            // A wire form has at most 254 octets.
-            *start = at as u8;
-            positions.count += 1;
-            at += 1 + usize::from(*length);
-        }
-        positions
-    }
-
-    fn rightmost_first(&self) -> impl Iterator<Item = &'a [u8]> {
-        let starts = self.starts.get(..self.count).unwrap_or_default();
-        starts.iter().rev().map(|&start| {
-            let label = self.wire.get(usize::from(start)..).unwrap_or_default();
-            let (length, rest) = label.split_first().unwrap_or((&0, &[]));
-            rest.get(..usize::from(*length)).unwrap_or_default()
-        })
-    }
-}
-
 /// The labels of a [`Name`] from left to right.
 #[derive(Clone, Debug)]
 pub struct Labels<'a> {
@@ -611,37 +355,6 @@ impl Iterator for Ancestors {
         let name = self.next.take()?;
         self.next = name.parent();
         Some(name)
-    }
-}
-
-/// What [`Name::of_suffixes`] makes.
-#[derive(Clone, Debug)]
-pub struct Suffixes {
-    /// The names, each with a zero behind it.
-    wire: Arc<[u8]>,
-    at: usize,
-}
-
-impl Iterator for Suffixes {
-    type Item = Option<Name>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Option<Name>> {
-        let start = self.at;
-        loop {
-            let label = *self.wire.get(self.at)?;
-            self.at += 1 + usize::from(label);
-            if label == 0 {
-                break;
-            }
-        }
-        let length = self.at - 1 - start;
-        let name = Name {
-            wire: Arc::clone(&self.wire),
-            start: start as u16,
-            length: length as u8,
-        };
-        Some((length > 0).then_some(name))
     }
 }
 
