@@ -17,8 +17,9 @@ mod values;
 mod whole_record;
 
 pub use explain::explain;
-pub use finding::{Consequence, Finding, Severity, What};
+pub use finding::{Consequence, Finding, What};
 pub use instead::instead;
+pub use mail_syntax::Severity;
 
 /// Looks a record over, the strings of a TXT record joined: what is wrong with it, and what unwise, in the order of the text.
 ///

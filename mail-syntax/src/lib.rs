@@ -33,10 +33,12 @@ pub mod mailbox;
 #[cfg(feature = "mime")]
 pub mod mime;
 pub mod received;
+mod severity;
 pub mod tag_list;
 
 pub use domain::{AddressLiteral, Domain, Host};
 pub use mailbox::{ForwardPath, LocalPart, Mailbox, ReversePath};
+pub use severity::Severity;
 
 /// Characters that a reader does not see, or that reorder what he sees: no name may hold them.
 fn is_invisible(c: char) -> bool {

@@ -12,30 +12,10 @@ use mail_dns::{Failure, Name};
 mod domain;
 
 pub use domain::{DomainReport, LintDomain, MAX_RECORDS};
+pub use mail_syntax::Severity;
 
 use crate::record::{Directive, Mechanism, Qualifier, SpfRecord, Term};
 use crate::{Limits, RecordError};
-
-/// How bad a [`Finding`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Works, and could be better.
-    Note,
-    /// Works otherwise than its author is likely to think, or not everywhere.
-    Warning,
-    /// The record is `permerror`, or lets anybody pass.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
 
 /// One thing to say of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]

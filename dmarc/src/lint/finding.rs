@@ -3,31 +3,10 @@
 use core::fmt;
 use core::ops::Range;
 
-use mail_syntax::Domain;
 use mail_syntax::tag_list::{MAX_TAGS, TagListError};
+use mail_syntax::{Domain, Severity};
 
 use crate::record::{MAX_RECORD, MAX_REPORTING_URIS, Policy};
-
-/// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The record works as its text says; here is more of it.
-    Note,
-    /// The record works, but likely not as it is meant.
-    Warning,
-    /// The record, or this part of it, is ignored or replaced by a default.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
 
 /// One thing to know about a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
