@@ -9,41 +9,14 @@ use std::net::TcpStream;
 use examples::demo;
 use examples::server::{Security, Service};
 use support::Folder;
-use support::tool::command;
+use support::server::with_demo;
+use support::tool::{expect, run};
 
 /// RFC 8601 §4.1: on top of all other fields, and these in their order; §5: without those of our own name.
 #[test]
 fn the_field_goes_on_top() {
-    let own = Folder::new("results");
-    let folder = own.folder();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut config = demo::config(folder);
-    let hostname = config.hostname.clone();
-    let listen = &mut config.listen;
-    for ports in [
-        &mut listen.smtp,
-        &mut listen.submission,
-        &mut listen.submissions,
-        &mut listen.imap,
-        &mut listen.imaps,
-        &mut listen.pop3,
-        &mut listen.pop3s,
-    ] {
-        ports.iter_mut().for_each(|address| address.set_port(0));
-    }
-    let demo = runtime.block_on(demo::prepare_with(config)).unwrap();
-    let (server, _, _) = demo.into_parts();
-    let addresses = server.addresses().to_vec();
-    let on = |service, security| {
-        let mut addresses = addresses.iter();
-        let found = addresses.find(|(s, how, _)| (*s, *how) == (service, security));
-        found.unwrap().2.port()
-    };
-    let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let running = runtime.spawn(server.run(async move {
-        let _ = ended.await;
-    }));
-
+    let folder = Folder::new("results");
+    let hostname = demo::config(folder.folder()).hostname;
     let other = "Authentication-Results: other.example;\r\n spf=pass smtp.mailfrom=example.net";
     let message = format!(
         "Received: from a by b; Fri, 1 Jan 2021 00:00:00 +0000\r\n\
@@ -53,30 +26,32 @@ fn the_field_goes_on_top() {
          From: joe@unsigned.example\r\nSubject: forged results\r\n\r\nx\r\n",
         hostname.to_uppercase()
     );
-    deliver(on(Service::Smtp, Security::StartTls), &message);
-
-    let password = folder.join("password.txt");
-    std::fs::write(&password, format!("{}\n", demo::PASSWORD)).unwrap();
-    let imap = format!("localhost:{}", on(Service::Imap, Security::Implicit));
-    let fetch = |more: &[&str]| {
-        let output = command("imap-fetch")
-            .args([imap.as_str(), "--user", "alice", "--ca"])
-            .arg(folder.join("certificate.pem"))
-            .arg("--password-file")
-            .arg(&password)
-            .args(more)
-            .output()
+    let mut whole = String::new();
+    with_demo(&folder, |on| {
+        deliver(on(Service::Smtp, Security::StartTls), &message);
+        let password = folder.write("password.txt", format!("{}\n", demo::PASSWORD));
+        let imap = format!("localhost:{}", on(Service::Imap, Security::Implicit));
+        let ca = folder.path("certificate.pem");
+        let login = [
+            &imap,
+            "--user",
+            "alice",
+            "--ca",
+            &ca,
+            "--password-file",
+            &password,
+        ];
+        let fetch = |more: &[&str]| {
+            let arguments: Vec<&str> = login.iter().chain(more).copied().collect();
+            expect(&run("imap-fetch", &arguments, b""), 0)
+        };
+        let list = fetch(&[]);
+        let mut lines = list.lines();
+        let line = lines
+            .find(|line| line.ends_with("\tforged results"))
             .unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let list = fetch(&[]);
-    let line = list
-        .lines()
-        .find(|line| line.ends_with("\tforged results"))
-        .unwrap();
-    let whole = fetch(&["--uid", line.split('\t').next().unwrap()]);
-    drop(end);
-    runtime.block_on(running).unwrap();
+        whole = fetch(&["--uid", line.split('\t').next().unwrap()]);
+    });
 
     let name = "authentication-results:";
     let fields: Vec<&str> = whole

@@ -7,85 +7,45 @@
     reason = "a test"
 )]
 
+mod support;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
-use std::sync::Arc;
 use std::time::Duration;
 
-use examples::config::Config;
 use examples::resolver::Resolver;
-use examples::server::{Context, Security, Server, Service};
+use examples::server::{Security, Service};
 use examples::store::Delivery;
 use mail_dns::Zone;
+use support::Folder;
+use support::server::Running;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::sync::oneshot;
 
 struct Fixture {
-    folder: PathBuf,
-    context: Arc<Context>,
+    folder: Folder,
+    server: Running,
     imap: SocketAddr,
     imaps: SocketAddr,
-    stop: oneshot::Sender<()>,
-    running: tokio::task::JoinHandle<()>,
 }
 
 impl Fixture {
     async fn start(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("yubin-imap-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
-        examples::tls::make_self_signed(&["localhost".to_owned()], &certificate, &key).unwrap();
-        let file = folder.join("mail-server.toml");
-        let text = r#"
-            hostname = "localhost"
-            domains = ["example.org"]
-            data = "data"
-            [tls]
-            certificate = "certificate.pem"
-            key = "key.pem"
-            [listen]
-            imap = ["127.0.0.1:0"]
-            imaps = ["127.0.0.1:0"]
-            [[account]]
-            name = "anna"
-            addresses = ["anna@example.org"]
-            password = "pencil & paper"
-            [failed_login]
-            delay = 10
-        "#;
-        std::fs::write(&file, text).unwrap();
-        let config = Config::read(&file).unwrap();
-        let server = Server::bind_with(config, Resolver::from_zone(Zone::new()))
-            .await
-            .unwrap();
-        let address = |wanted| {
-            let of = |(service, security, _): &&(Service, Security, SocketAddr)| {
-                (*service, *security) == (Service::Imap, wanted)
-            };
-            server.addresses().iter().find(of).unwrap().2
-        };
-        let (imap, imaps) = (address(Security::StartTls), address(Security::Implicit));
-        let context = Arc::clone(server.context());
-        let (stop, end) = oneshot::channel::<()>();
-        let running = tokio::spawn(server.run(async {
-            let _ = end.await;
-        }));
+        let folder = Folder::new(&format!("imap-{name}"));
+        let resolver = Resolver::from_zone(Zone::new());
+        let server = Running::start(&folder, "[failed_login]\ndelay = 10\n", resolver).await;
         Self {
             folder,
-            context,
-            imap,
-            imaps,
-            stop,
-            running,
+            imap: server.address(Service::Imap),
+            imaps: server.address_with(Service::Imap, Security::Implicit),
+            server,
         }
     }
 
     async fn deliver(&self, message: Vec<u8>) {
-        let deliver = self.context.store(move |store| {
+        let deliver = self.server.context.store(move |store| {
             let account = store.account("anna")?.unwrap();
             let inbox = store.mailbox(account.id, "INBOX")?.unwrap();
             let mut spool = store.spool()?;
@@ -102,9 +62,7 @@ impl Fixture {
     }
 
     async fn end(self) {
-        self.stop.send(()).unwrap();
-        self.running.await.unwrap();
-        std::fs::remove_dir_all(&self.folder).unwrap();
+        self.server.end().await;
     }
 }
 
@@ -146,21 +104,21 @@ async fn imaplib() {
     let fixture = Fixture::start("imaplib").await;
     fixture.deliver(odd_message()).await;
     fixture.deliver(PARTS.into()).await;
-    let odd = fixture.folder.join("odd");
+    let odd = fixture.folder.path("odd");
     std::fs::write(&odd, odd_message()).unwrap();
     let mut python = Command::new("python3");
     python
         .arg(python_folder().join("session.py"))
         .args(["localhost", &fixture.imap.port().to_string()])
         .arg(fixture.imaps.port().to_string())
-        .arg(fixture.folder.join("certificate.pem"))
+        .arg(fixture.folder.path("certificate.pem"))
         .args(["anna", "pencil & paper"])
         .arg(&odd);
     if let Some(output) = run(&mut python).await {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         assert_eq!(output.stdout, b"done\n", "{said}");
-        let spooled = std::fs::read_dir(fixture.folder.join("data/spool"));
+        let spooled = std::fs::read_dir(fixture.folder.path("data/spool"));
         assert_eq!(
             spooled.map_or(0, Iterator::count),
             0,
@@ -177,7 +135,7 @@ async fn curl() {
     let curl = |path: &str, user: &str| {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--max-time", "20", "--cacert"])
-            .arg(fixture.folder.join("certificate.pem"))
+            .arg(fixture.folder.path("certificate.pem"))
             .args(["--user", user])
             .arg(format!("imaps://localhost:{}/{path}", fixture.imaps.port()));
         curl

@@ -3,13 +3,13 @@
 
 mod support;
 
-use std::path::Path;
 use std::process::Output;
 
 use examples::demo;
 use examples::server::{Security, Service};
 use serde_json::{Value, json};
 use support::Folder;
+use support::server::with_demo;
 use support::tool::{expect, expect_json, run};
 
 const NOW: &str = "1700000000";
@@ -309,43 +309,11 @@ fn help_has_purpose_example_and_exit_codes() {
     }
 }
 
-/// The demo's server on ports that the system chooses; `on` gives `localhost:PORT` of a service.
-fn with_server(folder: &Path, test: impl FnOnce(&dyn Fn(Service, Security) -> String)) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut config = demo::config(folder);
-    let listen = &mut config.listen;
-    for ports in [
-        &mut listen.smtp,
-        &mut listen.submission,
-        &mut listen.submissions,
-        &mut listen.imap,
-        &mut listen.imaps,
-        &mut listen.pop3,
-        &mut listen.pop3s,
-    ] {
-        ports.iter_mut().for_each(|address| address.set_port(0));
-    }
-    let demo = runtime.block_on(demo::prepare_with(config)).unwrap();
-    let (server, _, _) = demo.into_parts();
-    let addresses = server.addresses().to_vec();
-    let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let running = runtime.spawn(server.run(async move {
-        let _ = ended.await;
-    }));
-    test(&|service, security| {
-        let found = addresses
-            .iter()
-            .find(|(s, how, _)| (*s, *how) == (service, security));
-        format!("localhost:{}", found.unwrap().2.port())
-    });
-    drop(end);
-    runtime.block_on(running).unwrap();
-}
-
 #[test]
 fn a_message_goes_in_by_smtp_send_and_comes_out_by_imap_fetch() {
     let folder = Folder::new("tools-server");
-    with_server(folder.folder(), |on| {
+    with_demo(&folder, |port| {
+        let on = |service, security| format!("localhost:{}", port(service, security));
         let ca = folder
             .folder()
             .join("certificate.pem")

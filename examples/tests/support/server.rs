@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use examples::config::Config;
+use examples::demo;
 use examples::resolver::Resolver;
 use examples::server::{Context, Security, Server, Service};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -25,6 +26,8 @@ const CONFIGURATION: &str = r#"
     [listen]
     smtp = ["127.0.0.1:0"]
     submission = ["127.0.0.1:0"]
+    imap = ["127.0.0.1:0"]
+    imaps = ["127.0.0.1:0"]
     [[account]]
     name = "anna"
     addresses = ["anna@example.org"]
@@ -79,18 +82,56 @@ impl Running {
         }
     }
 
+    /// Where a service begins in the clear.
     pub fn address(&self, wanted: Service) -> SocketAddr {
-        let mut addresses = self.addresses.iter();
-        addresses
-            .find(|(service, ..)| *service == wanted)
-            .unwrap()
-            .2
+        self.address_with(wanted, Security::StartTls)
+    }
+
+    pub fn address_with(&self, service: Service, security: Security) -> SocketAddr {
+        address(&self.addresses, service, security)
     }
 
     pub async fn end(self) {
         self.stop.send(()).unwrap();
         self.running.await.unwrap();
     }
+}
+
+fn address(
+    all: &[(Service, Security, SocketAddr)],
+    service: Service,
+    security: Security,
+) -> SocketAddr {
+    let is_it = |of: &&(Service, Security, SocketAddr)| (of.0, of.1) == (service, security);
+    all.iter().find(is_it).unwrap().2
+}
+
+/// The demo's server on ports that the system chooses, while `test` runs; `on` gives the port of a service.
+pub fn with_demo(folder: &Folder, test: impl FnOnce(&dyn Fn(Service, Security) -> u16)) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut config = demo::config(folder.folder());
+    let listen = &mut config.listen;
+    for ports in [
+        &mut listen.smtp,
+        &mut listen.submission,
+        &mut listen.submissions,
+        &mut listen.imap,
+        &mut listen.imaps,
+        &mut listen.pop3,
+        &mut listen.pop3s,
+    ] {
+        ports.iter_mut().for_each(|address| address.set_port(0));
+    }
+    let demo = runtime.block_on(demo::prepare_with(config)).unwrap();
+    let (server, _, _) = demo.into_parts();
+    let addresses = server.addresses().to_vec();
+    let (end, ended) = oneshot::channel::<()>();
+    let running = runtime.spawn(server.run(async move {
+        let _ = ended.await;
+    }));
+    test(&|service, security| address(&addresses, service, security).port());
+    drop(end);
+    runtime.block_on(running).unwrap();
 }
 
 /// A client that says what it is told, in the clear.
