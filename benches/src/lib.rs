@@ -3,6 +3,8 @@
 //! Each bench measures a crate and, in the same run and group, the least that its work can cost on this machine: a memchr for the ends of
 //! lines, a bare hash, a bare verification. Read them as ratios; nothing here fails for being slow.
 
+pub mod aggregate_report;
+
 use core::hint::black_box;
 use core::time::Duration;
 

@@ -113,16 +113,12 @@ pub(crate) fn run() {
         .iter()
         .map(|question| (question.clone(), zone.answer(question)))
         .collect();
-    Race::new(
-        "DMARC, three walks",
-        "three map look-ups",
-        || {
-            black_box(&questions)
-                .iter()
-                .map(|question| limit[question].records().len())
-                .sum::<usize>()
-        },
-    )
+    Race::new("DMARC, three walks", "three map look-ups", || {
+        black_box(&questions)
+            .iter()
+            .map(|question| limit[question].records().len())
+            .sum::<usize>()
+    })
     .with("ours, parsed each time", || judge(&answers, evaluation()))
     .with("ours, parsed beforehand", || {
         judge_published(&published, evaluation())

@@ -1,6 +1,9 @@
 //! Our authentication crates beside the limit of the machine and beside the crates that a user would otherwise pick: the same inputs,
 //! in one run, in turns. README.md says what each row is.
 
+#[path = "../../src/aggregate_report.rs"]
+#[expect(unreachable_pub, reason = "a module of the library of the benches")]
+mod aggregate_report;
 mod allocations;
 mod bare;
 mod dkim_rows;
