@@ -17,19 +17,14 @@ const MESSAGE: &str =
 /// Makes a key by the tool, and gives its file and the entry for the zone.
 fn made_key(folder: &Folder, selector: &str) -> (String, String) {
     let path = folder.path(&format!("{selector}.pem"));
-    let made = run(
-        "dkim-keygen",
-        &[
-            "--domain",
-            "example.com",
-            "--selector",
-            selector,
-            "--out",
-            &path,
-        ],
-        b"",
-    );
+    let made = run("dkim-keygen", &of(selector, &["--out", &path]), b"");
     (path, expect(&made, 0))
+}
+
+/// The options that say whose key it is, and more.
+fn of<'a>(selector: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let whose = ["--domain", "example.com", "--selector", selector];
+    [&whose, more].concat()
 }
 
 /// What is said on standard error, where nothing is on standard output.
@@ -55,14 +50,7 @@ fn a_key_is_made_once_and_for_its_owner_alone() {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    let arguments = [
-        "--domain",
-        "example.com",
-        "--selector",
-        "s1",
-        "--out",
-        &path,
-    ];
+    let arguments = of("s1", &["--out", &path]);
     let said = expect_error(&run("dkim-keygen", &arguments, b""), 2);
     assert!(
         said.ends_with("exists already; a key is never overwritten\n"),
@@ -70,14 +58,7 @@ fn a_key_is_made_once_and_for_its_owner_alone() {
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), pem);
     // The same entry again, and with restrictions.
-    let print = [
-        "--domain",
-        "example.com",
-        "--selector",
-        "s1",
-        "--print",
-        &path,
-    ];
+    let print = of("s1", &["--print", &path]);
     assert_eq!(expect(&run("dkim-keygen", &print, b""), 0), entry);
     let more = [
         "--json",
@@ -102,14 +83,7 @@ fn a_key_of_openssl_is_printed_in_strings() {
     let folder = Folder::new("dkim-openssl");
     let pem = include_str!("../../dkim/tests/keys/rsa2048.pkcs8.pem");
     let path = folder.write("key.pem", pem);
-    let print = [
-        "--domain",
-        "example.com",
-        "--selector",
-        "s1",
-        "--print",
-        &path,
-    ];
+    let print = of("s1", &["--print", &path]);
     let entry = expect(&run("dkim-keygen", &print, b""), 0);
     let lines: Vec<&str> = entry.lines().collect();
     assert_eq!(lines.len(), 4, "{entry}");
@@ -117,16 +91,7 @@ fn a_key_of_openssl_is_printed_in_strings() {
     assert_eq!(lines[1], "\t\"v=DKIM1; k=rsa; \"");
     // What was printed for a zone is read from a zone.
     let zone = folder.write("zone", &entry);
-    let check = [
-        "--domain",
-        "example.com",
-        "--selector",
-        "s1",
-        "--check",
-        &path,
-        "--zone",
-        &zone,
-    ];
+    let check = of("s1", &["--check", &path, "--zone", &zone]);
     let said = expect(&run("dkim-keygen", &check, b""), 0);
     assert_eq!(said, "s1._domainkey.example.com: the DNS has this key\n");
 }
@@ -136,18 +101,10 @@ fn rsa_keys_are_made_or_it_is_said_how() {
     let folder = Folder::new("dkim-rsa");
     let path = folder.path("rsa.pem");
     let arguments = |bits| {
-        [
-            "--domain",
-            "example.com",
-            "--selector",
+        of(
             "r1",
-            "--algorithm",
-            "rsa",
-            "--bits",
-            bits,
-            "--out",
-            &path,
-        ]
+            &["--algorithm", "rsa", "--bits", bits, "--out", &path],
+        )
     };
     let said = expect_error(&run("dkim-keygen", &arguments("1024"), b""), 2);
     assert!(
@@ -158,14 +115,7 @@ fn rsa_keys_are_made_or_it_is_said_how() {
     if cfg!(feature = "aws-lc-rs") {
         let entry = expect(&made, 0);
         assert!(entry.contains("v=DKIM1; k=rsa; "), "{entry}");
-        let sign = [
-            "--domain",
-            "example.com",
-            "--selector",
-            "r1",
-            "--key",
-            &path,
-        ];
+        let sign = of("r1", &["--key", &path]);
         let signed = expect(&run("dkim-sign", &sign, MESSAGE.as_bytes()), 0);
         let zone = folder.write("zone", entry);
         let verified = run("dkim-verify", &["--zone", &zone], signed.as_bytes());
@@ -228,17 +178,7 @@ fn the_dns_is_checked_against_the_private_key() {
         ),
     ] {
         let zone = folder.write("zone.json", zone.to_string());
-        let check = [
-            "--domain",
-            "example.com",
-            "--selector",
-            "s1",
-            "--check",
-            &path,
-            "--zone",
-            &zone,
-            "--json",
-        ];
+        let check = of("s1", &["--check", &path, "--zone", &zone, "--json"]);
         let said = expect_json(&run("dkim-keygen", &check, b""), code);
         assert_eq!(
             (said["published"].as_str(), &said["good"]),
@@ -325,17 +265,7 @@ fn what_is_signed_and_how_is_chosen() {
     let folder = Folder::new("dkim-chosen");
     let (key, _) = made_key(&folder, "s1");
     let sign = |more: &[&str]| {
-        let arguments = [
-            "--domain",
-            "example.com",
-            "--selector",
-            "s1",
-            "--key",
-            &key,
-            "--now",
-            NOW,
-            "--fields-only",
-        ];
+        let arguments = of("s1", &["--key", &key, "--now", NOW, "--fields-only"]);
         let signed = run(
             "dkim-sign",
             &[&arguments[..], more].concat(),
@@ -413,16 +343,7 @@ fn a_failed_signature_is_diagnosed() {
     let folder = Folder::new("dkim-diagnose");
     let (key, entry) = made_key(&folder, "s1");
     let zone = folder.write("zone", entry);
-    let sign = [
-        "--domain",
-        "example.com",
-        "--selector",
-        "s1",
-        "--key",
-        &key,
-        "--now",
-        NOW,
-    ];
+    let sign = of("s1", &["--key", &key, "--now", NOW]);
     let signed = expect(&run("dkim-sign", &sign, MESSAGE.as_bytes()), 0);
     let diagnose = |message: &str, more: &[&str]| {
         let arguments = ["--now", NOW, "--zone", &zone, "--diagnose"];
