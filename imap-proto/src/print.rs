@@ -8,6 +8,8 @@ use crate::reader::{is_astring_char, is_atom_char};
 use crate::{Command, Flag, Mailbox, Response};
 use core::fmt::{Display, Write as _};
 
+use mail_wire::framing::literal_mark;
+
 /// How literals are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LiteralMode {
@@ -120,6 +122,7 @@ impl Writer {
         let _ = write!(Octets(&mut self.out.octets), "{value}");
     }
 
+    /// Text up to the end of the line, with `?` for what would end it, and `)` for the brace that would make its end a literal.
     fn line_text(&mut self, text: &[u8]) {
         let clean = text.iter().map(|octet| {
             if matches!(octet, 0 | b'\r' | b'\n') {
@@ -129,6 +132,11 @@ impl Writer {
             }
         });
         self.out.octets.extend(clean);
+        if literal_mark(text).is_some()
+            && let Some(brace) = self.out.octets.last_mut()
+        {
+            *brace = b')';
+        }
     }
 
     fn joined<T>(&mut self, items: &[T], mut print: impl FnMut(&mut Self, &T)) {

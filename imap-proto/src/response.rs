@@ -7,6 +7,8 @@ use crate::{
 use core::fmt;
 use core::num::NonZeroU32;
 
+use mail_wire::framing::literal_mark;
+
 /// A response of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
@@ -18,12 +20,13 @@ pub enum Response {
     Tagged(Tag, Status),
 }
 
-/// The human-readable text of a status: no control characters, and no `[` at its beginning, which would begin a code.
+/// The human-readable text of a status: no control characters; no `[` at its beginning, which would begin a code; and no `{8}` or the like
+/// at its end, for which whoever cuts the stream into lines would wait for a literal (RFC 9051 §4.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Text(Box<str>);
 
 impl Text {
-    /// The text with `?` for what cannot stand in it; a `[` at its beginning becomes `(`.
+    /// The text with `?` for what cannot stand in it; a `[` at its beginning becomes `(`, the brace of a literal at its end `)`.
     #[must_use]
     pub fn lossy(text: &str) -> Self {
         let mut clean: String = text
@@ -32,6 +35,9 @@ impl Text {
             .collect();
         if clean.starts_with('[') {
             clean.replace_range(..1, "(");
+        }
+        if literal_mark(clean.as_bytes()).is_some() {
+            clean.replace_range(clean.len() - 1.., ")");
         }
         Self(clean.into())
     }
@@ -47,10 +53,11 @@ impl core::str::FromStr for Text {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.chars().any(char::is_control) || text.starts_with('[') {
+        let is_mark = literal_mark(text.as_bytes()).is_some();
+        if text.chars().any(char::is_control) || text.starts_with('[') || is_mark {
             return Err(InvalidValue::new(
                 "response text",
-                "control characters, and '[' as the first, are not allowed",
+                "control characters, '[' as the first, and '{n}' as the last are not allowed",
             ));
         }
         Ok(Self(text.into()))

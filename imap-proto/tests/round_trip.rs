@@ -707,7 +707,9 @@ fn data() -> BoxedStrategy<Data> {
 fn response() -> BoxedStrategy<Response> {
     use StatusKind::{Bad, No, Ok};
     prop_oneof![
-        1 => "[ -~]{0,12}".prop_map(|text| Response::Continue(text.into_bytes())),
+        1 => "[ -~]{0,12}"
+            .prop_filter("a literal is no text", |text| mail_wire::framing::literal_mark(text.as_bytes()).is_none())
+            .prop_map(|text| Response::Continue(text.into_bytes())),
         8 => data().prop_map(Response::Data),
         1 => ("[A-Za-z0-9]{1,6}", status(&[Ok, No, Bad])).prop_map(|(tag, status)| Response::Tagged(tag.parse().unwrap(), status)),
     ].boxed()
@@ -728,6 +730,40 @@ fn is_framed(octets: &[u8]) -> bool {
         rest = tail;
     }
     false
+}
+
+/// RFC 9051 §4.3: a line that ends so announces a literal, whatever it is part of.
+#[test]
+fn no_text_of_a_response_announces_a_literal() {
+    for (text, printed) in [
+        ("{0}", "{0)"),
+        ("see ~{17+}", "see ~{17+)"),
+        ("{x}", "{x}"),
+        ("{}", "{}"),
+        ("{1} ", "{1} "),
+    ] {
+        let status = Status {
+            kind: StatusKind::No,
+            code: None,
+            text: Text::lossy(text),
+        };
+        for (response, expected) in [
+            (Response::Continue(text.into()), format!("+ {printed}\r\n")),
+            (
+                Response::Tagged("a".parse().unwrap(), status.clone()),
+                format!("a NO {printed}\r\n"),
+            ),
+            (
+                Response::Data(Data::Status(status)),
+                format!("* NO {printed}\r\n"),
+            ),
+        ] {
+            let octets = response.print(false);
+            assert_eq!(octets, expected.as_bytes());
+            assert!(is_framed(&octets), "{expected}");
+        }
+        assert_eq!(text.parse::<Text>().is_ok(), text == printed, "{text}");
+    }
 }
 
 proptest! {
