@@ -93,6 +93,15 @@ impl Response {
     }
 }
 
+/// Whatever announces a literal at the end of this line announces none then: its brace becomes `)`.
+pub(crate) fn end_as_text(line: &mut [u8]) {
+    if literal_mark(line).is_some()
+        && let Some(brace) = line.last_mut()
+    {
+        *brace = b')';
+    }
+}
+
 pub(crate) struct Writer {
     pub(crate) out: Printed,
     options: PrintOptions,
@@ -132,11 +141,7 @@ impl Writer {
             }
         });
         self.out.octets.extend(clean);
-        if literal_mark(text).is_some()
-            && let Some(brace) = self.out.octets.last_mut()
-        {
-            *brace = b')';
-        }
+        end_as_text(&mut self.out.octets);
     }
 
     fn joined<T>(&mut self, items: &[T], mut print: impl FnMut(&mut Self, &T)) {

@@ -761,6 +761,15 @@ fn no_text_of_a_response_announces_a_literal() {
             let octets = response.print(false);
             assert_eq!(octets, expected.as_bytes());
             assert!(is_framed(&octets), "{expected}");
+            // Read as a line of its own, it is the same text.
+            let line = expected.trim_end().replace(printed, text);
+            let read = parse_response(line.as_bytes(), false).unwrap();
+            assert_eq!(
+                read.print(false),
+                parse_response(expected.trim_end().as_bytes(), false)
+                    .unwrap()
+                    .print(false)
+            );
         }
         assert_eq!(text.parse::<Text>().is_ok(), text == printed, "{text}");
     }

@@ -1,6 +1,7 @@
 //! Responses out of octets.
 
 use super::command::{id_parameters, section, section_binary, tag};
+use crate::print::end_as_text;
 use crate::reader::{Bounds, Reader};
 use crate::{
     BodyStructure, Capability, Code, CommonExtension, CopyUid, Data, Envelope, EnvelopeAddress,
@@ -38,9 +39,12 @@ pub(crate) fn parse_streamed(octets: &[u8], utf8: bool, streamed: &[usize]) -> P
         // RFC 9051 §9 asks for a space; servers that send "+" alone are borne.
         let _ = reader.eat(b' ');
         // RFC 9051 §9: "TEXT-CHAR = <any CHAR except CR and LF>", and CHAR has no NUL; other octets are borne.
-        let text = reader.run(|octet| !matches!(octet, 0 | b'\r' | b'\n'));
+        let mut text = reader
+            .run(|octet| !matches!(octet, 0 | b'\r' | b'\n'))
+            .to_vec();
         reader.end()?;
-        return Ok(Response::Continue(text.to_vec()));
+        end_as_text(&mut text);
+        return Ok(Response::Continue(text));
     }
     if reader.eat(b'*') {
         reader.sp()?;
