@@ -17,7 +17,7 @@ pub enum Split {
 
 /// Finds the fields of a header block and its end, whatever pieces it comes in.
 ///
-/// Holds an index, no text: the caller keeps the octets, then pairs both by [`Header::new`]. Time is linear in the octets.
+/// Holds an index, no text: the caller keeps the octets, then pairs both by [`Header::new`](super::Header::new). Time is linear in the octets.
 ///
 /// ```
 /// use mail_syntax::header::{Header, HeaderSplitter, Split};
