@@ -1,6 +1,6 @@
 //! Canonicalization of header fields and bodies (RFC 6376 §3.4), as streams.
 //!
-//! Of a body nothing is held but counters and less than 128 octets.
+//! Of a body nothing is held but counters and less than 192 octets.
 
 use core::fmt;
 use core::str::FromStr;
@@ -106,7 +106,7 @@ impl BodyCanonicalizer {
         self.kind
     }
 
-    /// Takes a piece of the body, and hands on what is settled, but for less than 128 octets.
+    /// Takes a piece of the body, and hands on what is settled, but for less than 192 octets.
     pub fn update(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
         if piece.is_empty() {
             return;
