@@ -293,19 +293,28 @@ fn skip_folding_white_space(mut octets: &[u8]) -> &[u8] {
 
 /// The length of the words that stand with one space between each.
 fn words(octets: &[u8]) -> usize {
+    const LANES: usize = 16;
     let mut from = 0;
-    while let Some(found) =
-        memchr::memchr3(b' ', b'\t', b'\r', octets.get(from..).unwrap_or_default())
+    // Over all lanes without an early end, so that they are looked at together.
+    while let Some(some) = octets
+        .get(from..)
+        .unwrap_or_default()
+        .first_chunk::<{ LANES + 1 }>()
+        && !(some.iter().zip(&some[1..])).fold(false, |any, (octet, next)| {
+            any | (*octet < b' ') | ((*octet == b' ') & (*next <= b' '))
+        })
     {
-        let at = from + found;
-        match octets.get(at..).unwrap_or_default() {
-            [b' ', next, ..] if !matches!(next, b' ' | b'\t' | b'\r') => from = at + 2,
-            [b'\r', next, ..] if *next != b'\n' => from = at + 1,
-            [b'\r'] => return octets.len(),
-            _ => return at,
+        from += LANES;
+    }
+    while let Some(rest) = octets.get(from..) {
+        match rest {
+            [] | [b'\t', ..] | [b' '] | [b' ', b' ' | b'\t' | b'\r', ..] | [b'\r', b'\n', ..] => {
+                break;
+            }
+            _ => from += 1,
         }
     }
-    octets.len()
+    from
 }
 
 #[cfg(test)]

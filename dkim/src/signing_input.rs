@@ -260,8 +260,8 @@ pub(crate) fn push_unsigned_field(
 /// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
 #[derive(Debug, Default)]
 pub(crate) struct BodyHasher {
-    simple: Option<BodyCanonicalizer>,
-    relaxed: Option<BodyCanonicalizer>,
+    /// One for each canonicalization of the hashes.
+    canonicalizers: Vec<BodyCanonicalizer>,
     hashes: Vec<Hash>,
 }
 
@@ -350,11 +350,9 @@ impl BodyHasher {
         if let Some(number) = self.hashes.iter().position(same) {
             return number;
         }
-        let canonicalizer = match kind {
-            Canonicalization::Simple => &mut self.simple,
-            Canonicalization::Relaxed => &mut self.relaxed,
-        };
-        canonicalizer.get_or_insert(BodyCanonicalizer::new(kind));
+        if !self.canonicalizers.iter().any(|one| one.kind() == kind) {
+            self.canonicalizers.push(BodyCanonicalizer::new(kind));
+        }
         self.hashes.push(Hash {
             kind,
             length,
@@ -371,7 +369,7 @@ impl BodyHasher {
 
     pub(crate) fn update(&mut self, piece: &[u8]) {
         let hashes = &mut self.hashes;
-        for canonicalizer in [&mut self.simple, &mut self.relaxed].into_iter().flatten() {
+        for canonicalizer in &mut self.canonicalizers {
             let kind = canonicalizer.kind();
             canonicalizer.update(piece, &mut |run| Hash::update(hashes, kind, run));
         }
@@ -380,7 +378,7 @@ impl BodyHasher {
     /// The hashes, by number.
     pub(crate) fn finish(self) -> Vec<BodyHash> {
         let mut hashes = self.hashes;
-        for canonicalizer in [self.simple, self.relaxed].into_iter().flatten() {
+        for canonicalizer in self.canonicalizers {
             let kind = canonicalizer.kind();
             canonicalizer.finish(&mut |run| Hash::update(&mut hashes, kind, run));
         }
