@@ -19,12 +19,18 @@ pub enum Canonicalization {
     Relaxed,
 }
 
-impl fmt::Display for Canonicalization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Canonicalization {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
             Self::Simple => "simple",
             Self::Relaxed => "relaxed",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Canonicalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -241,30 +247,28 @@ pub(crate) const fn is_white_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
-/// Hands on the canonical form of a field, its final CRLF included, even if the message ended without one.
+/// Adds the canonical form of a field, its final CRLF included, even if the message ended without one.
 ///
 /// RFC 6376 §3.7: "Each header field MUST be terminated with a single CRLF."
-pub fn field(kind: Canonicalization, field: &Field<'_>, out: &mut impl FnMut(&[u8])) {
+pub fn push_field(kind: Canonicalization, field: &Field<'_>, out: &mut Vec<u8>) {
     match kind {
         Canonicalization::Simple => {
             let raw = field.raw();
-            out(raw.strip_suffix(b"\r\n").unwrap_or(raw));
+            out.extend_from_slice(raw.strip_suffix(b"\r\n").unwrap_or(raw));
         }
-        Canonicalization::Relaxed => relaxed_field(field.name(), field.body(), out),
+        Canonicalization::Relaxed => push_relaxed_field(field.name(), field.body(), out),
     }
-    out(b"\r\n");
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Hands on the relaxed form of a field without its CRLF (RFC 6376 §3.4.2); `body` is what stands behind the colon.
-pub(crate) fn relaxed_field(name: &str, body: &[u8], out: &mut impl FnMut(&[u8])) {
-    for part in name.as_bytes().chunks(64) {
-        let mut lower = [0; 64];
-        for (to, from) in lower.iter_mut().zip(part) {
-            *to = from.to_ascii_lowercase();
-        }
-        out(lower.get(..part.len()).unwrap_or_default());
+/// Adds the relaxed form of a field without its CRLF (RFC 6376 §3.4.2); `body` is what stands behind the colon.
+pub(crate) fn push_relaxed_field(name: &str, body: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(name.as_bytes());
+    if let Some(name) = out.get_mut(start..) {
+        name.make_ascii_lowercase();
     }
-    out(b":");
+    out.push(b':');
     let mut rest = body;
     let mut first = true;
     loop {
@@ -274,10 +278,10 @@ pub(crate) fn relaxed_field(name: &str, body: &[u8], out: &mut impl FnMut(&[u8])
             return;
         }
         if !core::mem::take(&mut first) {
-            out(b" ");
+            out.push(b' ');
         }
         let (run, behind) = rest.split_at(words(rest));
-        out(run);
+        out.extend_from_slice(run);
         rest = behind;
     }
 }
@@ -386,9 +390,7 @@ mod tests {
         ] {
             let mut out = Vec::new();
             let parsed = Field::parse(raw).unwrap();
-            field(Canonicalization::Relaxed, &parsed, &mut |run| {
-                out.extend_from_slice(run);
-            });
+            push_field(Canonicalization::Relaxed, &parsed, &mut out);
             assert_eq!(out, expected, "{}", raw.escape_ascii());
         }
     }

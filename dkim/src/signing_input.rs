@@ -145,7 +145,7 @@ impl<'a> FieldsByName<'a> {
             }
             while let Some(field) = self.take(&range) {
                 if Some(field.offset()) != own_offset {
-                    canonicalization::field(kind, &field, &mut |run| input.extend_from_slice(run));
+                    canonicalization::push_field(kind, &field, input);
                     break;
                 }
             }
@@ -228,9 +228,7 @@ pub(crate) fn push_signature_field(
                 [] => Cow::Borrowed(before),
                 _ => Cow::Owned([before, behind].concat()),
             };
-            canonicalization::relaxed_field(field.name(), &body, &mut |run| {
-                input.extend_from_slice(run);
-            });
+            canonicalization::push_relaxed_field(field.name(), &body, input);
         }
     }
 }
@@ -249,9 +247,7 @@ pub(crate) fn push_unsigned_field(
         Canonicalization::Simple => input.extend_from_slice(written.as_bytes()),
         Canonicalization::Relaxed => {
             let (name, body) = written.split_once(':').unwrap_or((written, ""));
-            canonicalization::relaxed_field(name, body.as_bytes(), &mut |run| {
-                input.extend_from_slice(run);
-            });
+            canonicalization::push_relaxed_field(name, body.as_bytes(), input);
         }
     }
     Ok(())
@@ -260,7 +256,7 @@ pub(crate) fn push_unsigned_field(
 /// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
 #[derive(Debug, Default)]
 pub(crate) struct BodyHasher {
-    /// One for each canonicalization of the hashes.
+    /// One for each canonicalization of the hashes; not within, since they are long and who hashes is moved.
     canonicalizers: Vec<BodyCanonicalizer>,
     hashes: Vec<Hash>,
 }
@@ -351,6 +347,7 @@ impl BodyHasher {
             return number;
         }
         if !self.canonicalizers.iter().any(|one| one.kind() == kind) {
+            self.canonicalizers.reserve_exact(1);
             self.canonicalizers.push(BodyCanonicalizer::new(kind));
         }
         self.hashes.push(Hash {
