@@ -109,8 +109,8 @@ impl Compact {
         for at in [0, BLOCK] {
             let rest = text.get(at..).unwrap_or_default();
             let (mut ahead, mut reduced) = ([0; 2 * BLOCK], [0; 2 * BLOCK]);
-            for (to, from) in ahead.iter_mut().zip(rest) {
-                *to = *from;
+            if let Some(ahead) = ahead.get_mut(..rest.len()) {
+                ahead.copy_from_slice(rest);
             }
             let length = rest.len().min(BLOCK) - reduce(&ahead, &mut reduced);
             self.append(reduced.get(..length).unwrap_or_default(), out);
