@@ -255,7 +255,9 @@ impl Connection {
                 tracing::debug!(peer = %self.peer, ?why, "smtp: transaction lost");
                 self.mail = None;
             }
-            Event::Mistake { reply, is_too_many } => {
+            Event::Mistake {
+                reply, is_too_many, ..
+            } => {
                 tracing::debug!(peer = %self.peer, %reply, "smtp: mistake");
                 if is_too_many {
                     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
