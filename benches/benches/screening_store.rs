@@ -153,10 +153,10 @@ fn others(criterion: &mut Criterion) {
 }
 
 /// One message to a provider: a new address and a warm one behind it; seven new ones whose quotas are spent before that; and as many that
-/// are paused, with what they are paused for.
+/// are paused.
 fn outbound(criterion: &mut Criterion) {
     use screening::outbound::provider::Provider;
-    use screening::outbound::reputation::{Outcome, Reputation};
+    use screening::outbound::reputation::{Level, Listing, Outcome, Reputation};
     use screening::outbound::shaping::Shaper;
     use screening::outbound::warm_up::{Decision, Plan, Scheduler, Source};
 
@@ -175,8 +175,8 @@ fn outbound(criterion: &mut Criterion) {
         let sources = new.chain([Source::warm(address(1))]);
         Scheduler::new(plan, Reputation::new(KEY), KEY, sources)
     };
-    let (one, eight) = (scheduler(2..3), scheduler(2..9));
-    let providers: Vec<Provider> = (0..KEYS / 16).map(provider).collect();
+    let (one, mut eight) = (scheduler(2..3), scheduler(2..9));
+    let providers: Vec<Provider> = (0..KEYS / 8).map(provider).collect();
     for provider in &providers {
         for day in 0..7 {
             let now = NOW - day * 86_400;
@@ -204,19 +204,14 @@ fn outbound(criterion: &mut Criterion) {
         },
     );
     let tomorrow = NOW + 86_400;
+    let (new, _warm) = eight.sources_mut().split_at_mut(7);
+    for source in new {
+        source.listings.push(Listing {
+            list: "bad.example.com".into(),
+            level: Level::Stop,
+        });
+    }
     for provider in &providers {
-        for last in 2..9 {
-            eight
-                .record(
-                    &mut store,
-                    address(last),
-                    provider,
-                    Outcome::Complaint,
-                    9,
-                    tomorrow,
-                )
-                .unwrap();
-        }
         let decision = eight.take(&mut store, provider, 1, tomorrow);
         assert!(matches!(decision, Ok(Decision::Overflow { because, .. }) if because.len() == 7));
     }

@@ -7,7 +7,7 @@ use super::Plan;
 use crate::outbound::provider::Provider;
 use crate::outbound::reputation::{Level, Listing, Measure, Outcome, Reason, Reputation, Standing};
 use crate::outbound::{DAY, day, octets};
-use crate::store::{Key, Keys, Kind, Store, Value};
+use crate::store::{Beginning, Key, Keys, Kind, Store, Value};
 
 /// The most addresses of a scheduler. For each that is held a message costs a load from the store.
 pub const MAX_SOURCES: usize = 256;
@@ -271,9 +271,10 @@ impl Scheduler {
         let mut at = None::<u64>;
         let mut best: Option<(IpAddr, Standing)> = None;
         let usable = self.sources.iter().filter(|it| will_do(it.address));
+        let keys = self.keys(provider);
         for source in usable {
             let address = source.address;
-            let before = self.before(store, source, provider, now)?;
+            let before = before(store, source, &keys, now)?;
             if let Some((held, again)) = self.held(before.as_ref(), provider, now) {
                 because.push((address, held));
                 at = Some(at.map_or(again, |at| at.min(again)));
@@ -377,8 +378,9 @@ impl Scheduler {
         now: u64,
     ) -> Result<Vec<Status>, S::Error> {
         let provider = &*self.plan.pool(provider);
+        let keys = self.keys(provider);
         let status = |source: &Source| {
-            let before = self.before(store, source, provider, now)?;
+            let before = before(store, source, &keys, now)?;
             let (state, standing) = self.state(store, source, before.as_ref(), provider, now)?;
             let curve = self.plan.curve(provider);
             let quota = (!source.is_warm).then(|| curve.quota(state.step)).flatten();
@@ -392,21 +394,6 @@ impl Scheduler {
             })
         };
         self.sources.iter().map(status).collect()
-    }
-
-    /// What is stored of an address that warms up.
-    fn before<S: Store>(
-        &self,
-        store: &mut S,
-        source: &Source,
-        provider: &Provider,
-        now: u64,
-    ) -> Result<Option<State>, S::Error> {
-        if source.is_warm {
-            return Ok(None);
-        }
-        let value = store.load(&self.key(source.address, provider), now)?;
-        Ok(value.map(State::of_value))
     }
 
     /// Why an address sends nothing now, and when it will, where that is known without asking how it stands: it is paused, or what is
@@ -469,9 +456,28 @@ impl Scheduler {
     }
 
     fn key(&self, address: IpAddr, provider: &Provider) -> Key {
-        let parts: [&[u8]; 3] = [b"warm-up", &octets(address), provider.as_str().as_bytes()];
-        self.keys.key(Kind::Outbound, &parts)
+        self.keys(provider).key(&[&octets(address)])
     }
+
+    /// The keys of all addresses with a provider.
+    fn keys(&self, provider: &Provider) -> Beginning {
+        let parts: [&[u8]; 2] = [b"warm-up", provider.as_str().as_bytes()];
+        self.keys.beginning(Kind::Outbound, &parts)
+    }
+}
+
+/// What is stored of an address that warms up.
+fn before<S: Store>(
+    store: &mut S,
+    source: &Source,
+    keys: &Beginning,
+    now: u64,
+) -> Result<Option<State>, S::Error> {
+    if source.is_warm {
+        return Ok(None);
+    }
+    let value = store.load(&keys.key(&[&octets(source.address)]), now)?;
+    Ok(value.map(State::of_value))
 }
 
 /// What is remembered of an address and a provider.
