@@ -185,7 +185,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn take<S: Store>(
+    pub fn take<S: Store + ?Sized>(
         &self,
         store: &mut S,
         provider: &Provider,
@@ -200,7 +200,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn take_from<S: Store>(
+    pub fn take_from<S: Store + ?Sized>(
         &self,
         will_do: impl Fn(IpAddr) -> bool,
         store: &mut S,
@@ -265,7 +265,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn give_back<S: Store>(
+    pub fn give_back<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -291,7 +291,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn record<S: Store>(
+    pub fn record<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -310,7 +310,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn status<S: Store>(
+    pub fn status<S: Store + ?Sized>(
         &self,
         store: &mut S,
         provider: &Provider,
@@ -336,7 +336,7 @@ impl Scheduler {
     /// What is stored of an address, what has become of it by today, and how it stands.
     ///
     /// While it is paused it stands as it did: what happened before the pause is shown, and counts no more afterwards.
-    fn state<S: Store>(
+    fn state<S: Store + ?Sized>(
         &self,
         store: &mut S,
         source: &Source,
@@ -367,7 +367,7 @@ impl Scheduler {
         Ok((before, state, standing))
     }
 
-    fn save<S: Store>(
+    fn save<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
