@@ -5,6 +5,8 @@
 mod support;
 
 use examples::accounts::{AuthAnswer, Login};
+use std::sync::Arc;
+
 use examples::resolver::Resolver;
 use examples::server::Service;
 use mail_dns::Zone;
@@ -361,16 +363,19 @@ async fn what_others_answer_counts_for_our_own_standing() {
     while !newest_or_none(&server).await.contains("blocked using") {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let counts = server.context.store(|store| {
-        let keys = examples::own_reputation::reputation(store)?;
-        let (address, now) = ("0.0.0.0".parse().unwrap(), examples::server::now());
+    let own = Arc::clone(&server.context.own_addresses);
+    let rows = server.context.store(move |store| {
         let provider = "other.example".parse().unwrap();
-        examples::store::screen(store, now, |memory| {
-            keys.counts(memory, address, &provider, 2, now)
-        })
+        own.status(store, &provider, examples::server::now())
     });
-    let rejected: u32 = counts.await.unwrap().iter().map(|day| day.rejected).sum();
-    assert_eq!(rejected, 1);
+    let (provider, rows) = rows.await.unwrap();
+    assert_eq!(provider.as_str(), "other.example");
+    let [row] = rows.try_into().unwrap();
+    assert_eq!(row.counts.rejected, 1);
+    assert!(
+        row.to_string().starts_with("good; in 7 days 0 taken"),
+        "{row}"
+    );
     server.end().await;
 }
 
