@@ -467,7 +467,7 @@ impl Scheduler {
 }
 
 /// What is stored of an address that warms up.
-fn before<S: Store>(
+fn before<S: Store + ?Sized>(
     store: &mut S,
     source: &Source,
     keys: &Beginning,
