@@ -394,20 +394,19 @@ impl BodyHasher {
 impl Hash {
     fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
         for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
-            let (signed, unsigned) = match hash.length {
-                None => (run, &[][..]),
-                Some(length) => {
-                    // What does not fit into usize is more than the run has.
-                    let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
-                    run.split_at(room.min(run.len()))
-                }
-            };
+            let mut signed = run;
+            if let Some(length) = hash.length {
+                // What does not fit into usize is more than the run has.
+                let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
+                let unsigned;
+                (signed, unsigned) = run.split_at(room.min(run.len()));
+                hash.unsigned += unsigned.len() as u64;
+            }
+            hash.hashed += signed.len() as u64;
             match &mut hash.state {
                 State::Sha256(state) => state.update(signed),
                 State::Sha1(state) => state.update(signed),
             }
-            hash.hashed += signed.len() as u64;
-            hash.unsigned += unsigned.len() as u64;
         }
     }
 }
