@@ -10,7 +10,7 @@ use screening::greylisting::Attempt;
 use screening::helo::{self, Helo, Resolution};
 use screening::iprev::{self, Iprev};
 use screening::reputation;
-use screening::s25r::{self, ReverseName};
+use screening::s25r;
 use screening::scorer::{Evidence, Spf};
 use spf::{CheckHost, SpfResult};
 use tokio::time::{Instant, sleep_until};
@@ -79,7 +79,7 @@ impl Screen {
         };
         let ((iprev, lists), helo, spf) = tokio::join!(iprev_and_lists, helo, spf);
         Findings {
-            s25r: self.s25r.check(claim.client, &ReverseName::from(&iprev)),
+            s25r: self.s25r.check_names(claim.client, &iprev),
             claim,
             conduct,
             iprev,
