@@ -16,7 +16,8 @@ use serde::Deserialize;
 
 pub use self::outbound::{Outbound, Shaping};
 pub use self::screening::{
-    Codes, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject, Threshold, Thresholds,
+    Codes, Correspondents, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject,
+    Threshold, Thresholds,
 };
 
 /// Why the configuration cannot be used.

@@ -48,6 +48,8 @@ pub struct Findings {
     pub spf: Option<spf::Verdict>,
     /// What its past is worth.
     pub past: Option<reputation::Score>,
+    /// Whether somebody has written from the recipient's address to the sender's, which anybody may claim to have.
+    pub is_correspondent: bool,
 }
 
 impl Screen {
@@ -83,6 +85,7 @@ impl Screen {
             lists,
             spf,
             past: None,
+            is_correspondent: false,
         }
     }
 
@@ -150,6 +153,8 @@ impl Findings {
             SpfResult::TempError => Spf::TempError,
             SpfResult::PermError => Spf::PermError,
         });
+        // A record by which most of the world may send proves nothing.
+        evidence.known_correspondent = self.is_correspondent && self.spf_domain().is_some();
         evidence.reputation = self.past.as_ref().map(|past| past.points);
         evidence
     }
@@ -159,6 +164,8 @@ impl Findings {
         let mut attempt = Attempt::new(self.claim.client, sender, recipient);
         let domain = sender.rsplit_once('@').map(|(_, domain)| domain);
         attempt.spf_pass = domain.filter(|_| self.spf_domain().is_some());
+        // It counts where SPF passes.
+        attempt.correspondent = self.is_correspondent;
         attempt.dnswl = self.lists.score < 0;
         attempt
     }
