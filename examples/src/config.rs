@@ -445,7 +445,7 @@ impl Config {
         {
             return value("reports.from", format!("{from}: {error}"));
         }
-        self.outbound.check()
+        self.outbound.check(&self.domains)
     }
 
     /// Whether mail for this domain ends here.

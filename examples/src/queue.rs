@@ -16,6 +16,7 @@ use smtp_proto::client::TlsPolicy;
 use tokio::task::JoinSet;
 
 use crate::aggregate_reports::sending;
+use crate::feedback;
 use crate::outgoing::{Connection, Content, SendError, send};
 use crate::own_reputation;
 use crate::routing::{Route, routes};
@@ -348,6 +349,9 @@ async fn deliver_to(
         slot.reply(reply);
         record(context, source, provider, reply).await;
     }
+    if sent.is_ok() {
+        remember_sent(context, entry, source, provider).await;
+    }
     match &sent {
         Err(SendError::Connect { .. }) => {
             slot.failed();
@@ -417,6 +421,19 @@ async fn give_back(context: &Context, source: IpAddr, provider: &Provider) {
     let given = context.store(move |store| own.give_back(store, source, &provider, now));
     if let Err(error) = given.await {
         tracing::error!(%error, "a quota cannot be written");
+    }
+}
+
+/// A complaint about the message will be known as one.
+async fn remember_sent(context: &Context, entry: &Leased, source: IpAddr, provider: &Provider) {
+    let Some(id) = feedback::id_of(&entry.outgoing.added) else {
+        return;
+    };
+    let own = Arc::clone(&context.own_addresses);
+    let (provider, now) = (provider.clone(), context.clock.now());
+    let remembered = context.store(move |store| own.sent(store, &id, &provider, source, now));
+    if let Err(error) = remembered.await {
+        tracing::error!(%error, "what was sent cannot be remembered");
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use screening::outbound::cfbl_address::CfblAddress;
 use screening::outbound::provider::Provider;
 use screening::outbound::shaping::Policy;
 use serde::Deserialize;
@@ -27,6 +28,10 @@ pub struct Outbound {
     pub warm_up: Option<PathBuf>,
     /// Which domains are whose, in the form of `screening::outbound::provider::Providers`; default: the examples of that crate.
     pub providers: Option<PathBuf>,
+    /// The address for complaints, of a domain whose mail ends here: each message of a user that can be signed for it names it
+    /// (CFBL-Address, RFC 9477), and reports that come to it are counted. Without an alias or an account they go to the postmaster's
+    /// mailbox. Default: none.
+    pub feedback_address: Option<String>,
     /// How much a destination gets at once.
     pub shaping: Shaping,
     /// The same of single providers, and of domains that stand for themselves; what is not set is as in `shaping`.
@@ -45,6 +50,7 @@ impl Default for Outbound {
             source: None,
             warm_up: None,
             providers: None,
+            feedback_address: None,
             shaping: Shaping::default(),
             provider: BTreeMap::new(),
             // RFC 5321 §4.5.4.1: "the retry interval SHOULD be at least 30 minutes" holds after the first attempts.
@@ -93,7 +99,7 @@ impl Shaping {
 }
 
 impl Outbound {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, domains: &[String]) -> Result<(), ConfigError> {
         let value = |field, why: &dyn ToString| {
             let why = why.to_string();
             Err(ConfigError::Value { field, why })
@@ -107,6 +113,18 @@ impl Outbound {
         for name in self.provider.keys() {
             if let Err(error) = name.parse::<Provider>() {
                 return value("outbound.provider", &error);
+            }
+        }
+        if let Some(address) = &self.feedback_address {
+            match address.parse::<CfblAddress>() {
+                Ok(address) if domains.iter().any(|it| is_of(&address, it)) => {}
+                Ok(_) => {
+                    return value(
+                        "outbound.feedback_address",
+                        &"want an address of a domain whose mail ends here",
+                    );
+                }
+                Err(error) => return value("outbound.feedback_address", &error),
             }
         }
         if self.warm_up.is_some() && self.smarthost.is_some() {
@@ -123,4 +141,9 @@ impl Outbound {
         }
         Ok(())
     }
+}
+
+fn is_of(address: &CfblAddress, domain: &str) -> bool {
+    let of = address.mailbox.domain();
+    of.is_some_and(|of| of.as_str().eq_ignore_ascii_case(domain))
 }

@@ -376,7 +376,11 @@ impl Connection {
             .ok_or(StoreError::Missing("the transaction"))?;
         let purpose = if self.account.is_some() {
             let message_id = format!("{}@{}", deliver::trace_id(), context.config.hostname);
-            Purpose::Submit(Box::new(Submission::new(now(), message_id)))
+            Purpose::Submit(Box::new(Submission::new(
+                now(),
+                message_id,
+                deliver::trace_id(),
+            )))
         } else {
             let inbound = Inbound {
                 client_ip: client,
