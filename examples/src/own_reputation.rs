@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use mail_dns::{Name, Question, Record, RecordType};
 use mail_syntax::Domain;
 use screening::outbound::complaints::{Complaints, candidates};
 use screening::outbound::provider::{Provider, Providers};
@@ -17,6 +18,7 @@ use smtp_proto::Reply;
 
 use crate::config::{ConfigError, Outbound};
 use crate::intake::date;
+use crate::resolver::Resolver;
 use crate::store::{self, Store, StoreError};
 use crate::warm_up_plan::PlanFile;
 
@@ -70,10 +72,24 @@ impl OwnAddresses {
         })
     }
 
-    /// Who takes the mail of a domain, by the most preferred of its exchangers if they are known.
-    #[must_use]
-    pub fn provider(&self, domain: &Domain, exchanger: Option<&Domain>) -> Provider {
-        self.providers.provider(domain, exchanger)
+    /// Who takes the mail of a domain, by the domain or by the most preferred of its exchangers.
+    pub async fn provider(&self, resolver: &Resolver, domain: &Domain) -> Provider {
+        let Ok(name) = domain.as_str().parse::<Name>() else {
+            return Provider::of_domain(domain);
+        };
+        let answer = resolver.ask(&Question::new(name, RecordType::Mx)).await;
+        let exchangers = answer.records().iter().filter_map(|record| match record {
+            Record::Mx {
+                preference,
+                exchange,
+            } => Some((*preference, exchange.to_string())),
+            _ => None,
+        });
+        let first = exchangers.min().and_then(|(_, exchanger)| {
+            let exchanger = exchanger.trim_end_matches('.');
+            exchanger.parse().ok()
+        });
+        self.providers.provider(domain, first.as_ref())
     }
 
     /// Whether one of our addresses could ever connect to this one.

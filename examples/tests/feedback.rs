@@ -91,9 +91,10 @@ fn report(kind: FeedbackType, from: &str, original: &str, key: Option<&str>) -> 
     mail
 }
 
-fn row(server: &Running) -> Row {
+async fn row(server: &Running) -> Row {
     let own = &server.context.own_addresses;
-    let provider = own.provider(&domain("dest.example"), None);
+    let resolver = &server.context.resolver;
+    let provider = own.provider(resolver, &domain("dest.example")).await;
     let (_, rows) = own
         .status(
             &*server.context.store.0,
@@ -130,7 +131,7 @@ async fn a_provider_that_has_our_mail_complains_and_nobody_else() {
     let (anna, dave) = ("<anna@example.org>", "dave@dest.example");
     let reply = bring(&server, Service::Submission, anna, dave, message.into()).await;
     assert!(reply.starts_with("250 "), "{reply}");
-    while provider.messages().is_empty() || row(&server).counts.accepted == 0 {
+    while provider.messages().is_empty() || row(&server).await.counts.accepted == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     // The signature covers both fields, so that a provider may report.
@@ -208,7 +209,7 @@ async fn a_provider_that_has_our_mail_complains_and_nobody_else() {
     ] {
         let reply = bring(&server, Service::Smtp, "<>", "FBL@example.org", mail).await;
         assert!(reply.starts_with("250 "), "{what}: {reply}");
-        assert_eq!(row(&server).counts.complaints, complaints, "{what}");
+        assert_eq!(row(&server).await.counts.complaints, complaints, "{what}");
     }
     // They lie in the postmaster's mailbox, counted or not.
     let arrived = server.context.store(|store| {
@@ -218,11 +219,11 @@ async fn a_provider_that_has_our_mail_complains_and_nobody_else() {
     assert_eq!(arrived.await.unwrap().len(), 9);
 
     // The warm-up with this provider pauses.
-    let row = row(&server);
+    let row = row(&server).await;
     assert_eq!(row.status.standing.level, Level::Stop, "{row}");
     assert!(row.to_string().ends_with("1 complaints"), "{row}");
     bring(&server, Service::Submission, anna, dave, message.into()).await;
-    while self::row(&server).status.paused_until.is_none() {
+    while self::row(&server).await.status.paused_until.is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     server.end().await;

@@ -87,11 +87,13 @@ async fn queued(folder: &Folder, more: &str) -> Vec<Leased> {
     leased.await.unwrap()
 }
 
-fn status(context: &Context) -> Vec<Status> {
+async fn status(context: &Context) -> Vec<Status> {
     let domain = "dest.example".parse().unwrap();
     let own = &context.own_addresses;
-    let (store, provider) = (&*context.store.0, own.provider(&domain, None));
-    let (_, rows) = own.status(store, &provider, context.clock.now()).unwrap();
+    let provider = own.provider(&context.resolver, &domain).await;
+    let (_, rows) = own
+        .status(&*context.store.0, &provider, context.clock.now())
+        .unwrap();
     rows.into_iter().map(|row| row.status).collect()
 }
 
@@ -112,7 +114,7 @@ async fn a_quota_holds_the_rest_without_attempts_until_the_next_day_and_over_a_r
     .await;
     let (ahead, [only]) = (
         server.context.clock.now() - now(),
-        status(&server.context).try_into().unwrap(),
+        status(&server.context).await.try_into().unwrap(),
     );
     let only: Status = only;
     assert_eq!((only.day, only.quota, only.sent), (Some(1), Some(2), 2));
@@ -184,7 +186,7 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
     })
     .await;
     pass(&context, DAY);
-    assert_eq!(status(&context)[0].day, Some(2));
+    assert_eq!(status(&context).await[0].day, Some(2));
 
     provider.say("421 4.7.0 Too many messages, slow down");
     submit(&context, 1).await;
@@ -200,9 +202,13 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
     provider.say("451 4.7.1 Rate limit exceeded");
     pass(&context, 61);
     until("it was asked again", async || provider.asked() >= 4).await;
+    until("it is left alone for longer", async || {
+        are_held(&context, 3, 30).await
+    })
+    .await;
     pass(&context, 600);
     until("the address pauses", async || {
-        status(&context)[0].paused_until.is_some()
+        status(&context).await[0].paused_until.is_some()
     })
     .await;
     let asked = provider.asked();
@@ -229,7 +235,7 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
         are_held(&context, 4, 3600).await
     })
     .await;
-    let [only] = status(&context).try_into().unwrap();
+    let [only] = status(&context).await.try_into().unwrap();
     let only: Status = only;
     assert_eq!((only.day, only.quota), (Some(1), Some(2)));
     assert_eq!(provider.asked(), asked);

@@ -330,10 +330,13 @@ async fn what_others_answer_counts_for_our_own_standing() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let own = Arc::clone(&server.context.own_addresses);
-    let rows = server.context.store(move |store| {
-        let provider = "other.example".parse().unwrap();
-        own.status(store, &provider, examples::server::now())
-    });
+    let resolver = &server.context.resolver;
+    let provider = own
+        .provider(resolver, &"other.example".parse().unwrap())
+        .await;
+    let rows = server
+        .context
+        .store(move |store| own.status(store, &provider, examples::server::now()));
     let (provider, rows) = rows.await.unwrap();
     assert_eq!(provider.as_str(), "other.example");
     let [row] = rows.try_into().unwrap();
