@@ -470,6 +470,8 @@ mod tests {
         assert!(config.submission.own_addresses_only);
         let default = Screening::default();
         assert_eq!(format!("{:?}", config.screening), format!("{default:?}"));
+        let default = ::screening::outbound::shaping::Policy::default();
+        assert_eq!(config.outbound.shaping.over(&default), default);
     }
 
     #[test]

@@ -147,3 +147,49 @@ fn is_of(address: &CfblAddress, domain: &str) -> bool {
     let of = address.mailbox.domain();
     of.is_some_and(|of| of.as_str().eq_ignore_ascii_case(domain))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_of_one_provider_is_as_of_all() {
+        let text = "[shaping]\nmax_connections = 9\nback_off = 5\n[provider.gmail]\nback_off = 7\nrate = { count = 6, per = 60 }";
+        let outbound: Outbound = toml::from_str(text).unwrap();
+        let of_all = outbound.shaping.over(&Policy::default());
+        let of_gmail = outbound.provider["gmail"].over(&of_all);
+        let seconds = |policy: &Policy| (policy.max_connections, policy.back_off.as_secs());
+        assert_eq!((seconds(&of_all), of_all.rate), ((9, 5), None));
+        assert_eq!(seconds(&of_gmail), (9, 7));
+        assert_eq!(of_gmail.rate, Some(Quota::new(6, 60).into()));
+        assert_eq!(of_gmail.initial_connections, 5);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let domains = ["example.org".to_owned()];
+        for (text, why) in [
+            ("retry = []", "outbound.retry: "),
+            ("[provider.'a b']", "outbound.provider: "),
+            (
+                "feedback_address = 'fbl'",
+                "outbound.feedback_address: CFBL-Address: ",
+            ),
+            (
+                "feedback_address = 'fbl@example.net'",
+                "outbound.feedback_address: want an address of a domain",
+            ),
+            (
+                "smarthost = 'a.example'\nwarm_up = 'x'",
+                "outbound.warm_up: ",
+            ),
+            ("source = '192.0.2.1'\nwarm_up = 'x'", "outbound.source: "),
+        ] {
+            let outbound: Outbound = toml::from_str(text).unwrap();
+            let error = outbound.check(&domains).unwrap_err().to_string();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+        let fine: Outbound = toml::from_str("feedback_address = 'fbl@Example.org'").unwrap();
+        assert!(fine.check(&domains).is_ok());
+    }
+}
