@@ -16,6 +16,7 @@ use screening::outbound::warm_up::Status;
 use support::Folder;
 use support::provider::Provider;
 use support::server::Running;
+use support::tool::{expect, run};
 
 const DAY: u64 = 86_400;
 
@@ -251,13 +252,27 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
 async fn a_destination_has_as_many_connections_as_it_should_and_the_others_wait() {
     let (folder, provider) = (Folder::new("queue-connections"), Provider::start().await);
     let more = format!(
-        "[outbound]\nport = {}\n[outbound.provider.'dest.example']\nmax_connections = 1\n",
+        "[dns]\nzone = 'zone'\n[outbound]\nport = {}\n[outbound.provider.'dest.example']\nmax_connections = 1\n",
         provider.address.port()
     );
+    folder.write("zone", "$TTL 60\ndest.example. IN MX 10 mx.dest.example.\n");
     let server = Running::start(&folder, &more, resolver()).await;
     submit(&server.context, 8).await;
     until("all are sent", async || provider.taken().len() == 8).await;
     assert_eq!(provider.most_open.load(Ordering::SeqCst), 1);
+    until("all are counted", async || {
+        are_held(&server.context, 0, 0).await
+    })
+    .await;
+    // The command looks into the store of a server that runs.
+    let config = folder.path("mail-server.toml");
+    let arguments = ["--config", &config, "reputation", "dest.example", "gmail"];
+    let output = run("mail-server", &arguments, b"");
+    let counts = "taken, 0 deferred, 0 refused, 0 unknown recipients, 0 complaints";
+    assert_eq!(
+        expect(&output, 0),
+        format!("dest.example: good; in 7 days 8 {counts}\ngmail: good; in 7 days 0 {counts}\n")
+    );
     server.end().await;
 }
 
