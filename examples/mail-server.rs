@@ -21,6 +21,7 @@ use examples::screen::{Claim, Screen};
 use examples::server::{Security, Server, Service, now};
 use examples::store::{Sqlite, Store, StoreError};
 use mail_syntax::{Domain, ReversePath};
+use screening::early_talker::Offence;
 use screening::outbound::provider::Provider;
 
 type Failure = Box<dyn std::error::Error>;
@@ -94,6 +95,10 @@ struct Message {
     /// The first recipient.
     #[arg(long)]
     to: String,
+    /// What the client does that mail servers do not; may be repeated: before_greeting, foreign_command, bare_newline, pipelining,
+    /// ignored_421.
+    #[arg(long)]
+    conduct: Vec<Offence>,
     /// A master file (RFC 1035) that answers everything, instead of the DNS.
     #[arg(long)]
     zone: Option<PathBuf>,
@@ -277,7 +282,8 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
     let explanation = runtime.block_on(async {
         let resolver = Resolver::new(&dns).map_err(|error| wrong(&error))?;
         let store = store.as_ref().map(|store| -> &dyn Store { store });
-        let explained = screen.explain(&resolver, store, claim, message.to.clone());
+        let conduct = message.conduct.iter().copied().collect();
+        let explained = screen.explain(&resolver, store, claim, conduct, message.to.clone());
         explained.await.map_err(later)
     })?;
     if message.json {

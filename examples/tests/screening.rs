@@ -173,6 +173,40 @@ async fn an_exempt_network_is_never_screened() {
 }
 
 #[tokio::test]
+async fn what_a_white_list_says_is_among_the_authentication_results() {
+    let folder = Folder::new("screening-white");
+    let more = format!(
+        "{MORE}[[screening.list]]\nzone = \"good.example\"\nweight = -3\nreason = true\ntested = false\n"
+    );
+    let zone =
+        format!("{ZONE}80.2.0.192.good IN A 127.0.10.1\n80.2.0.192.good IN TXT \"a shop\"\n");
+    let resolver = Resolver::from_zone(zone.parse::<Zone>().unwrap());
+    let server = Running::start_behind_proxy(&folder, &more, resolver).await;
+    let smtp = server.address(Service::Smtp);
+    for (client, name, expected) in [
+        (
+            "192.0.2.80",
+            "mail.honest.example",
+            "dnswl=pass dns.zone=good.example policy.ip=127.0.10.1 policy.txt=\"a shop\"",
+        ),
+        (
+            "127.0.0.1",
+            "mail.local.example",
+            "dnswl=none dns.zone=good.example",
+        ),
+    ] {
+        let mut client = Client::connect_from(client, smtp).await;
+        rcpt(&mut client, name, "anna@example.org", "250").await;
+        data(&mut client, "").await;
+        let message = newest(&server).await.replace("\r\n ", " ");
+        let mut lines = message.lines();
+        let results = lines.find(|line| line.starts_with("Authentication-Results: "));
+        assert!(results.unwrap().ends_with(expected), "{message}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
 async fn too_much_of_an_address_waits() {
     let folder = Folder::new("screening-rate");
     let more = format!("{MORE}[screening.rates]\naddress = {{ count = 1, per = 3600 }}\n");
