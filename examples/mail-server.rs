@@ -15,6 +15,7 @@ use examples::command_line::{
 use examples::config::Config;
 use examples::demo::{self, Demo};
 use examples::dkim_keys;
+use examples::own_listings::OwnListings;
 use examples::own_reputation::OwnAddresses;
 use examples::resolver::Resolver;
 use examples::screen::{Claim, Screen};
@@ -241,6 +242,7 @@ fn check(config: Option<&Path>) -> Result<(), Failure> {
     examples::signing::keys(&config.dkim)?;
     Screen::new(&config, &[0; 32])?;
     OwnAddresses::new(&config.outbound, &[0; 32])?;
+    OwnListings::new(&config.outbound.lists)?;
     if let Some(zone) = &config.dns.zone {
         std::fs::read_to_string(zone)?.parse::<mail_dns::Zone>()?;
     }
@@ -306,6 +308,11 @@ fn reputation(config: Option<&Path>, providers: &[Provider]) -> Result<(), Failu
         .enable_all()
         .build()?;
     let resolver = Resolver::new(&config.dns)?;
+    let mut listings = OwnListings::new(&config.outbound.lists)?;
+    for address in own.addresses() {
+        let found = runtime.block_on(listings.ask(&resolver, address, now()));
+        own.listed(address, &found);
+    }
     for provider in providers {
         let provider = match provider.as_str().parse::<Domain>() {
             Ok(domain) if provider.is_domain() => {

@@ -14,7 +14,7 @@ use ::screening::Network;
 use ::screening::rate_limit;
 use serde::Deserialize;
 
-pub use self::outbound::{Outbound, Shaping};
+pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
 pub use self::screening::{
     Codes, Correspondents, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject,
     Threshold, Thresholds,

@@ -18,6 +18,7 @@ pub mod identities;
 pub mod intake;
 pub mod judge;
 pub mod outgoing;
+pub mod own_listings;
 pub mod own_reputation;
 mod plot;
 pub mod queue;

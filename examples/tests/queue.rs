@@ -248,6 +248,39 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
     server.end().await;
 }
 
+/// One list has our new address, one that is dead has everybody.
+#[tokio::test]
+async fn a_new_address_that_is_listed_sends_nothing_and_who_looks_is_told_where() {
+    let (folder, provider) = (Folder::new("queue-listed"), Provider::start().await);
+    let plan = "new = ['127.0.0.9']\n[plan]\ntable = [2]\n";
+    let lists = "[[outbound.list]]\nzone = 'bad.example'\nlevel = 'stop'\n[[outbound.list]]\nzone = 'dead.example'\n";
+    let more = format!(
+        "[dns]\nzone = 'zone'\n{}\n{lists}",
+        provider.config(&folder, plan, "")
+    );
+    let zone = "$TTL 60\n2.0.0.127.bad.example. A 127.0.0.2\n9.0.0.127.bad.example. A 127.0.0.4\n\
+        *.dead.example. A 127.0.0.2\ndest.example. MX 10 mx.dest.example.\nmx.dest.example. A 127.0.0.1\n";
+    folder.write("zone", zone);
+    let resolver = Resolver::from_zone(zone.parse().unwrap());
+    let server = Running::start_ahead(&folder, &more, resolver, to_eleven()).await;
+    let context = Arc::clone(&server.context);
+    let told = "stop: listed on bad.example, stop";
+    until("it is known", async || {
+        let [only] = status(&context).await.try_into().unwrap();
+        let only: Status = only;
+        only.standing.to_string() == told
+    })
+    .await;
+    submit(&context, 1).await;
+    until("it is held", async || are_held(&context, 1, 60).await).await;
+    assert!(provider.taken().is_empty());
+    let config = folder.path("mail-server.toml");
+    let arguments = ["--config", &config, "reputation", "dest.example"];
+    let said = expect(&run("mail-server", &arguments, b""), 0);
+    assert!(said.contains(told), "{said}");
+    server.end().await;
+}
+
 #[tokio::test]
 async fn a_destination_has_as_many_connections_as_it_should_and_the_others_wait() {
     let (folder, provider) = (Folder::new("queue-connections"), Provider::start().await);

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mail_dns::Name;
 use screening::outbound::cfbl_address::CfblAddress;
 use screening::outbound::provider::Provider;
+use screening::outbound::reputation::Level;
 use screening::outbound::shaping::Policy;
 use serde::Deserialize;
 
@@ -32,6 +34,10 @@ pub struct Outbound {
     /// (CFBL-Address, RFC 9477), and reports that come to it are counted. Without an alias or an account they go to the postmaster's
     /// mailbox. Default: none.
     pub feedback_address: Option<String>,
+    /// The lists that are asked each hour whether they have one of our addresses: `source`, or those of `warm_up`. Default: none. Mind
+    /// the terms of use of a list.
+    #[serde(rename = "list")]
+    pub lists: Vec<OwnList>,
     /// How much a destination gets at once.
     pub shaping: Shaping,
     /// The same of single providers, and of domains that stand for themselves; what is not set is as in `shaping`.
@@ -51,12 +57,49 @@ impl Default for Outbound {
             warm_up: None,
             providers: None,
             feedback_address: None,
+            lists: Vec::new(),
             shaping: Shaping::default(),
             provider: BTreeMap::new(),
             // RFC 5321 §4.5.4.1: "the retry interval SHOULD be at least 30 minutes" holds after the first attempts.
             retry: vec![300, 900, 3600, 14400],
             // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days."
             give_up: 5 * 86400,
+        }
+    }
+}
+
+/// A list that others ask about us.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OwnList {
+    /// The zone.
+    #[serde(deserialize_with = "super::screening::name")]
+    pub zone: Name,
+    /// What it means to be on it; default: `warn`.
+    #[serde(default)]
+    pub level: OwnListLevel,
+    /// Whether it has the test entries of RFC 5782 §5, by which it is turned off when it does not work; default: yes.
+    #[serde(default = "super::screening::yes")]
+    pub tested: bool,
+}
+
+/// What it means to be on a list.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnListLevel {
+    /// A new address sends no more than it does.
+    #[default]
+    Warn,
+    /// A new address sends nothing for a while: many ask this list.
+    Stop,
+}
+
+impl From<OwnListLevel> for Level {
+    fn from(level: OwnListLevel) -> Self {
+        match level {
+            OwnListLevel::Warn => Self::Warn,
+            OwnListLevel::Stop => Self::Stop,
         }
     }
 }

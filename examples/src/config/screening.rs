@@ -94,7 +94,7 @@ const fn four() -> i32 {
     4
 }
 
-const fn yes() -> bool {
+pub(super) const fn yes() -> bool {
     true
 }
 
@@ -321,7 +321,7 @@ fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de
         .map_err(|error| serde::de::Error::custom(format_args!("{text}: {error}")))
 }
 
-fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     parsed::<_, D>(&String::deserialize(deserializer)?)
 }
 
