@@ -10,14 +10,13 @@ mod trace;
 
 use std::net::IpAddr;
 
-use mail_dns::{Answer, Evaluation, Name, Need, Question};
+use mail_dns::{Answer, Evaluation, Need, Question, RecordType};
 use mail_syntax::ReversePath;
 
 use self::identity::Session;
-use self::lookups::Lookups;
+use self::lookups::{LookupId, Lookups};
 use self::texts::{Text, Texts};
 use crate::config::Config;
-use crate::macros::Spec;
 use crate::verdict::{Cause, Explanation, Identity, SpfResult, TraceStep, Verdict};
 
 /// Who connects, and what it calls itself.
@@ -55,12 +54,14 @@ pub struct CheckHost {
     /// Whether an answer came since the last step.
     fresh: bool,
     terms: usize,
+    /// Whether the term that is evaluated is among them already.
+    counted: bool,
     void_lookups: usize,
     /// Of the last term that matched by itself; an `include` matches by one of those.
     authorized_bits: Option<u8>,
     trace: Vec<TraceStep>,
     /// Of the term that is evaluated: the lookups whose answers it looked at, for the trace.
-    heard: Vec<Question>,
+    heard: Vec<LookupId>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,11 +73,10 @@ enum Stage {
 }
 
 /// The evaluation of one domain's record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Frame {
-    domain: Name,
-    /// How many `include`s led here.
-    depth: usize,
+    /// The lookup of the record, whose name is the domain.
+    lookup: LookupId,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
     record: Option<Text>,
@@ -84,20 +84,16 @@ struct Frame {
     at: usize,
     /// Where it ends, if it is an `include`.
     next: usize,
-    /// Whether that term was counted against the limit already.
-    counted: bool,
 }
 
 impl Frame {
-    const fn new(domain: Name, depth: usize, referred: bool) -> Self {
+    const fn new(lookup: LookupId, referred: bool) -> Self {
         Self {
-            domain,
-            depth,
+            lookup,
             referred,
             record: None,
             at: 0,
             next: 0,
-            counted: false,
         }
     }
 }
@@ -149,12 +145,14 @@ impl CheckHost {
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
         let session = Session::new(client, identity, sender);
-        let (stage, frames) = match session.domain.clone() {
-            Some(domain) => (Stage::Evaluating, vec![Frame::new(domain, 0, false)]),
-            None => {
-                let cause = Cause::NoDomain;
-                (Stage::Done(SpfResult::None, cause, None), Vec::new())
+        let (mut lookups, mut frames) = (Lookups::default(), Vec::new());
+        let stage = match session.domain.clone() {
+            Some(domain) => {
+                let lookup = lookups.ask(Question::new(domain, RecordType::Txt));
+                frames.push(Frame::new(lookup, false));
+                Stage::Evaluating
             }
+            None => Stage::Done(SpfResult::None, Cause::NoDomain, None),
         };
         Self {
             session,
@@ -162,9 +160,10 @@ impl CheckHost {
             stage,
             frames,
             texts: Texts::default(),
-            lookups: Lookups::default(),
+            lookups,
             fresh: true,
             terms: 0,
+            counted: false,
             void_lookups: 0,
             authorized_bits: None,
             trace: Vec::new(),
@@ -214,15 +213,9 @@ impl Evaluation for CheckHost {
     }
 }
 
-fn no_domain(domain: &Name, target: Spec<'_>) -> Stop {
-    let (domain, target) = (domain.clone(), target.to_domain_spec());
-    let cause = Cause::TargetNoDomain { domain, target };
-    Stop::end(SpfResult::PermError, cause)
-}
-
 #[cfg(test)]
 mod tests {
-    use mail_dns::{Failure, RecordType, Zone, resolve_blocking};
+    use mail_dns::{Failure, Name, Zone, resolve_blocking};
 
     use super::*;
     use crate::verdict::TermOutcome;

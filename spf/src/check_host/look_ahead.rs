@@ -3,20 +3,15 @@
 //! It walks the way that the evaluation will take if no term with a lookup matches, and adds questions. It decides nothing and counts
 //! against no limit of the evaluation, so the verdict cannot depend on it.
 
-use mail_dns::{Name, Record, RecordType};
+use mail_dns::{Name, Question, Record, RecordType};
 
+use super::evaluate::has_labels;
+use super::lookups::LookupId;
 use super::mechanisms::{Target, holds};
-use super::texts::{Text, Texts};
-use super::{CheckHost, Stage};
+use super::texts::Texts;
+use super::{CheckHost, Frame, Stage};
 use crate::macros::Letter;
 use crate::record::{Kind, redirect, terms};
-
-/// A record that is walked, and the term that comes next.
-struct Walk {
-    domain: Name,
-    record: Text,
-    at: usize,
-}
 
 /// What a term with a lookup wants to know of its target.
 #[derive(Clone, Copy)]
@@ -37,31 +32,23 @@ impl CheckHost {
     }
 
     fn walk(&mut self, texts: &mut Texts) {
-        let mut counted = self.terms;
-        let mut stack = Vec::new();
-        for (depth, frame) in self.frames.iter().enumerate() {
-            let Some(record) = frame.record else {
-                // The record on top is being asked for.
-                break;
-            };
-            let on_top = depth + 1 == self.frames.len();
-            if on_top && frame.counted {
-                counted = counted.saturating_sub(1);
-            }
-            // The term below an `include` is being evaluated on top of it.
-            let at = if on_top { frame.at } else { frame.next };
-            stack.push(Walk {
-                domain: frame.domain.clone(),
-                record,
-                at,
-            });
+        // That of the term on top is counted here again.
+        let mut counted = self.terms - usize::from(self.counted);
+        // The record on top may still be asked for. The term below an `include` is being evaluated on top of it.
+        let known = |frame: &Frame| frame.record.is_some();
+        let mut stack = Vec::from_iter(self.frames.iter().copied().take_while(known));
+        let below = self.frames.len().saturating_sub(1);
+        for frame in stack.iter_mut().take(below) {
+            frame.at = frame.next;
         }
-        while let Some(walk) = stack.last_mut() {
-            let (domain, text) = (walk.domain.clone(), texts.text(walk.record));
-            let mut term = terms(text, walk.at);
+        while let Some(top) = stack.last_mut() {
+            let text = top.record.map(|record| texts.text(record));
+            let text = text.unwrap_or_default();
+            let mut term = terms(text, top.at);
+            let frame = *top;
             let (spec, asks) = match term.next() {
                 true => {
-                    walk.at = term.end;
+                    top.at = term.end;
                     let Some(asks) = self.asks(term.kind) else {
                         // None behind it is reached.
                         if term.kind == Kind::All || holds(&term, self.session.ip) {
@@ -87,16 +74,10 @@ impl CheckHost {
             if spec.is_some_and(|spec| spec.uses(&[Letter::Validated])) {
                 continue;
             }
-            let Ok(Target::Name(target)) = self.target(&domain, spec) else {
+            let Ok(Target::Name(target)) = self.target(&frame, spec) else {
                 continue;
             };
-            if let Some(record) = self.ask_ahead(&target, asks, texts) {
-                stack.push(Walk {
-                    domain: target,
-                    at: texts.first(record),
-                    record,
-                });
-            }
+            stack.extend(self.ask_ahead(&target, asks, texts));
         }
     }
 
@@ -112,20 +93,23 @@ impl CheckHost {
     }
 
     /// Asks what a term wants to know; the record it leads to, where that is known already.
-    fn ask_ahead(&mut self, target: &Name, asks: Asks, texts: &mut Texts) -> Option<Text> {
+    fn ask_ahead(&mut self, target: &Name, asks: Asks, texts: &mut Texts) -> Option<Frame> {
         match asks {
-            Asks::Record => {
-                if target.label_count() < 2 || !self.add_ahead(target, RecordType::Txt) {
-                    return None;
-                }
-                let lookup = self.lookups.ask(target, RecordType::Txt);
+            Asks::Record if has_labels(target) => {
+                let lookup = self.add_ahead(target, RecordType::Txt)?;
                 let ip = (!self.config.trace).then_some(self.session.ip);
-                return lookup.record(&self.config.limits, ip, texts).ok();
+                let limits = &self.config.limits;
+                let record = self.lookups[lookup].record(limits, ip, texts).ok()?;
+                return Some(Frame {
+                    record: Some(record),
+                    at: texts.first(record),
+                    ..Frame::new(lookup, true)
+                });
             }
+            Asks::Record => {}
             Asks::Exchanges => {
-                if self.add_ahead(target, RecordType::Mx) {
-                    self.ask_exchanges(target);
-                }
+                let lookup = self.add_ahead(target, RecordType::Mx)?;
+                self.ask_exchanges(lookup);
             }
             Asks::Of(kind) => {
                 self.add_ahead(target, kind);
@@ -137,16 +121,14 @@ impl CheckHost {
         None
     }
 
-    /// Adds a question if it may be asked ahead; whether it is there now.
-    fn add_ahead(&mut self, name: &Name, kind: RecordType) -> bool {
-        if self.lookups.contains(name, kind) {
-            return true;
-        }
-        self.lookups.asked_ahead() < self.config.limits.terms && self.lookups.add(name, kind, true)
+    /// The lookup of a question, which is added unless it is there or too many were asked ahead.
+    fn add_ahead(&mut self, name: &Name, kind: RecordType) -> Option<LookupId> {
+        let question = Question::new(name.clone(), kind);
+        self.lookups.ask_ahead(question, self.config.limits.terms)
     }
 
-    fn ask_exchanges(&mut self, target: &Name) {
-        let Some(answer) = self.lookups.answer_to(target, RecordType::Mx) else {
+    fn ask_exchanges(&mut self, of: LookupId) {
+        let Some(answer) = &self.lookups[of].answer else {
             return;
         };
         let exchange = |record: &Record| match record {
@@ -157,8 +139,8 @@ impl CheckHost {
         // With more of them the term is an error, and asks none.
         if exchanges.len() <= self.config.limits.mx_names {
             let kind = self.address_type();
-            for exchange in &exchanges {
-                self.lookups.add(exchange, kind, false);
+            for exchange in exchanges {
+                self.lookups.ask(Question::new(exchange, kind));
             }
         }
     }

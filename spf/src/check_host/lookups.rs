@@ -1,48 +1,45 @@
 //! What an evaluation has asked, and the answers so far.
 
+use core::ops::{Index, IndexMut};
 use std::net::IpAddr;
 
-use mail_dns::{Answer, Name, Question, RecordType};
+use mail_dns::{Answer, Name, Question};
 
 use super::texts::{Text, Texts, read_record};
+use super::{Step, Stop};
 use crate::config::Limits;
 use crate::verdict::Cause;
 
 /// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
 /// always the last ones are looked for, so a list read from its end is quicker than a map.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lookups(Vec<Lookup>);
+pub(super) struct Lookups {
+    list: Vec<Lookup>,
+    /// How many of them the driver has carried away: the first ones, as it takes them in their order.
+    asked: usize,
+}
+
+/// Which lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LookupId(usize);
 
 #[derive(Clone, Debug)]
 pub(super) struct Lookup {
     pub(super) question: Question,
     /// Of its name.
     start: u64,
-    state: State,
+    pub(super) answer: Option<Answer>,
     /// Asked for a term before its turn.
     ahead: bool,
     /// The record that was read out of the answer.
     record: Option<Text>,
 }
 
-#[derive(Clone, Debug)]
-enum State {
-    /// Nobody has carried it away yet.
-    Unasked,
-    Open,
-    Answered(Answer),
-}
-
 impl Lookup {
-    pub(super) const fn answer(&self) -> Option<&Answer> {
-        match &self.state {
-            State::Answered(answer) => Some(answer),
-            State::Unasked | State::Open => None,
-        }
+    pub(super) fn answered(&self) -> Step<&Answer> {
+        self.answer.as_ref().ok_or(Stop::Wait)
     }
-}
 
-impl Lookup {
     /// The record in the answer, which is read once; with the address of the client, networks without it are passed over.
     pub(super) fn record(
         &mut self,
@@ -51,13 +48,13 @@ impl Lookup {
         texts: &mut Texts,
     ) -> Result<Text, Box<Cause>> {
         let domain = &self.question.name;
-        match (self.record, &self.state) {
+        match (self.record, &self.answer) {
             (Some(record), _) => Ok(record),
-            (None, State::Answered(answer)) => {
+            (None, Some(answer)) => {
                 let record = read_record(answer, domain, limits, ip, texts)?;
                 Ok(*self.record.insert(record))
             }
-            (None, State::Unasked | State::Open) => Err(Box::new(Cause::NoRecord {
+            (None, None) => Err(Box::new(Cause::NoRecord {
                 domain: domain.clone(),
             })),
         }
@@ -66,90 +63,82 @@ impl Lookup {
 
 impl Lookups {
     /// The lookup of this question, which is added unless it is there.
-    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> &mut Lookup {
-        let at = match self.position(name, kind) {
-            Some(at) => at,
-            None => self.push(name, kind, false),
-        };
-        // Both are positions in the list.
-        &mut self.0[at]
-    }
-
-    pub(super) fn answer_to(&self, name: &Name, kind: RecordType) -> Option<&Answer> {
-        self.0.get(self.position(name, kind)?)?.answer()
-    }
-
-    /// Whether this question is there.
-    pub(super) fn contains(&self, name: &Name, kind: RecordType) -> bool {
-        self.position(name, kind).is_some()
-    }
-
-    /// Adds a question unless it is there already; whether it was new.
-    pub(super) fn add(&mut self, name: &Name, kind: RecordType, ahead: bool) -> bool {
-        let new = !self.contains(name, kind);
-        if new {
-            self.push(name, kind, ahead);
+    pub(super) fn ask(&mut self, question: Question) -> LookupId {
+        match self.find(&question) {
+            Some(id) => id,
+            None => self.push(question, false),
         }
-        new
     }
 
-    fn position(&self, name: &Name, kind: RecordType) -> Option<usize> {
-        let start = start(name);
-        self.0.iter().rposition(|of| {
-            of.start == start && of.question.kind == kind && of.question.name == *name
-        })
+    /// As [`Lookups::ask`], for a term before its turn; none where so many were added like that already, their hosts apart.
+    pub(super) fn ask_ahead(&mut self, question: Question, most: usize) -> Option<LookupId> {
+        let asked = || self.list.iter().filter(|of| of.ahead).count();
+        match self.find(&question) {
+            Some(id) => Some(id),
+            None => (asked() < most).then(|| self.push(question, true)),
+        }
     }
 
-    fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) -> usize {
-        if self.0.is_empty() {
+    fn find(&self, question: &Question) -> Option<LookupId> {
+        let start = start(&question.name);
+        let is = |of: &Lookup| of.start == start && of.question == *question;
+        self.list.iter().rposition(is).map(LookupId)
+    }
+
+    fn push(&mut self, question: Question, ahead: bool) -> LookupId {
+        if self.list.is_empty() {
             // A record and its ten terms with lookups.
-            self.0.reserve(12);
+            self.list.reserve(12);
         }
-        self.0.push(Lookup {
-            question: Question::new(name.clone(), kind),
-            start: start(name),
-            state: State::Unasked,
+        self.list.push(Lookup {
+            start: start(&question.name),
+            question,
+            answer: None,
             ahead,
             record: None,
         });
-        self.0.len() - 1
+        LookupId(self.list.len() - 1)
     }
 
     /// The next question that nobody has carried away.
     pub(super) fn next_unasked(&mut self) -> Option<Question> {
-        let unasked = |of: &&mut Lookup| matches!(of.state, State::Unasked);
-        let lookup = self.0.iter_mut().find(unasked)?;
-        lookup.state = State::Open;
+        let lookup = self.list.get(self.asked)?;
+        self.asked += 1;
         Some(lookup.question.clone())
     }
 
     /// Takes an answer to an open question; whether it was one.
     pub(super) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        let at = self.position(&question.name, question.kind);
-        match at.and_then(|at| self.0.get_mut(at)) {
-            Some(lookup) if matches!(lookup.state, State::Open) => {
-                lookup.state = State::Answered(answer.clone());
-                true
-            }
-            _ => false,
+        let asked = |id: &LookupId| id.0 < self.asked;
+        let Some(id) = self.find(question).filter(asked) else {
+            return false;
+        };
+        let open = &mut self[id].answer;
+        let fresh = open.is_none();
+        if fresh {
+            *open = Some(answer.clone());
         }
+        fresh
     }
 
     /// Drops what a term that is settled did not need to ask.
     pub(super) fn forget_unasked(&mut self) {
-        // A question is carried away before a later one is added, so those that were not stand at the end.
-        while let Some(Lookup {
-            state: State::Unasked,
-            ..
-        }) = self.0.last()
-        {
-            self.0.pop();
-        }
+        self.list.truncate(self.asked);
     }
+}
 
-    /// Terms that were asked before their turn, their hosts apart.
-    pub(super) fn asked_ahead(&self) -> usize {
-        self.0.iter().filter(|of| of.ahead).count()
+// The list holds what an id was given for: a question that was asked stays, and ids of others are not kept beyond their term.
+impl Index<LookupId> for Lookups {
+    type Output = Lookup;
+
+    fn index(&self, id: LookupId) -> &Lookup {
+        &self.list[id.0]
+    }
+}
+
+impl IndexMut<LookupId> for Lookups {
+    fn index_mut(&mut self, id: LookupId) -> &mut Lookup {
+        &mut self.list[id.0]
     }
 }
 

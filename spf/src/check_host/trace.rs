@@ -1,7 +1,6 @@
 //! What the verdict tells of each term, where [`Config::trace`](crate::Config::trace) wants it.
 
-use mail_dns::{Name, Question, RecordType};
-
+use super::lookups::LookupId;
 use super::{CheckHost, Frame, Step, Stop};
 use crate::record::terms;
 use crate::verdict::{TermOutcome, TraceStep};
@@ -32,30 +31,29 @@ impl CheckHost {
             Err(Stop::End(..)) => TermOutcome::Ended,
             Err(Stop::Wait) => return,
         };
-        self.note(frame.depth, &frame.domain, term, outcome);
+        self.note(frame, term, outcome);
     }
 
-    /// Notes what came of a term.
+    /// Notes what came of a term of a record that stands above those in `frames`.
     #[inline]
     pub(super) fn note(
         &mut self,
-        depth: usize,
-        domain: &Name,
+        frame: &Frame,
         term: impl FnOnce() -> String,
         outcome: TermOutcome,
     ) {
         if self.config.trace {
-            let answered = |question: Question| {
-                let answer = self.lookups.answer_to(&question.name, question.kind)?;
-                Some((question, answer.clone()))
+            let answered = |id: LookupId| {
+                let lookup = &self.lookups[id];
+                Some((lookup.question.clone(), lookup.answer.clone()?))
             };
-            let lookups = self.heard.drain(..).filter_map(answered).collect();
+            let domain = self.lookups[frame.lookup].question.name.clone();
             self.trace.push(TraceStep {
-                depth,
-                domain: domain.clone(),
+                depth: self.frames.len(),
+                domain,
                 term: term(),
                 outcome,
-                lookups,
+                lookups: self.heard.drain(..).filter_map(answered).collect(),
                 terms: self.terms,
                 void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
             });
@@ -63,12 +61,10 @@ impl CheckHost {
     }
 
     /// Remembers what a term asks.
-    pub(super) fn hear(&mut self, name: &Name, kind: RecordType) {
-        if self.config.trace {
-            let question = Question::new(name.clone(), kind);
-            if !self.heard.contains(&question) {
-                self.heard.push(question);
-            }
+    #[inline]
+    pub(super) fn hear(&mut self, id: LookupId) {
+        if self.config.trace && !self.heard.contains(&id) {
+            self.heard.push(id);
         }
     }
 }
