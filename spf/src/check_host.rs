@@ -5,7 +5,7 @@ mod identity;
 mod look_ahead;
 mod lookups;
 mod mechanisms;
-mod texts;
+mod records;
 mod trace;
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use mail_syntax::ReversePath;
 
 use self::identity::Session;
 use self::lookups::{LookupId, Lookups};
-use self::texts::{Text, Texts};
+use self::records::{Records, Terms};
 use crate::config::Config;
 use crate::verdict::{Cause, Explanation, Identity, SpfResult, TraceStep, Verdict};
 
@@ -49,7 +49,7 @@ pub struct CheckHost {
     stage: Stage,
     /// The record that is evaluated on top, below it those whose `include` led there.
     frames: Vec<Frame>,
-    texts: Texts,
+    records: Records,
     lookups: Lookups,
     /// Whether an answer came since the last step.
     fresh: bool,
@@ -79,11 +79,10 @@ struct Frame {
     lookup: LookupId,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
-    record: Option<Text>,
-    /// Where in the record the term stands that is evaluated.
+    /// Of the record, once it is there.
+    terms: Option<Terms>,
+    /// The number of the term that is evaluated.
     at: usize,
-    /// Where it ends, if it is an `include`.
-    next: usize,
 }
 
 impl Frame {
@@ -91,9 +90,8 @@ impl Frame {
         Self {
             lookup,
             referred,
-            record: None,
+            terms: None,
             at: 0,
-            next: 0,
         }
     }
 }
@@ -159,7 +157,7 @@ impl CheckHost {
             config: config.clone(),
             stage,
             frames,
-            texts: Texts::default(),
+            records: Records::default(),
             lookups,
             fresh: true,
             terms: 0,

@@ -3,12 +3,10 @@
 use mail_dns::{Answer, Name, Question, RecordType};
 
 use super::lookups::{Lookup, LookupId};
-use super::mechanisms::{Target, Test};
-use super::texts::{Text, Texts};
-use super::trace::printed;
+use super::mechanisms::Test;
+use super::records::{Term, Terms};
 use super::{CheckHost, Frame, Stage, Step, Stop, Why};
-use crate::macros::{Letter, Spec};
-use crate::record::{Cursor, Term, redirect, terms};
+use crate::record::Kind;
 use crate::verdict::{Cause, SpfResult, TermOutcome};
 
 /// Where the evaluation of a record leads.
@@ -22,16 +20,14 @@ enum Next {
 impl CheckHost {
     /// Evaluates until an answer is missing, or to the end.
     pub(super) fn run(&mut self) {
-        // Apart from the rest, which changes while they are read.
-        let mut texts = core::mem::take(&mut self.texts);
         while let Some(mut frame) = self.frames.pop() {
-            match self.evaluate(&mut frame, &mut texts) {
+            match self.evaluate(&mut frame) {
                 Ok(Next::Include(target)) => {
                     self.frames.push(frame);
                     self.refer(target);
                 }
                 Ok(Next::Redirect(target)) => self.refer(target),
-                Err(Stop::End(result, why)) => self.end(frame, &texts, result, why),
+                Err(Stop::End(result, why)) => self.end(frame, result, why),
                 Err(Stop::Wait) => {
                     self.frames.push(frame);
                     break;
@@ -40,11 +36,10 @@ impl CheckHost {
         }
         if let Stage::Explaining(frame, cause) = &self.stage {
             let (frame, cause) = (*frame, cause.clone());
-            if let Ok(explanation) = self.explanation(&frame, &texts) {
+            if let Ok(explanation) = self.explanation(&frame) {
                 self.stage = Stage::Done(SpfResult::Fail, cause, explanation);
             }
         }
-        self.texts = texts;
     }
 
     /// Goes to the record of this domain.
@@ -54,26 +49,23 @@ impl CheckHost {
         self.frames.push(Frame::new(lookup, true));
     }
 
-    fn evaluate(&mut self, frame: &mut Frame, texts: &mut Texts) -> Step<Next> {
-        let text = match frame.record {
-            Some(record) => texts.text(record),
+    fn evaluate(&mut self, frame: &mut Frame) -> Step<Next> {
+        let terms = match frame.terms {
+            Some(terms) => terms,
             None => {
-                let record = self.record(frame, texts);
-                let outcome = |_: &Text| TermOutcome::Read;
-                self.note_step(frame, || "record".to_owned(), &record, outcome);
-                let record = record?;
-                frame.at = texts.first(record);
-                texts.text(*frame.record.insert(record))
+                let terms = self.record(frame);
+                self.note_step(frame, None, &terms, |_| TermOutcome::Read);
+                let terms = terms?;
+                frame.at = terms.first;
+                *frame.terms.insert(terms)
             }
         };
-        let mut term = terms(text, frame.at);
-        while term.next() {
-            if !term.is_mechanism() {
-                continue;
+        while let Some(term) = self.records.term(terms, frame.at) {
+            if term.kind == Kind::Explanation {
+                break;
             }
-            frame.at = term.start;
             let test = self.test(frame, &term);
-            self.note_term(frame, text, &test, Test::outcome);
+            self.note_step(frame, Some(&term), &test, Test::outcome);
             match test? {
                 // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
                 Test::Match => {
@@ -89,15 +81,13 @@ impl CheckHost {
                         return Err(Stop::end(SpfResult::PermError, cause));
                     }
                 }
-                Test::Include(domain) => {
-                    frame.next = term.end;
-                    return Ok(Next::Include(domain));
-                }
+                Test::Include(domain) => return Ok(Next::Include(domain)),
+                Test::Redirect(domain) => return Ok(Next::Redirect(domain)),
             }
             self.settle_term();
+            frame.at += 1;
         }
-        frame.at = text.len();
-        self.after_terms(frame, text).map(Next::Redirect)
+        Err(Stop::End(SpfResult::Neutral, Why::NoMatch))
     }
 
     /// Is done with a term: what it did not need to ask is dropped.
@@ -107,13 +97,12 @@ impl CheckHost {
     }
 
     /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
-    fn record(&mut self, frame: &Frame, texts: &mut Texts) -> Step<Text> {
+    fn record(&mut self, frame: &Frame) -> Step<Terms> {
         self.hear(frame.lookup);
-        let ip = (!self.config.trace).then_some(self.session.ip);
         let lookup = &mut self.lookups[frame.lookup];
         settled(lookup)?;
         lookup
-            .record(&self.config.limits, ip, texts)
+            .terms(&mut self.records, self.session.ip, &self.config)
             .map_err(|cause| match *cause {
                 Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if frame.referred => {
                     let cause = Cause::TargetWithoutRecord { target: domain };
@@ -126,26 +115,10 @@ impl CheckHost {
             })
     }
 
-    /// RFC 7208 §6.1: the target of `redirect`, or the default of §4.7.
-    fn after_terms(&mut self, frame: &Frame, text: &[u8]) -> Step<Name> {
-        let Some(spec) = redirect(text) else {
-            return Err(Stop::End(SpfResult::Neutral, Why::NoMatch));
-        };
-        self.count_term(Some(spec))?;
-        // RFC 7208 §6.1: "if no SPF record is found, or if the <target-name> is malformed, the result is a "permerror" rather than
-        // "none"."
-        let target = match self.target(frame, Some(spec))? {
-            Target::Name(target) if has_labels(&target) => target,
-            _ => return Err(self.no_domain(frame, spec)),
-        };
-        let term = || Term::Redirect(spec.to_domain_spec()).to_string();
-        self.note(frame, term, TermOutcome::Followed);
-        Ok(target)
-    }
-
-    /// An `include` or `redirect` of this record leads to no domain.
-    pub(super) fn no_domain(&self, frame: &Frame, target: Spec<'_>) -> Stop {
-        let (domain, target) = (self.domain(frame).clone(), target.to_domain_spec());
+    /// An `include` or `redirect` leads to no domain.
+    pub(super) fn no_domain(&self, frame: &Frame, term: &Term) -> Stop {
+        let domain = self.domain(frame).clone();
+        let target = self.records.spec(term).to_domain_spec();
         let cause = Cause::TargetNoDomain { domain, target };
         Stop::end(SpfResult::PermError, cause)
     }
@@ -153,9 +126,9 @@ impl CheckHost {
     /// RFC 7208 §4.6.4: "SPF implementations MUST limit the total number of those terms to 10 during SPF evaluation, to avoid unreasonable
     /// load on the DNS.  If this limit is exceeded, the implementation MUST return "permerror"." And: "When evaluating the "ptr" mechanism
     /// or the %{p} macro, the number of "PTR" resource records queried is included in the overall limit of 10 mechanisms/modifiers".
-    pub(super) fn count_term(&mut self, spec: Option<Spec<'_>>) -> Step<()> {
+    pub(super) fn count_term(&mut self, term: &Term) -> Step<()> {
         if !core::mem::replace(&mut self.counted, true) {
-            self.terms += 1 + usize::from(spec.is_some_and(|spec| spec.uses(&[Letter::Validated])));
+            self.terms += 1 + usize::from(term.validates);
         }
         if self.terms > self.config.limits.terms {
             return Err(Stop::end(SpfResult::PermError, Cause::TooManyTerms));
@@ -177,20 +150,19 @@ impl CheckHost {
     }
 
     /// Ends a check_host(), and those below as far as that settles them (RFC 7208 §5.2).
-    fn end(&mut self, mut ended: Frame, texts: &Texts, mut result: SpfResult, mut why: Why) {
+    fn end(&mut self, mut ended: Frame, mut result: SpfResult, mut why: Why) {
         self.settle_term();
         while let Some(mut parent) = self.frames.pop() {
-            let text = parent.record.map(|record| texts.text(record));
-            let include = || printed(text.unwrap_or_default(), parent.at);
+            let include = self.term(&parent);
             match result {
                 SpfResult::Pass => {
-                    self.note(&parent, include, TermOutcome::Match);
-                    let qualifier = parent.term(texts).map(|include| include.qualifier);
+                    self.note(&parent, include.as_ref(), TermOutcome::Match);
+                    let qualifier = include.map(|include| include.qualifier);
                     (result, why) = (qualifier.unwrap_or_default().into(), Why::Matched);
                 }
                 SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
-                    self.note(&parent, include, TermOutcome::NoMatch);
-                    parent.at = parent.next;
+                    self.note(&parent, include.as_ref(), TermOutcome::NoMatch);
+                    parent.at += 1;
                     return self.frames.push(parent);
                 }
                 SpfResult::TempError | SpfResult::PermError => {}
@@ -200,7 +172,7 @@ impl CheckHost {
         }
         let cause = match why {
             Why::Cause(cause) => *cause,
-            why => self.cause(&ended, texts, &why),
+            why => self.cause(&ended, &why),
         };
         // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
         // last frame to end is the one that counts.
@@ -212,15 +184,20 @@ impl CheckHost {
     }
 
     /// Why a record came to its result.
-    fn cause(&self, frame: &Frame, texts: &Texts, why: &Why) -> Cause {
+    fn cause(&self, frame: &Frame, why: &Why) -> Cause {
         let domain = self.domain(frame).clone();
-        match (why, frame.term(texts)) {
+        match (why, self.term(frame)) {
             (Why::Matched, Some(term)) => {
-                let directive = term.to_directive();
+                let directive = self.records.read_again(&term).to_directive();
                 Cause::Matched { domain, directive }
             }
             _ => Cause::NoMatch { domain },
         }
+    }
+
+    /// The term that is evaluated.
+    fn term(&self, frame: &Frame) -> Option<Term> {
+        self.records.term(frame.terms?, frame.at)
     }
 
     pub(super) fn domain(&self, frame: &Frame) -> &Name {
@@ -246,13 +223,5 @@ pub(super) fn settled(lookup: &Lookup) -> Step<&Answer> {
             let cause = Cause::LookupFailed { question, failure };
             Err(Stop::end(SpfResult::TempError, cause))
         }
-    }
-}
-
-impl Frame {
-    /// The term that is evaluated.
-    fn term<'a>(&self, texts: &'a Texts) -> Option<Cursor<'a>> {
-        let mut term = terms(texts.text(self.record?), self.at);
-        term.next().then_some(term)
     }
 }

@@ -7,11 +7,9 @@ use mail_dns::{Name, Question, Record, RecordType};
 
 use super::evaluate::has_labels;
 use super::lookups::LookupId;
-use super::mechanisms::{Target, holds};
-use super::texts::Texts;
-use super::{CheckHost, Frame, Stage};
-use crate::macros::Letter;
-use crate::record::{Kind, redirect, terms};
+use super::mechanisms::Target;
+use super::{CheckHost, Frame};
+use crate::record::Kind;
 
 /// What a term with a lookup wants to know of its target.
 #[derive(Clone, Copy)]
@@ -24,66 +22,44 @@ enum Asks {
 
 impl CheckHost {
     pub(super) fn look_ahead(&mut self) {
-        if matches!(self.stage, Stage::Evaluating) {
-            let mut texts = core::mem::take(&mut self.texts);
-            self.walk(&mut texts);
-            self.texts = texts;
-        }
-    }
-
-    fn walk(&mut self, texts: &mut Texts) {
         // That of the term on top is counted here again.
         let mut counted = self.terms - usize::from(self.counted);
-        // The record on top may still be asked for. The term below an `include` is being evaluated on top of it.
-        let known = |frame: &Frame| frame.record.is_some();
-        let mut stack = Vec::from_iter(self.frames.iter().copied().take_while(known));
-        let below = self.frames.len().saturating_sub(1);
+        // The term of a record below is an `include`, which is being evaluated on top of it.
+        let mut stack = self.frames.clone();
+        let below = stack.len().saturating_sub(1);
         for frame in stack.iter_mut().take(below) {
-            frame.at = frame.next;
+            frame.at += 1;
         }
-        while let Some(top) = stack.last_mut() {
-            let text = top.record.map(|record| texts.text(record));
-            let text = text.unwrap_or_default();
-            let mut term = terms(text, top.at);
-            let frame = *top;
-            let (spec, asks) = match term.next() {
-                true => {
-                    top.at = term.end;
-                    let Some(asks) = self.asks(term.kind) else {
-                        // None behind it is reached.
-                        if term.kind == Kind::All || holds(&term, self.session.ip) {
-                            stack.pop();
-                        }
-                        continue;
-                    };
-                    (term.spec(), asks)
-                }
-                false => {
-                    stack.pop();
-                    match redirect(text) {
-                        Some(spec) => (Some(spec), Asks::Record),
-                        None => continue,
-                    }
-                }
+        while let Some(frame) = stack.last_mut() {
+            let term = frame.terms.and_then(|of| self.records.term(of, frame.at));
+            let Some(term) = term.filter(|term| !term.matches) else {
+                // None behind it is reached.
+                stack.pop();
+                continue;
+            };
+            let at = *frame;
+            frame.at += 1;
+            let Some(asks) = self.asks(term.kind) else {
+                continue;
             };
             counted += 1;
             if counted > self.config.limits.terms {
                 return;
             }
             // What `%{p}` stands for takes questions of its own: such a term waits for its turn.
-            if spec.is_some_and(|spec| spec.uses(&[Letter::Validated])) {
+            if term.validates {
                 continue;
             }
-            let Ok(Target::Name(target)) = self.target(&frame, spec) else {
+            let Ok(Target::Name(target)) = self.target(&at, &term) else {
                 continue;
             };
-            stack.extend(self.ask_ahead(&target, asks, texts));
+            stack.extend(self.ask_ahead(&target, asks));
         }
     }
 
     const fn asks(&self, kind: Kind) -> Option<Asks> {
         match kind {
-            Kind::Include => Some(Asks::Record),
+            Kind::Include | Kind::Redirect => Some(Asks::Record),
             Kind::Mx => Some(Asks::Exchanges),
             Kind::Exists => Some(Asks::Of(RecordType::A)),
             Kind::A => Some(Asks::Of(self.address_type())),
@@ -93,16 +69,16 @@ impl CheckHost {
     }
 
     /// Asks what a term wants to know; the record it leads to, where that is known already.
-    fn ask_ahead(&mut self, target: &Name, asks: Asks, texts: &mut Texts) -> Option<Frame> {
+    fn ask_ahead(&mut self, target: &Name, asks: Asks) -> Option<Frame> {
         match asks {
             Asks::Record if has_labels(target) => {
                 let lookup = self.add_ahead(target, RecordType::Txt)?;
-                let ip = (!self.config.trace).then_some(self.session.ip);
-                let limits = &self.config.limits;
-                let record = self.lookups[lookup].record(limits, ip, texts).ok()?;
+                let (records, ip) = (&mut self.records, self.session.ip);
+                let terms = self.lookups[lookup].terms(records, ip, &self.config);
+                let terms = terms.ok()?;
                 return Some(Frame {
-                    record: Some(record),
-                    at: texts.first(record),
+                    terms: Some(terms),
+                    at: terms.first,
                     ..Frame::new(lookup, true)
                 });
             }

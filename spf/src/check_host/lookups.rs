@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question};
 
-use super::texts::{Text, Texts, read_record};
+use super::records::{Records, Terms};
 use super::{Step, Stop};
-use crate::config::Limits;
+use crate::config::Config;
 use crate::verdict::Cause;
 
 /// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
@@ -31,8 +31,8 @@ pub(super) struct Lookup {
     pub(super) answer: Option<Answer>,
     /// Asked for a term before its turn.
     ahead: bool,
-    /// The record that was read out of the answer.
-    record: Option<Text>,
+    /// Of the record that was read out of the answer.
+    terms: Option<Terms>,
 }
 
 impl Lookup {
@@ -40,19 +40,19 @@ impl Lookup {
         self.answer.as_ref().ok_or(Stop::Wait)
     }
 
-    /// The record in the answer, which is read once; with the address of the client, networks without it are passed over.
-    pub(super) fn record(
+    /// The terms of the record in the answer, which is read once.
+    pub(super) fn terms(
         &mut self,
-        limits: &Limits,
-        ip: Option<IpAddr>,
-        texts: &mut Texts,
-    ) -> Result<Text, Box<Cause>> {
+        records: &mut Records,
+        ip: IpAddr,
+        config: &Config,
+    ) -> Result<Terms, Box<Cause>> {
         let domain = &self.question.name;
-        match (self.record, &self.answer) {
-            (Some(record), _) => Ok(record),
+        match (self.terms, &self.answer) {
+            (Some(terms), _) => Ok(terms),
             (None, Some(answer)) => {
-                let record = read_record(answer, domain, limits, ip, texts)?;
-                Ok(*self.record.insert(record))
+                let terms = records.read(answer, domain, ip, config)?;
+                Ok(*self.terms.insert(terms))
             }
             (None, None) => Err(Box::new(Cause::NoRecord {
                 domain: domain.clone(),
@@ -95,7 +95,7 @@ impl Lookups {
             question,
             answer: None,
             ahead,
-            record: None,
+            terms: None,
         });
         LookupId(self.list.len() - 1)
     }

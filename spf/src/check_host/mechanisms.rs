@@ -6,11 +6,11 @@ use mail_dns::{Answer, Name, Record, RecordType};
 
 use super::evaluate::{has_labels, settled};
 use super::lookups::LookupId;
-use super::texts::Texts;
+use super::records::Term;
 use super::{CheckHost, Frame, Step, Stop};
 use crate::config::Explain;
-use crate::macros::{Context, ExplainString, Letter, Spec};
-use crate::record::{Cursor, DualPrefix, Kind, terms};
+use crate::macros::{Context, ExplainString, Letter};
+use crate::record::{Cursor, DualPrefix, Kind};
 use crate::verdict::{Cause, Explanation, SpfResult, TermOutcome};
 
 /// What a mechanism comes to.
@@ -21,6 +21,8 @@ pub(super) enum Test {
     Void,
     /// What the record of this domain comes to (RFC 7208 §5.2).
     Include(Name),
+    /// The record goes on in that of this domain (RFC 7208 §6.1).
+    Redirect(Name),
 }
 
 impl Test {
@@ -29,7 +31,7 @@ impl Test {
             Self::Match => TermOutcome::Match,
             Self::NoMatch => TermOutcome::NoMatch,
             Self::Void => TermOutcome::Void,
-            Self::Include(_) => TermOutcome::Followed,
+            Self::Include(_) | Self::Redirect(_) => TermOutcome::Followed,
         }
     }
 }
@@ -44,57 +46,49 @@ pub(super) enum Target {
 }
 
 impl CheckHost {
-    /// What a mechanism of a record comes to.
-    pub(super) fn test(&mut self, frame: &Frame, term: &Cursor<'_>) -> Step<Test> {
-        let ip = self.session.ip;
-        match term.kind {
-            Kind::All => return Ok(Test::Match),
-            Kind::Ip4 | Kind::Ip6 => return Ok(of(holds(term, ip))),
-            _ => {}
+    /// What a mechanism or `redirect` comes to.
+    pub(super) fn test(&mut self, frame: &Frame, term: &Term) -> Step<Test> {
+        if term.matches {
+            return Ok(Test::Match);
         }
-        let spec = term.spec();
-        self.count_term(spec)?;
-        if let (Kind::Include, Some(spec)) = (term.kind, spec) {
-            return self.include(frame, spec);
+        if matches!(term.kind, Kind::Ip4 | Kind::Ip6) {
+            return Ok(Test::NoMatch);
         }
-        let target = match self.target(frame, spec)? {
-            Target::Name(target) => target,
+        self.count_term(term)?;
+        let refers = matches!(term.kind, Kind::Include | Kind::Redirect);
+        let target = match self.target(frame, term)? {
+            Target::Name(target) if !refers || has_labels(&target) => target,
+            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
+            Target::NotAscii if term.kind != Kind::Redirect => return Ok(Test::NoMatch),
+            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include. §6.1: "if no SPF
+            // record is found, or if the <target-name> is malformed, the result is a "permerror" rather than "none"."
+            _ if refers => return Err(self.no_domain(frame, term)),
             // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
             // chooses what `%{l}` expands to, so the publisher's record is not to blame.
-            Target::Malformed => return Ok(Test::NoMatch),
-            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
-            Target::NotAscii => return Ok(Test::NoMatch),
+            _ => return Ok(Test::NoMatch),
         };
         match term.kind {
+            Kind::Include => Ok(Test::Include(target)),
+            Kind::Redirect => Ok(Test::Redirect(target)),
             Kind::Exists => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
                 let records = self.lookup(&target, RecordType::A)?.records();
                 let found = records.iter().any(|record| matches!(record, Record::A(_)));
                 Ok(if found { Test::Match } else { Test::Void })
             }
-            Kind::Mx => self.mx(&target, term.prefix()),
+            Kind::Mx => self.mx(&target, term.prefix),
             Kind::Ptr => self.ptr(&target),
             Kind::A => {
+                let ip = self.session.ip;
                 let answer = self.lookup(&target, self.address_type())?;
                 Ok(if answer.is_void() {
                     Test::Void
                 } else {
-                    of(has_client(ip, answer, term.prefix()))
+                    of(has_client(ip, answer, term.prefix))
                 })
             }
-            // They are settled above, or are no mechanisms.
+            // They are settled above, or are not evaluated.
             _ => Ok(Test::NoMatch),
-        }
-    }
-
-    /// RFC 7208 §5.2: the domain to ask first.
-    fn include(&mut self, frame: &Frame, spec: Spec<'_>) -> Step<Test> {
-        match self.target(frame, Some(spec))? {
-            Target::Name(target) if has_labels(&target) => Ok(Test::Include(target)),
-            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
-            Target::NotAscii => Ok(Test::NoMatch),
-            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include.
-            Target::Name(_) | Target::Malformed => Err(self.no_domain(frame, spec)),
         }
     }
 
@@ -240,10 +234,11 @@ impl CheckHost {
     }
 
     /// The target-name of a term (RFC 7208 §4.8).
-    pub(super) fn target(&mut self, frame: &Frame, spec: Option<Spec<'_>>) -> Step<Target> {
-        let Some(spec) = spec else {
+    pub(super) fn target(&mut self, frame: &Frame, term: &Term) -> Step<Target> {
+        let spec = self.records.spec(term);
+        if spec.text.is_empty() {
             return Ok(Target::Name(self.domain(frame).clone()));
-        };
+        }
         if let Some(name) = spec.literal() {
             return Ok(name.map_or(Target::Malformed, Target::Name));
         }
@@ -251,7 +246,7 @@ impl CheckHost {
         {
             return Ok(Target::NotAscii);
         }
-        let validated = if spec.uses(&[Letter::Validated]) {
+        let validated = if term.validates {
             self.validated_name(frame)?
         } else {
             Vec::new()
@@ -259,6 +254,7 @@ impl CheckHost {
         let dotted = self.domain(frame).to_dotted();
         let sender_domain = self.session.sender_domain();
         let context = self.context(&dotted, &sender_domain, &validated, None);
+        let spec = self.records.spec(term);
         Ok(spec
             .expand(&context)
             .map_or(Target::Malformed, Target::Name))
@@ -284,20 +280,14 @@ impl CheckHost {
     }
 
     /// RFC 7208 §6.2: the explanation of a record, or none for whatever reason: "proceed as if no "exp" modifier was given."
-    pub(super) fn explanation(
-        &mut self,
-        frame: &Frame,
-        texts: &Texts,
-    ) -> Step<Option<Explanation>> {
-        let (Some(record), Some(explain)) = (frame.record, self.config.explain.clone()) else {
+    pub(super) fn explanation(&mut self, frame: &Frame) -> Step<Option<Explanation>> {
+        let (Some(terms), Some(explain)) = (frame.terms, self.config.explain.clone()) else {
             return Ok(None);
         };
-        let mut term = terms(texts.text(record), 0);
-        while term.next() && term.kind != Kind::Explanation {}
-        let Some(spec) = term.spec().filter(|_| term.kind == Kind::Explanation) else {
+        let Some(term) = self.records.explanation(terms) else {
             return Ok(None);
         };
-        let Target::Name(target) = self.target(frame, Some(spec))? else {
+        let Target::Name(target) = self.target(frame, &term)? else {
             return Ok(None);
         };
         let most = self.config.limits.record;

@@ -1,28 +1,17 @@
 //! What the verdict tells of each term, where [`Config::trace`](crate::Config::trace) wants it.
 
 use super::lookups::LookupId;
+use super::records::Term;
 use super::{CheckHost, Frame, Step, Stop};
-use crate::record::terms;
 use crate::verdict::{TermOutcome, TraceStep};
 
 impl CheckHost {
-    /// Notes what came of the term that is evaluated, unless it waits.
-    #[inline]
-    pub(super) fn note_term<T>(
-        &mut self,
-        frame: &Frame,
-        text: &[u8],
-        step: &Step<T>,
-        outcome: impl FnOnce(&T) -> TermOutcome,
-    ) {
-        self.note_step(frame, || printed(text, frame.at), step, outcome);
-    }
-
+    /// Notes what came of a term, or of the lookup of the record, unless it waits.
     #[inline]
     pub(super) fn note_step<T>(
         &mut self,
         frame: &Frame,
-        term: impl FnOnce() -> String,
+        term: Option<&Term>,
         step: &Step<T>,
         outcome: impl FnOnce(&T) -> TermOutcome,
     ) {
@@ -34,24 +23,19 @@ impl CheckHost {
         self.note(frame, term, outcome);
     }
 
-    /// Notes what came of a term of a record that stands above those in `frames`.
+    /// Notes what came of a term, or of the lookup of the record, of a frame that stands above those in `frames`.
     #[inline]
-    pub(super) fn note(
-        &mut self,
-        frame: &Frame,
-        term: impl FnOnce() -> String,
-        outcome: TermOutcome,
-    ) {
+    pub(super) fn note(&mut self, frame: &Frame, term: Option<&Term>, outcome: TermOutcome) {
         if self.config.trace {
+            let term = term.map(|term| self.records.read_again(term).to_term().to_string());
             let answered = |id: LookupId| {
                 let lookup = &self.lookups[id];
                 Some((lookup.question.clone(), lookup.answer.clone()?))
             };
-            let domain = self.lookups[frame.lookup].question.name.clone();
             self.trace.push(TraceStep {
                 depth: self.frames.len(),
-                domain,
-                term: term(),
+                domain: self.lookups[frame.lookup].question.name.clone(),
+                term: term.unwrap_or_else(|| "record".to_owned()),
                 outcome,
                 lookups: self.heard.drain(..).filter_map(answered).collect(),
                 terms: self.terms,
@@ -67,11 +51,4 @@ impl CheckHost {
             self.heard.push(id);
         }
     }
-}
-
-/// The term of a record that begins here, as text.
-pub(super) fn printed(text: &[u8], at: usize) -> String {
-    let mut term = terms(text, at);
-    term.next();
-    term.to_term().to_string()
 }

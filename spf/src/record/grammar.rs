@@ -2,7 +2,7 @@
 //!
 //! They are read where they stand: [`SpfRecord`](super::SpfRecord) keeps copies, and an evaluation reads each when its turn comes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::network::{decimal, ip4, ip6};
 use super::{Directive, DualPrefix, Mechanism, Qualifier, RecordFault, Term};
@@ -112,17 +112,6 @@ impl<'a> Cursor<'a> {
             self.kind,
             Kind::Redirect | Kind::Explanation | Kind::Unknown
         )
-    }
-
-    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
-    pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
-        let is_ipv4 = ip.to_canonical().is_ipv4();
-        match self.kind {
-            Kind::All => Some(if is_ipv4 { 32 } else { 128 }),
-            Kind::A | Kind::Mx | Kind::Ip4 | Kind::Ip6 if is_ipv4 => 32_u8.checked_sub(self.v4),
-            Kind::A | Kind::Mx | Kind::Ip4 | Kind::Ip6 => 128_u8.checked_sub(self.v6),
-            _ => None,
-        }
     }
 
     pub(crate) const fn prefix(&self) -> DualPrefix {

@@ -1,0 +1,193 @@
+//! The records that an evaluation has read, as far as it may come to their terms.
+
+use std::net::IpAddr;
+
+use mail_dns::{Answer, Data, Name, Record};
+
+use super::mechanisms::holds;
+use crate::config::Config;
+use crate::macros::{Letter, Spec};
+use crate::record::{Cursor, DualPrefix, Kind, Qualifier, RecordError, is_spf_record, read};
+use crate::verdict::Cause;
+
+/// The texts of the records one behind the other, and so their terms.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Records {
+    texts: Vec<u8>,
+    terms: Vec<Term>,
+}
+
+/// The terms of one record: its mechanisms in their order, then its `redirect`, then its `exp`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) first: usize,
+    /// Behind the last.
+    end: usize,
+}
+
+/// A term that the evaluation may come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Term {
+    pub(super) kind: Kind,
+    pub(super) qualifier: Qualifier,
+    pub(super) prefix: DualPrefix,
+    /// Whether it matches whatever the DNS says: an `all`, or a network with the client.
+    pub(super) matches: bool,
+    /// Whether `%{p}` is in it.
+    pub(super) validates: bool,
+    /// Whether its domain-spec is visible characters and no macro.
+    plain: bool,
+    /// Where it begins and ends in the texts, and so its domain-spec.
+    start: usize,
+    end: usize,
+    spec_start: usize,
+    spec_end: usize,
+}
+
+impl Term {
+    fn new(term: &Cursor<'_>, ip: IpAddr, behind: usize) -> Self {
+        let spec = term.spec();
+        let (at, length) = spec.map_or((0, 0), |spec| (spec.at, spec.text.len()));
+        Self {
+            kind: term.kind,
+            qualifier: term.qualifier,
+            prefix: term.prefix(),
+            matches: term.kind == Kind::All || holds(term, ip),
+            validates: spec.is_some_and(|spec| spec.uses(&[Letter::Validated])),
+            plain: spec.is_some_and(|spec| spec.plain),
+            start: behind + term.start,
+            end: behind + term.end,
+            spec_start: behind + at,
+            spec_end: behind + at + length,
+        }
+    }
+
+    /// Whether it counts against the limit of RFC 7208 §4.6.4.
+    const fn looks_up(&self) -> bool {
+        !matches!(self.kind, Kind::All | Kind::Ip4 | Kind::Ip6)
+    }
+
+    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
+    pub(super) const fn address_bits(&self, ip: IpAddr) -> Option<u8> {
+        let (all, counts) = match ip {
+            IpAddr::V4(_) => (32, self.prefix.v4()),
+            IpAddr::V6(_) => (128, self.prefix.v6()),
+        };
+        match self.kind {
+            Kind::All => Some(all),
+            Kind::A | Kind::Mx | Kind::Ip4 | Kind::Ip6 => all.checked_sub(counts),
+            _ => None,
+        }
+    }
+}
+
+impl Records {
+    /// The term of this number, if it is one of these.
+    pub(super) fn term(&self, of: Terms, number: usize) -> Option<Term> {
+        self.terms.get(..of.end)?.get(number).copied()
+    }
+
+    /// The `exp` among these.
+    pub(super) fn explanation(&self, of: Terms) -> Option<Term> {
+        let last = self.term(of, of.end.checked_sub(1)?)?;
+        (last.kind == Kind::Explanation && of.first < of.end).then_some(last)
+    }
+
+    /// The domain-spec of a term, empty where it has none.
+    pub(super) fn spec(&self, of: &Term) -> Spec<'_> {
+        let text = self.texts.get(of.spec_start..of.spec_end);
+        Spec {
+            text: text.unwrap_or_default(),
+            at: 0,
+            plain: of.plain,
+        }
+    }
+
+    /// All there is to know of a term.
+    pub(super) fn read_again(&self, term: &Term) -> Cursor<'_> {
+        let text = self.texts.get(term.start..term.end);
+        let mut cursor = Cursor::new(text.unwrap_or_default(), 0);
+        cursor.next();
+        cursor
+    }
+
+    /// RFC 7208 §4.5: the one SPF record in the answer for this domain.
+    pub(super) fn read(
+        &mut self,
+        answer: &Answer,
+        domain: &Name,
+        ip: IpAddr,
+        config: &Config,
+    ) -> Result<Terms, Box<Cause>> {
+        let (mut found, mut several) = (None, false);
+        for record in answer.records() {
+            // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
+            if let Record::Txt(text) = record
+                && let text = text.joined()
+                && is_spf_record(&text)
+            {
+                several |= found.replace(text).is_some();
+            }
+        }
+        let domain = || domain.clone();
+        let cause = match found {
+            // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
+            Some(_) if several => Cause::SeveralRecords { domain: domain() },
+            // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
+            // "permerror", without further interpretation or evaluation."
+            Some(text) => match self.add(&text, ip, config) {
+                Ok(terms) => return Ok(terms),
+                Err(error) => Cause::Syntax {
+                    domain: domain(),
+                    error,
+                },
+            },
+            None => match answer.data {
+                Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
+                _ => Cause::NoRecord { domain: domain() },
+            },
+        };
+        Err(Box::new(cause))
+    }
+
+    fn add(&mut self, text: &[u8], ip: IpAddr, config: &Config) -> Result<Terms, RecordError> {
+        let (first, behind) = (self.terms.len(), self.texts.len());
+        if first == 0 {
+            // Room for the records of a few `include`s too, so that it seldom grows.
+            self.texts.reserve(text.len().max(1024));
+            self.terms.reserve(24);
+        }
+        let (mut lookups, mut last, mut all) = (0, false, false);
+        let (mut redirect, mut explanation) = (None, None);
+        let read = read(text, &config.limits, |term| {
+            // Most terms of most records are networks without the client, which only the trace tells of.
+            if matches!(term.kind, Kind::Ip4 | Kind::Ip6) && !config.trace && !holds(term, ip) {
+                return;
+            }
+            let term = Term::new(term, ip, behind);
+            match term.kind {
+                Kind::Redirect => redirect = Some(term),
+                Kind::Explanation => explanation = Some(term),
+                Kind::Unknown => {}
+                _ if last => {}
+                _ => {
+                    self.terms.push(term);
+                    lookups += usize::from(term.looks_up());
+                    // Either way it ends there.
+                    last = term.matches || lookups > config.limits.terms;
+                }
+            }
+            all |= term.kind == Kind::All;
+        });
+        if let Err(error) = read {
+            self.terms.truncate(first);
+            return Err(error);
+        }
+        // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
+        self.terms.extend(redirect.filter(|_| !all));
+        self.terms.extend(explanation);
+        self.texts.extend_from_slice(text);
+        let end = self.terms.len();
+        Ok(Terms { first, end })
+    }
+}
