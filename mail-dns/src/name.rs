@@ -128,20 +128,21 @@ impl Name {
             ..Builder::default()
         };
         let (wire, _) = builder.wire.split_at_mut(text.len() + 1);
+        wire[0] = b'.';
         wire[1..].copy_from_slice(text);
-        let mut at = 0;
-        while at < wire.len() {
-            let rest = &wire[at + 1..];
-            let length = rest.iter().position(|&octet| octet == b'.');
-            let length = length.unwrap_or(rest.len());
-            if length == 0 {
-                return Err(NameError::EmptyLabel { at });
+        let (mut length, mut fit) = (0, true);
+        for octet in wire.iter_mut().rev() {
+            if *octet == b'.' {
+                fit &= matches!(length, 1..=MAX_LABEL);
+                // At most 254, the size of the builder.
+                *octet = length as u8;
+                length = 0;
+            } else {
+                length += 1;
             }
-            wire[at] = match u8::try_from(length) {
-                Ok(octet) if length <= MAX_LABEL => octet,
-                _ => return Err(NameError::LabelTooLong { at }),
-            };
-            at += 1 + length;
+        }
+        if !fit {
+            return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
         Ok(builder.name())
     }
@@ -261,7 +262,11 @@ impl Name {
 /// The first label of `text` that is empty or too long: the better reason for a text that is too long anyway.
 fn first_label_error(text: &[u8]) -> Option<NameError> {
     let mut at = 0;
-    for label in text.get(..=MAX_WIRE)?.split(|&octet| octet == b'.') {
+    for label in text
+        .get(..=MAX_WIRE)
+        .unwrap_or(text)
+        .split(|&octet| octet == b'.')
+    {
         if label.is_empty() {
             return Some(NameError::EmptyLabel { at });
         }

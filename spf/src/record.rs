@@ -187,7 +187,9 @@ pub enum RecordFault {
 pub fn is_spf_record(text: &[u8]) -> bool {
     text.split_at_checked(VERSION.len())
         .is_some_and(|(version, rest)| {
-            version.eq_ignore_ascii_case(VERSION) && matches!(rest.first(), None | Some(b' '))
+            // Seldom is it written in another case, and this is much faster.
+            (version == VERSION || version.eq_ignore_ascii_case(VERSION))
+                && matches!(rest.first(), None | Some(b' '))
         })
 }
 

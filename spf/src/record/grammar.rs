@@ -304,16 +304,15 @@ impl<'a> Cursor<'a> {
 
     /// Finds where the term ends that goes on here.
     fn read_word(&mut self, from: usize) {
-        let rest = self.rest(from);
-        let (mut length, mut plain) = (rest.len(), true);
-        for (at, octet) in rest.iter().enumerate() {
-            if *octet == b' ' {
-                length = at;
-                break;
-            }
-            plain &= matches!(octet, b'!'..=b'~') & (*octet != b'%');
+        let mut end = from;
+        while is_plain(self.octet(end)) {
+            end += 1;
         }
-        (self.end, self.plain) = (from + length, plain);
+        self.plain = self.octet(end) == b' ';
+        while end < self.text.len() && self.octet(end) != b' ' {
+            end += 1;
+        }
+        self.end = end;
     }
 
     /// `":" domain-spec`
@@ -412,18 +411,31 @@ const EXISTS: u64 = word(b"exists");
 
 /// RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." )
 const fn in_name(octet: u8) -> bool {
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut octet = 0_u8;
-        while octet < 0x80 {
-            table[octet as usize] =
-                octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
-            octet += 1;
-        }
-        table
-    };
-    TABLE[octet as usize]
+    CLASSES[octet as usize] & IN_NAME > 0
 }
+
+/// Whether an octet stands for itself in a domain-spec.
+const fn is_plain(octet: u8) -> bool {
+    CLASSES[octet as usize] & PLAIN > 0
+}
+
+const IN_NAME: u8 = 1;
+const PLAIN: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut octet = b'!';
+    while octet <= b'~' {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.') {
+            classes[octet as usize] |= IN_NAME;
+        }
+        if octet != b'%' {
+            classes[octet as usize] |= PLAIN;
+        }
+        octet += 1;
+    }
+    classes
+};
 
 /// The last eight octets of a name in one integer, which is compared at once. No mechanism has more than seven.
 const fn word(name: &[u8]) -> u64 {

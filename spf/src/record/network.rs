@@ -19,15 +19,16 @@ pub(super) fn ip4(text: &[u8]) -> Option<(u32, usize)> {
 /// last two as an IPv4 address.
 pub(super) fn ip6(text: &[u8]) -> Option<(u128, usize)> {
     let (mut bits, mut count, mut at) = (0_u128, 0, 0);
-    // How many groups stand before `::`.
-    let mut gap = None;
+    // The bits before `::`, at the front.
+    let mut front = None;
     loop {
         match text.get(at..)? {
             [b':', b':', ..] => {
-                if gap.replace(count).is_some() {
+                let high = bits.checked_shl(128 - 16 * count).unwrap_or(0);
+                if front.replace(high).is_some() {
                     return None;
                 }
-                at += 2;
+                (bits, at) = (0, at + 2);
                 // It may be the end.
                 if text
                     .get(at)
@@ -54,15 +55,9 @@ pub(super) fn ip6(text: &[u8]) -> Option<(u128, usize)> {
             return None;
         }
     }
-    match gap {
+    match front {
         None if count == 8 => Some((bits, at)),
-        Some(gap) if count < 8 => {
-            // What stands behind the gap stays at the end, and what stands before it goes to the front.
-            let behind = 16 * (count - gap);
-            let (before, low) = (bits >> behind, bits & ((1 << behind) - 1));
-            let high = before.checked_shl(128 - 16 * gap).unwrap_or(0);
-            Some((high | low, at))
-        }
+        Some(front) if count < 8 => Some((front | bits, at)),
         _ => None,
     }
 }
@@ -73,14 +68,15 @@ pub(super) fn decimal(text: &[u8]) -> Option<(u8, usize)> {
         Some(octet @ b'0'..=b'9') => Some(u32::from(octet - b'0')),
         _ => None,
     };
-    let (value, length) = match (digit(0)?, digit(1), digit(2)) {
-        (a, None, _) => (a, 1),
-        (0, Some(_), _) => return None,
-        (a, Some(b), None) => (a * 10 + b, 2),
-        (a, Some(b), Some(c)) if digit(3).is_none() => (a * 100 + b * 10 + c, 3),
-        _ => return None,
-    };
-    Some((u8::try_from(value).ok()?, length))
+    let mut value = digit(0)?;
+    for length in 1..=3 {
+        match digit(length) {
+            None => return Some((u8::try_from(value).ok()?, length)),
+            Some(_) if value == 0 => return None,
+            Some(digit) => value = value * 10 + digit,
+        }
+    }
+    None
 }
 
 /// One to four hexadecimal digits.
