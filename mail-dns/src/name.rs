@@ -4,6 +4,7 @@ mod order;
 mod presentation;
 mod suffixes;
 
+use core::iter::once;
 use std::sync::Arc;
 
 pub(crate) use presentation::escape;
@@ -123,18 +124,12 @@ impl Name {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
         // The wire form has a length before each label where the text has a dot between two.
-        let mut builder = Builder {
-            length: text.len() + 1,
-            ..Builder::default()
-        };
-        let (wire, _) = builder.wire.split_at_mut(text.len() + 1);
-        wire[0] = b'.';
-        wire[1..].copy_from_slice(text);
+        let dots = once(b'.').chain(text.iter().copied());
+        let mut wire: Arc<[u8]> = dots.collect();
         let (mut length, mut fit) = (0, true);
-        for octet in wire.iter_mut().rev() {
+        for octet in Arc::make_mut(&mut wire).iter_mut().rev() {
             if *octet == b'.' {
                 fit &= matches!(length, 1..=MAX_LABEL);
-                // At most 254, the size of the builder.
                 *octet = length as u8;
                 length = 0;
             } else {
@@ -144,7 +139,12 @@ impl Name {
         if !fit {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
-        Ok(builder.name())
+        Ok(Self {
+            wire,
+            start: 0,
+            // At most 254.
+            length: text.len() as u8 + 1,
+        })
     }
 
     /// The labels from left to right, without the root.
@@ -320,7 +320,7 @@ impl Builder {
         Ok(())
     }
 
-    fn name(self) -> Name {
+    fn name(&self) -> Name {
         Name {
             wire: self.wire.get(..self.length).unwrap_or_default().into(),
             start: 0,

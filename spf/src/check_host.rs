@@ -44,15 +44,21 @@ impl Client {
 /// With the default limits it asks at most 111 questions, and at most 12 more for an explanation.
 #[derive(Clone, Debug)]
 pub struct CheckHost {
-    session: Session,
-    config: Config,
+    check: Check,
     stage: Stage,
     /// The record that is evaluated on top, below it those whose `include` led there.
     frames: Vec<Frame>,
     records: Records,
-    lookups: Lookups,
     /// Whether an answer came since the last step.
     fresh: bool,
+}
+
+/// What holds for all records of an evaluation.
+#[derive(Clone, Debug)]
+struct Check {
+    session: Session,
+    config: Config,
+    lookups: Lookups,
     terms: usize,
     /// Whether the term that is evaluated is among them already.
     counted: bool,
@@ -77,6 +83,8 @@ enum Stage {
 struct Frame {
     /// The lookup of the record, whose name is the domain.
     lookup: LookupId,
+    /// How many `include`s led here.
+    depth: usize,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
     /// Of the record, once it is there.
@@ -86,9 +94,10 @@ struct Frame {
 }
 
 impl Frame {
-    const fn new(lookup: LookupId, referred: bool) -> Self {
+    const fn new(lookup: LookupId, depth: usize, referred: bool) -> Self {
         Self {
             lookup,
+            depth,
             referred,
             terms: None,
             at: 0,
@@ -147,28 +156,33 @@ impl CheckHost {
         let stage = match session.domain.clone() {
             Some(domain) => {
                 let lookup = lookups.ask(Question::new(domain, RecordType::Txt));
-                frames.push(Frame::new(lookup, false));
+                frames.push(Frame::new(lookup, 0, false));
                 Stage::Evaluating
             }
             None => Stage::Done(SpfResult::None, Cause::NoDomain, None),
         };
-        Self {
+        let check = Check {
             session,
             config: config.clone(),
-            stage,
-            frames,
-            records: Records::default(),
             lookups,
-            fresh: true,
             terms: 0,
             counted: false,
             void_lookups: 0,
             authorized_bits: None,
             trace: Vec::new(),
             heard: Vec::new(),
+        };
+        Self {
+            check,
+            stage,
+            frames,
+            records: Records::default(),
+            fresh: true,
         }
     }
+}
 
+impl Check {
     fn verdict(
         &self,
         result: SpfResult,
@@ -196,18 +210,20 @@ impl Evaluation for CheckHost {
     fn poll(&mut self) -> Need<Verdict> {
         if core::mem::take(&mut self.fresh) {
             self.run();
-            if self.config.look_ahead {
+            if self.check.config.look_ahead {
                 self.look_ahead();
             }
         }
         if let Stage::Done(result, cause, explanation) = &self.stage {
-            return Need::Done(self.verdict(*result, cause, explanation.as_ref()));
+            let explanation = explanation.as_ref();
+            return Need::Done(self.check.verdict(*result, cause, explanation));
         }
-        self.lookups.next_unasked().map_or(Need::Wait, Need::Lookup)
+        let unasked = self.check.lookups.next_unasked();
+        unasked.map_or(Need::Wait, Need::Lookup)
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
-        self.fresh |= self.lookups.answer(question, answer);
+        self.fresh |= self.check.lookups.answer(question, answer);
     }
 }
 

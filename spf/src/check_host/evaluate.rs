@@ -4,68 +4,106 @@ use mail_dns::{Answer, Name, Question, RecordType};
 
 use super::lookups::{Lookup, LookupId};
 use super::mechanisms::Test;
-use super::records::{Term, Terms};
-use super::{CheckHost, Frame, Stage, Step, Stop, Why};
+use super::records::{Records, Term, Terms};
+use super::{Check, CheckHost, Frame, Stage, Step, Stop, Why};
 use crate::record::Kind;
 use crate::verdict::{Cause, SpfResult, TermOutcome};
 
 /// Where the evaluation of a record leads.
 enum Next {
     /// To the record of an `include`, and then back.
-    Include(Name),
+    Include(LookupId),
     /// To the record of a `redirect`.
-    Redirect(Name),
+    Redirect(LookupId),
 }
 
 impl CheckHost {
     /// Evaluates until an answer is missing, or to the end.
     pub(super) fn run(&mut self) {
-        while let Some(mut frame) = self.frames.pop() {
-            match self.evaluate(&mut frame) {
-                Ok(Next::Include(target)) => {
-                    self.frames.push(frame);
-                    self.refer(target);
+        while let Some(frame) = self.frames.last_mut() {
+            match self.check.evaluate(frame, &mut self.records) {
+                Ok(Next::Include(lookup)) => {
+                    let depth = frame.depth + 1;
+                    self.frames.push(Frame::new(lookup, depth, true));
                 }
-                Ok(Next::Redirect(target)) => self.refer(target),
-                Err(Stop::End(result, why)) => self.end(frame, result, why),
-                Err(Stop::Wait) => {
-                    self.frames.push(frame);
-                    break;
-                }
+                Ok(Next::Redirect(lookup)) => *frame = Frame::new(lookup, frame.depth, true),
+                Err(Stop::End(result, why)) => self.end(result, why),
+                Err(Stop::Wait) => break,
             }
         }
-        if let Stage::Explaining(frame, cause) = &self.stage {
-            let (frame, cause) = (*frame, cause.clone());
-            if let Ok(explanation) = self.explanation(&frame) {
-                self.stage = Stage::Done(SpfResult::Fail, cause, explanation);
-            }
+        if let Stage::Explaining(frame, cause) = &self.stage
+            && let Ok(explanation) = self.check.explanation(frame, &self.records)
+        {
+            self.stage = Stage::Done(SpfResult::Fail, cause.clone(), explanation);
         }
     }
 
-    /// Goes to the record of this domain.
-    fn refer(&mut self, target: Name) {
-        self.settle_term();
-        let lookup = self.lookups.ask(Question::new(target, RecordType::Txt));
-        self.frames.push(Frame::new(lookup, true));
-    }
-
-    fn evaluate(&mut self, frame: &mut Frame) -> Step<Next> {
-        let terms = match frame.terms {
-            Some(terms) => terms,
-            None => {
-                let terms = self.record(frame);
-                self.note_step(frame, None, &terms, |_| TermOutcome::Read);
-                let terms = terms?;
-                frame.at = terms.first;
-                *frame.terms.insert(terms)
+    /// Ends the check_host() on top of the stack, and those below as far as that settles them (RFC 7208 §5.2).
+    fn end(&mut self, mut result: SpfResult, mut why: Why) {
+        self.check.settle_term();
+        let mut ended = self.frames.pop();
+        while let Some(parent) = self.frames.last_mut() {
+            let include = self.records.term(parent);
+            match result {
+                SpfResult::Pass => {
+                    (self.check).note(parent, &self.records, include, TermOutcome::Match);
+                    let qualifier = include.map(|include| include.qualifier);
+                    (result, why) = (qualifier.unwrap_or_default().into(), Why::Matched);
+                }
+                SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
+                    (self.check).note(parent, &self.records, include, TermOutcome::NoMatch);
+                    parent.at += 1;
+                    return;
+                }
+                SpfResult::TempError | SpfResult::PermError => {}
+                SpfResult::None => result = SpfResult::PermError,
             }
+            ended = self.frames.pop();
+        }
+        let Some(ended) = ended else {
+            // Never: what has a result is a frame.
+            return;
         };
-        while let Some(term) = self.records.term(terms, frame.at) {
+        let cause = match why {
+            Why::Cause(cause) => *cause,
+            why => self.cause(&ended, &why),
+        };
+        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
+        // last frame to end is the one that counts.
+        self.stage = if result == SpfResult::Fail && self.check.config.explain.is_some() {
+            Stage::Explaining(ended, cause)
+        } else {
+            Stage::Done(result, cause, None)
+        };
+    }
+
+    /// Why a record came to its result.
+    fn cause(&self, frame: &Frame, why: &Why) -> Cause {
+        let domain = self.check.domain(frame).clone();
+        match (why, self.records.term(frame)) {
+            (Why::Matched, Some(term)) => {
+                let directive = self.records.read_again(term).to_directive();
+                Cause::Matched { domain, directive }
+            }
+            _ => Cause::NoMatch { domain },
+        }
+    }
+}
+
+impl Check {
+    fn evaluate(&mut self, frame: &mut Frame, records: &mut Records) -> Step<Next> {
+        if frame.terms.is_none() {
+            let terms = self.record(frame, records);
+            self.note_step(frame, records, None, &terms, |_| TermOutcome::Read);
+            let terms = terms?;
+            (frame.terms, frame.at) = (Some(terms), terms.first);
+        }
+        while let Some(term) = records.term(frame) {
             if term.kind == Kind::Explanation {
                 break;
             }
-            let test = self.test(frame, &term);
-            self.note_step(frame, Some(&term), &test, Test::outcome);
+            let test = self.test(frame, records, term);
+            self.note_step(frame, records, Some(term), &test, Test::outcome);
             match test? {
                 // RFC 7208 §4.6.2: "If it matches, processing ends and the qualifier value is returned as the result of that record."
                 Test::Match => {
@@ -81,8 +119,8 @@ impl CheckHost {
                         return Err(Stop::end(SpfResult::PermError, cause));
                     }
                 }
-                Test::Include(domain) => return Ok(Next::Include(domain)),
-                Test::Redirect(domain) => return Ok(Next::Redirect(domain)),
+                Test::Include(lookup) => return Ok(Next::Include(lookup)),
+                Test::Redirect(lookup) => return Ok(Next::Redirect(lookup)),
             }
             self.settle_term();
             frame.at += 1;
@@ -91,18 +129,18 @@ impl CheckHost {
     }
 
     /// Is done with a term: what it did not need to ask is dropped.
-    fn settle_term(&mut self) {
+    pub(super) fn settle_term(&mut self) {
         self.lookups.forget_unasked();
         self.counted = false;
     }
 
     /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
-    fn record(&mut self, frame: &Frame) -> Step<Terms> {
+    fn record(&mut self, frame: &Frame, records: &mut Records) -> Step<Terms> {
         self.hear(frame.lookup);
         let lookup = &mut self.lookups[frame.lookup];
         settled(lookup)?;
         lookup
-            .terms(&mut self.records, self.session.ip, &self.config)
+            .terms(records, self.session.ip, &self.config)
             .map_err(|cause| match *cause {
                 Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if frame.referred => {
                     let cause = Cause::TargetWithoutRecord { target: domain };
@@ -116,9 +154,9 @@ impl CheckHost {
     }
 
     /// An `include` or `redirect` leads to no domain.
-    pub(super) fn no_domain(&self, frame: &Frame, term: &Term) -> Stop {
+    pub(super) fn no_domain(&self, frame: &Frame, records: &Records, term: &Term) -> Stop {
         let domain = self.domain(frame).clone();
-        let target = self.records.spec(term).to_domain_spec();
+        let target = records.spec(term).to_domain_spec();
         let cause = Cause::TargetNoDomain { domain, target };
         Stop::end(SpfResult::PermError, cause)
     }
@@ -147,57 +185,6 @@ impl CheckHost {
         let lookup = self.lookups.ask(Question::new(name.clone(), kind));
         self.hear(lookup);
         lookup
-    }
-
-    /// Ends a check_host(), and those below as far as that settles them (RFC 7208 §5.2).
-    fn end(&mut self, mut ended: Frame, mut result: SpfResult, mut why: Why) {
-        self.settle_term();
-        while let Some(mut parent) = self.frames.pop() {
-            let include = self.term(&parent);
-            match result {
-                SpfResult::Pass => {
-                    self.note(&parent, include.as_ref(), TermOutcome::Match);
-                    let qualifier = include.map(|include| include.qualifier);
-                    (result, why) = (qualifier.unwrap_or_default().into(), Why::Matched);
-                }
-                SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
-                    self.note(&parent, include.as_ref(), TermOutcome::NoMatch);
-                    parent.at += 1;
-                    return self.frames.push(parent);
-                }
-                SpfResult::TempError | SpfResult::PermError => {}
-                SpfResult::None => result = SpfResult::PermError,
-            }
-            ended = parent;
-        }
-        let cause = match why {
-            Why::Cause(cause) => *cause,
-            why => self.cause(&ended, &why),
-        };
-        // RFC 7208 §6.2: "During recursion into an "include" mechanism, an "exp" modifier from the <target-name> MUST NOT be used." The
-        // last frame to end is the one that counts.
-        self.stage = if result == SpfResult::Fail && self.config.explain.is_some() {
-            Stage::Explaining(ended, cause)
-        } else {
-            Stage::Done(result, cause, None)
-        };
-    }
-
-    /// Why a record came to its result.
-    fn cause(&self, frame: &Frame, why: &Why) -> Cause {
-        let domain = self.domain(frame).clone();
-        match (why, self.term(frame)) {
-            (Why::Matched, Some(term)) => {
-                let directive = self.records.read_again(&term).to_directive();
-                Cause::Matched { domain, directive }
-            }
-            _ => Cause::NoMatch { domain },
-        }
-    }
-
-    /// The term that is evaluated.
-    fn term(&self, frame: &Frame) -> Option<Term> {
-        self.records.term(frame.terms?, frame.at)
     }
 
     pub(super) fn domain(&self, frame: &Frame) -> &Name {

@@ -8,7 +8,8 @@ use mail_dns::{Name, Question, Record, RecordType};
 use super::evaluate::has_labels;
 use super::lookups::LookupId;
 use super::mechanisms::Target;
-use super::{CheckHost, Frame};
+use super::records::Records;
+use super::{Check, CheckHost, Frame};
 use crate::record::Kind;
 
 /// What a term with a lookup wants to know of its target.
@@ -23,7 +24,7 @@ enum Asks {
 impl CheckHost {
     pub(super) fn look_ahead(&mut self) {
         // That of the term on top is counted here again.
-        let mut counted = self.terms - usize::from(self.counted);
+        let mut counted = self.check.terms - usize::from(self.check.counted);
         // The term of a record below is an `include`, which is being evaluated on top of it.
         let mut stack = self.frames.clone();
         let below = stack.len().saturating_sub(1);
@@ -31,7 +32,7 @@ impl CheckHost {
             frame.at += 1;
         }
         while let Some(frame) = stack.last_mut() {
-            let term = frame.terms.and_then(|of| self.records.term(of, frame.at));
+            let term = self.records.term(frame);
             let Some(term) = term.filter(|term| !term.matches) else {
                 // None behind it is reached.
                 stack.pop();
@@ -39,24 +40,30 @@ impl CheckHost {
             };
             let at = *frame;
             frame.at += 1;
-            let Some(asks) = self.asks(term.kind) else {
+            let Some(asks) = self.check.asks(term.kind) else {
                 continue;
             };
             counted += 1;
-            if counted > self.config.limits.terms {
+            if counted > self.check.config.limits.terms {
                 return;
             }
             // What `%{p}` stands for takes questions of its own: such a term waits for its turn.
             if term.validates {
                 continue;
             }
-            let Ok(Target::Name(target)) = self.target(&at, &term) else {
+            let Ok(Target::Name(target)) = self.check.target(&at, &self.records, term) else {
                 continue;
             };
-            stack.extend(self.ask_ahead(&target, asks));
+            let depth = at.depth + 1;
+            stack.extend(
+                self.check
+                    .ask_ahead(&target, asks, depth, &mut self.records),
+            );
         }
     }
+}
 
+impl Check {
     const fn asks(&self, kind: Kind) -> Option<Asks> {
         match kind {
             Kind::Include | Kind::Redirect => Some(Asks::Record),
@@ -69,17 +76,23 @@ impl CheckHost {
     }
 
     /// Asks what a term wants to know; the record it leads to, where that is known already.
-    fn ask_ahead(&mut self, target: &Name, asks: Asks) -> Option<Frame> {
+    fn ask_ahead(
+        &mut self,
+        target: &Name,
+        asks: Asks,
+        depth: usize,
+        records: &mut Records,
+    ) -> Option<Frame> {
         match asks {
             Asks::Record if has_labels(target) => {
                 let lookup = self.add_ahead(target, RecordType::Txt)?;
-                let (records, ip) = (&mut self.records, self.session.ip);
+                let ip = self.session.ip;
                 let terms = self.lookups[lookup].terms(records, ip, &self.config);
                 let terms = terms.ok()?;
                 return Some(Frame {
                     terms: Some(terms),
                     at: terms.first,
-                    ..Frame::new(lookup, true)
+                    ..Frame::new(lookup, depth, true)
                 });
             }
             Asks::Record => {}

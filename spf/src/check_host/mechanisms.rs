@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use mail_dns::{Answer, Name, Record, RecordType};
+use mail_dns::{Answer, Name, Question, Record, RecordType};
 
 use super::evaluate::{has_labels, settled};
 use super::lookups::LookupId;
-use super::records::Term;
-use super::{CheckHost, Frame, Step, Stop};
+use super::records::{Records, Term};
+use super::{Check, Frame, Step, Stop};
 use crate::config::Explain;
 use crate::macros::{Context, ExplainString, Letter};
 use crate::record::{Cursor, DualPrefix, Kind};
@@ -19,10 +19,10 @@ pub(super) enum Test {
     NoMatch,
     /// No match, because its own lookup found nothing (RFC 7208 §4.6.4).
     Void,
-    /// What the record of this domain comes to (RFC 7208 §5.2).
-    Include(Name),
-    /// The record goes on in that of this domain (RFC 7208 §6.1).
-    Redirect(Name),
+    /// What the record of this lookup comes to (RFC 7208 §5.2).
+    Include(LookupId),
+    /// What the record of this lookup comes to, without coming back (RFC 7208 §6.1).
+    Redirect(LookupId),
 }
 
 impl Test {
@@ -45,9 +45,9 @@ pub(super) enum Target {
     NotAscii,
 }
 
-impl CheckHost {
+impl Check {
     /// What a mechanism or `redirect` comes to.
-    pub(super) fn test(&mut self, frame: &Frame, term: &Term) -> Step<Test> {
+    pub(super) fn test(&mut self, frame: &Frame, records: &Records, term: &Term) -> Step<Test> {
         if term.matches {
             return Ok(Test::Match);
         }
@@ -56,20 +56,20 @@ impl CheckHost {
         }
         self.count_term(term)?;
         let refers = matches!(term.kind, Kind::Include | Kind::Redirect);
-        let target = match self.target(frame, term)? {
+        let target = match self.target(frame, records, term)? {
             Target::Name(target) if !refers || has_labels(&target) => target,
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
             Target::NotAscii if term.kind != Kind::Redirect => return Ok(Test::NoMatch),
             // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include. §6.1: "if no SPF
             // record is found, or if the <target-name> is malformed, the result is a "permerror" rather than "none"."
-            _ if refers => return Err(self.no_domain(frame, term)),
+            _ if refers => return Err(self.no_domain(frame, records, term)),
             // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
             // chooses what `%{l}` expands to, so the publisher's record is not to blame.
             _ => return Ok(Test::NoMatch),
         };
         match term.kind {
-            Kind::Include => Ok(Test::Include(target)),
-            Kind::Redirect => Ok(Test::Redirect(target)),
+            Kind::Include => Ok(Test::Include(self.refer(target))),
+            Kind::Redirect => Ok(Test::Redirect(self.refer(target))),
             Kind::Exists => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
                 let records = self.lookup(&target, RecordType::A)?.records();
@@ -90,6 +90,12 @@ impl CheckHost {
             // They are settled above, or are not evaluated.
             _ => Ok(Test::NoMatch),
         }
+    }
+
+    /// Asks for the record that an `include` or `redirect` leads to.
+    fn refer(&mut self, target: Name) -> LookupId {
+        self.settle_term();
+        self.lookups.ask(Question::new(target, RecordType::Txt))
     }
 
     /// RFC 7208 §5.4.
@@ -234,8 +240,8 @@ impl CheckHost {
     }
 
     /// The target-name of a term (RFC 7208 §4.8).
-    pub(super) fn target(&mut self, frame: &Frame, term: &Term) -> Step<Target> {
-        let spec = self.records.spec(term);
+    pub(super) fn target(&mut self, frame: &Frame, records: &Records, term: &Term) -> Step<Target> {
+        let spec = records.spec(term);
         if spec.text.is_empty() {
             return Ok(Target::Name(self.domain(frame).clone()));
         }
@@ -254,7 +260,6 @@ impl CheckHost {
         let dotted = self.domain(frame).to_dotted();
         let sender_domain = self.session.sender_domain();
         let context = self.context(&dotted, &sender_domain, &validated, None);
-        let spec = self.records.spec(term);
         Ok(spec
             .expand(&context)
             .map_or(Target::Malformed, Target::Name))
@@ -280,14 +285,16 @@ impl CheckHost {
     }
 
     /// RFC 7208 §6.2: the explanation of a record, or none for whatever reason: "proceed as if no "exp" modifier was given."
-    pub(super) fn explanation(&mut self, frame: &Frame) -> Step<Option<Explanation>> {
-        let (Some(terms), Some(explain)) = (frame.terms, self.config.explain.clone()) else {
+    pub(super) fn explanation(
+        &mut self,
+        frame: &Frame,
+        records: &Records,
+    ) -> Step<Option<Explanation>> {
+        let (Some(term), Some(explain)) = (records.explanation(frame), self.config.explain.clone())
+        else {
             return Ok(None);
         };
-        let Some(term) = self.records.explanation(terms) else {
-            return Ok(None);
-        };
-        let Target::Name(target) = self.target(frame, &term)? else {
+        let Target::Name(target) = self.target(frame, records, term)? else {
             return Ok(None);
         };
         let most = self.config.limits.record;

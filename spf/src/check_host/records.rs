@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Data, Name, Record};
 
+use super::Frame;
 use super::mechanisms::holds;
 use crate::config::Config;
 use crate::macros::{Letter, Spec};
@@ -82,15 +83,16 @@ impl Term {
 }
 
 impl Records {
-    /// The term of this number, if it is one of these.
-    pub(super) fn term(&self, of: Terms, number: usize) -> Option<Term> {
-        self.terms.get(..of.end)?.get(number).copied()
+    /// The term of a record that is evaluated, unless all were.
+    pub(super) fn term(&self, frame: &Frame) -> Option<&Term> {
+        self.terms.get(frame.at..frame.terms?.end)?.first()
     }
 
-    /// The `exp` among these.
-    pub(super) fn explanation(&self, of: Terms) -> Option<Term> {
-        let last = self.term(of, of.end.checked_sub(1)?)?;
-        (last.kind == Kind::Explanation && of.first < of.end).then_some(last)
+    /// The `exp` of a record.
+    pub(super) fn explanation(&self, frame: &Frame) -> Option<&Term> {
+        let terms = frame.terms?;
+        let last = self.terms.get(terms.first..terms.end)?.last()?;
+        (last.kind == Kind::Explanation).then_some(last)
     }
 
     /// The domain-spec of a term, empty where it has none.

@@ -1,16 +1,17 @@
 //! What the verdict tells of each term, where [`Config::trace`](crate::Config::trace) wants it.
 
 use super::lookups::LookupId;
-use super::records::Term;
-use super::{CheckHost, Frame, Step, Stop};
+use super::records::{Records, Term};
+use super::{Check, Frame, Step, Stop};
 use crate::verdict::{TermOutcome, TraceStep};
 
-impl CheckHost {
+impl Check {
     /// Notes what came of a term, or of the lookup of the record, unless it waits.
     #[inline]
     pub(super) fn note_step<T>(
         &mut self,
         frame: &Frame,
+        records: &Records,
         term: Option<&Term>,
         step: &Step<T>,
         outcome: impl FnOnce(&T) -> TermOutcome,
@@ -20,20 +21,26 @@ impl CheckHost {
             Err(Stop::End(..)) => TermOutcome::Ended,
             Err(Stop::Wait) => return,
         };
-        self.note(frame, term, outcome);
+        self.note(frame, records, term, outcome);
     }
 
-    /// Notes what came of a term, or of the lookup of the record, of a frame that stands above those in `frames`.
+    /// Notes what came of a term, or of the lookup of the record.
     #[inline]
-    pub(super) fn note(&mut self, frame: &Frame, term: Option<&Term>, outcome: TermOutcome) {
+    pub(super) fn note(
+        &mut self,
+        frame: &Frame,
+        records: &Records,
+        term: Option<&Term>,
+        outcome: TermOutcome,
+    ) {
         if self.config.trace {
-            let term = term.map(|term| self.records.read_again(term).to_term().to_string());
+            let term = term.map(|term| records.read_again(term).to_term().to_string());
             let answered = |id: LookupId| {
                 let lookup = &self.lookups[id];
                 Some((lookup.question.clone(), lookup.answer.clone()?))
             };
             self.trace.push(TraceStep {
-                depth: self.frames.len(),
+                depth: frame.depth,
                 domain: self.lookups[frame.lookup].question.name.clone(),
                 term: term.unwrap_or_else(|| "record".to_owned()),
                 outcome,
