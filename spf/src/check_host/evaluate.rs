@@ -2,7 +2,7 @@
 
 use mail_dns::{Answer, Name, Question, RecordType};
 
-use super::lookups::{Lookup, LookupId};
+use super::lookups::LookupId;
 use super::mechanisms::Test;
 use super::records::{Records, Term, Terms};
 use super::{Check, CheckHost, Frame, Stage, Step, Stop, Why};
@@ -137,20 +137,15 @@ impl Check {
     /// RFC 7208 §4.4 and §4.5: the one SPF record of a domain.
     fn record(&mut self, frame: &Frame, records: &mut Records) -> Step<Terms> {
         self.hear(frame.lookup);
-        let lookup = &mut self.lookups[frame.lookup];
-        settled(lookup)?;
-        lookup
-            .terms(records, self.session.ip, &self.config)
-            .map_err(|cause| match *cause {
-                Cause::NoSuchDomain { domain } | Cause::NoRecord { domain } if frame.referred => {
-                    let cause = Cause::TargetWithoutRecord { target: domain };
-                    Stop::end(SpfResult::PermError, cause)
-                }
-                Cause::NoSuchDomain { .. } | Cause::NoRecord { .. } => {
-                    Stop::End(SpfResult::None, Why::Cause(cause))
-                }
-                _ => Stop::End(SpfResult::PermError, Why::Cause(cause)),
-            })
+        let (ip, config) = (self.session.ip, &self.config);
+        match self.lookups.terms(frame.lookup, records, ip, config) {
+            Err(Stop::End(SpfResult::None, _)) if frame.referred => {
+                let target = self.domain(frame).clone();
+                let cause = Cause::TargetWithoutRecord { target };
+                Err(Stop::end(SpfResult::PermError, cause))
+            }
+            terms => terms,
+        }
     }
 
     /// An `include` or `redirect` leads to no domain.
@@ -177,7 +172,7 @@ impl Check {
     /// The answer to a question of which a failure ends the evaluation.
     pub(super) fn lookup(&mut self, name: &Name, kind: RecordType) -> Step<&Answer> {
         let lookup = self.ask(name, kind);
-        settled(&self.lookups[lookup])
+        self.lookups.settled(lookup)
     }
 
     /// Asks for the term that is evaluated.
@@ -188,27 +183,11 @@ impl Check {
     }
 
     pub(super) fn domain(&self, frame: &Frame) -> &Name {
-        &self.lookups[frame.lookup].question.name
+        &self.lookups.question(frame.lookup).name
     }
 }
 
 /// Whether a name is more than the root and one label.
 pub(super) fn has_labels(name: &Name) -> bool {
     name.labels().nth(1).is_some()
-}
-
-/// The answer to a question of which a failure ends the evaluation.
-///
-/// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
-/// topmost check_host() returns "temperror"."
-pub(super) fn settled(lookup: &Lookup) -> Step<&Answer> {
-    let answer = lookup.answered()?;
-    match answer.outcome() {
-        Ok(_) => Ok(answer),
-        Err(failure) => {
-            let question = lookup.question.clone();
-            let cause = Cause::LookupFailed { question, failure };
-            Err(Stop::end(SpfResult::TempError, cause))
-        }
-    }
 }

@@ -87,7 +87,7 @@ impl Check {
             Asks::Record if has_labels(target) => {
                 let lookup = self.add_ahead(target, RecordType::Txt)?;
                 let ip = self.session.ip;
-                let terms = self.lookups[lookup].terms(records, ip, &self.config);
+                let terms = self.lookups.terms(lookup, records, ip, &self.config);
                 let terms = terms.ok()?;
                 return Some(Frame {
                     terms: Some(terms),
@@ -117,7 +117,7 @@ impl Check {
     }
 
     fn ask_exchanges(&mut self, of: LookupId) {
-        let Some(answer) = &self.lookups[of].answer else {
+        let Some(answer) = self.lookups.answer_to(of) else {
             return;
         };
         let exchange = |record: &Record| match record {

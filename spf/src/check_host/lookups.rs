@@ -1,6 +1,5 @@
 //! What an evaluation has asked, and the answers so far.
 
-use core::ops::{Index, IndexMut};
 use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question};
@@ -8,57 +7,30 @@ use mail_dns::{Answer, Name, Question};
 use super::records::{Records, Terms};
 use super::{Step, Stop};
 use crate::config::Config;
-use crate::verdict::Cause;
+use crate::verdict::{Cause, SpfResult};
 
 /// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
 /// always the last ones are looked for, so a list read from its end is quicker than a map.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lookups {
     list: Vec<Lookup>,
-    /// How many of them the driver has carried away: the first ones, as it takes them in their order.
-    asked: usize,
+    /// Of those that the driver has carried away, which are the first ones; none while one is open.
+    answers: Vec<Option<Answer>>,
 }
 
-/// Which lookup.
+/// The number of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LookupId(usize);
 
 #[derive(Clone, Debug)]
-pub(super) struct Lookup {
-    pub(super) question: Question,
+struct Lookup {
+    question: Question,
     /// Of its name.
     start: u64,
-    pub(super) answer: Option<Answer>,
     /// Asked for a term before its turn.
     ahead: bool,
     /// Of the record that was read out of the answer.
     terms: Option<Terms>,
-}
-
-impl Lookup {
-    pub(super) fn answered(&self) -> Step<&Answer> {
-        self.answer.as_ref().ok_or(Stop::Wait)
-    }
-
-    /// The terms of the record in the answer, which is read once.
-    pub(super) fn terms(
-        &mut self,
-        records: &mut Records,
-        ip: IpAddr,
-        config: &Config,
-    ) -> Result<Terms, Box<Cause>> {
-        let domain = &self.question.name;
-        match (self.terms, &self.answer) {
-            (Some(terms), _) => Ok(terms),
-            (None, Some(answer)) => {
-                let terms = records.read(answer, domain, ip, config)?;
-                Ok(*self.terms.insert(terms))
-            }
-            (None, None) => Err(Box::new(Cause::NoRecord {
-                domain: domain.clone(),
-            })),
-        }
-    }
 }
 
 impl Lookups {
@@ -88,12 +60,12 @@ impl Lookups {
     fn push(&mut self, question: Question, ahead: bool) -> LookupId {
         if self.list.is_empty() {
             // A record and its ten terms with lookups.
-            self.list.reserve(12);
+            self.list.reserve(11);
+            self.answers.reserve(11);
         }
         self.list.push(Lookup {
             start: start(&question.name),
             question,
-            answer: None,
             ahead,
             terms: None,
         });
@@ -102,43 +74,68 @@ impl Lookups {
 
     /// The next question that nobody has carried away.
     pub(super) fn next_unasked(&mut self) -> Option<Question> {
-        let lookup = self.list.get(self.asked)?;
-        self.asked += 1;
+        let lookup = self.list.get(self.answers.len())?;
+        self.answers.push(None);
         Some(lookup.question.clone())
     }
 
     /// Takes an answer to an open question; whether it was one.
     pub(super) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        let asked = |id: &LookupId| id.0 < self.asked;
-        let Some(id) = self.find(question).filter(asked) else {
-            return false;
-        };
-        let open = &mut self[id].answer;
-        let fresh = open.is_none();
-        if fresh {
-            *open = Some(answer.clone());
+        let id = self.find(question);
+        match id.and_then(|id| self.answers.get_mut(id.0)) {
+            Some(open @ None) => {
+                *open = Some(answer.clone());
+                true
+            }
+            _ => false,
         }
-        fresh
     }
 
-    /// Drops what a term that is settled did not need to ask.
+    /// Drops what a term that is settled did not need to ask. Nobody may keep the number of such a lookup beyond its term.
     pub(super) fn forget_unasked(&mut self) {
-        self.list.truncate(self.asked);
+        self.list.truncate(self.answers.len());
     }
-}
 
-// The list holds what an id was given for: a question that was asked stays, and ids of others are not kept beyond their term.
-impl Index<LookupId> for Lookups {
-    type Output = Lookup;
-
-    fn index(&self, id: LookupId) -> &Lookup {
-        &self.list[id.0]
+    pub(super) fn question(&self, of: LookupId) -> &Question {
+        // It is there: see `forget_unasked`.
+        &self.list[of.0].question
     }
-}
 
-impl IndexMut<LookupId> for Lookups {
-    fn index_mut(&mut self, id: LookupId) -> &mut Lookup {
-        &mut self.list[id.0]
+    /// The answer, if it is there.
+    pub(super) fn answer_to(&self, question: LookupId) -> Option<&Answer> {
+        self.answers.get(question.0)?.as_ref()
+    }
+
+    /// The answer, of which a failure ends the evaluation.
+    ///
+    /// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
+    /// topmost check_host() returns "temperror"."
+    pub(super) fn settled(&self, question: LookupId) -> Step<&Answer> {
+        let answer = self.answer_to(question).ok_or(Stop::Wait)?;
+        match answer.outcome() {
+            Ok(_) => Ok(answer),
+            Err(failure) => {
+                let question = self.question(question).clone();
+                let cause = Cause::LookupFailed { question, failure };
+                Err(Stop::end(SpfResult::TempError, cause))
+            }
+        }
+    }
+
+    /// The terms of the record in the answer, which is read once.
+    pub(super) fn terms(
+        &mut self,
+        of: LookupId,
+        records: &mut Records,
+        ip: IpAddr,
+        config: &Config,
+    ) -> Step<Terms> {
+        if let Some(terms) = self.list[of.0].terms {
+            return Ok(terms);
+        }
+        let answer = self.settled(of)?;
+        let terms = records.read(answer, &self.question(of).name, ip, config)?;
+        Ok(*self.list[of.0].terms.insert(terms))
     }
 }
 

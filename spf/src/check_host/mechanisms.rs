@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question, Record, RecordType};
 
-use super::evaluate::{has_labels, settled};
+use super::evaluate::has_labels;
 use super::lookups::LookupId;
 use super::records::{Records, Term};
 use super::{Check, Frame, Step, Stop};
@@ -122,7 +122,7 @@ impl Check {
             }
         }
         let hosts = self.ask_together(&exchanges);
-        let answers = || hosts.iter().map(|host| self.lookups[*host].answer.as_ref());
+        let answers = || hosts.iter().map(|host| self.lookups.answer_to(*host));
         // RFC 7208 §5.4: "If any address matches, the mechanism matches." Then no other answer counts, so their order does not either.
         if answers()
             .flatten()
@@ -134,7 +134,7 @@ impl Check {
             return Err(Stop::Wait);
         }
         for host in hosts {
-            settled(&self.lookups[host])?;
+            self.lookups.settled(host)?;
         }
         Ok(Test::NoMatch)
     }
@@ -169,7 +169,7 @@ impl Check {
     fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
         let most = self.config.limits.ptr_names;
         let lookup = self.ask(&Name::reverse(self.session.ip), RecordType::Ptr);
-        let answer = self.lookups[lookup].answered()?;
+        let answer = self.lookups.answer_to(lookup).ok_or(Stop::Wait)?;
         let Ok(records) = answer.outcome() else {
             return Ok(None);
         };
@@ -193,7 +193,7 @@ impl Check {
         let ip = self.session.ip;
         let asked = self.ask_together(names);
         let valid = |id| {
-            let answer = self.lookups[id].answer.as_ref()?;
+            let answer = self.lookups.answer_to(id)?;
             Some(has_client(ip, answer, DualPrefix::WHOLE))
         };
         asked.into_iter().map(valid).collect()
@@ -299,7 +299,7 @@ impl Check {
         };
         let most = self.config.limits.record;
         let lookup = self.ask(&target, RecordType::Txt);
-        let answer = self.lookups[lookup].answered()?;
+        let answer = self.lookups.answer_to(lookup).ok_or(Stop::Wait)?;
         let [Record::Txt(text)] = answer.records() else {
             return Ok(None);
         };

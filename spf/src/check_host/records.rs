@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Data, Name, Record};
 
-use super::Frame;
 use super::mechanisms::holds;
+use super::{Frame, Step, Stop};
 use crate::config::Config;
 use crate::macros::{Letter, Spec};
 use crate::record::{Cursor, DualPrefix, Kind, Qualifier, RecordError, is_spf_record, read};
-use crate::verdict::Cause;
+use crate::verdict::{Cause, SpfResult};
 
 /// The texts of the records one behind the other, and so their terms.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +120,7 @@ impl Records {
         domain: &Name,
         ip: IpAddr,
         config: &Config,
-    ) -> Result<Terms, Box<Cause>> {
+    ) -> Step<Terms> {
         let (mut found, mut several) = (None, false);
         for record in answer.records() {
             // RFC 7208 §4.5: "discard records that do not begin with a version section of exactly "v=spf1"."
@@ -132,24 +132,27 @@ impl Records {
             }
         }
         let domain = || domain.clone();
-        let cause = match found {
-            // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
-            Some(_) if several => Cause::SeveralRecords { domain: domain() },
-            // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
-            // "permerror", without further interpretation or evaluation."
-            Some(text) => match self.add(&text, ip, config) {
-                Ok(terms) => return Ok(terms),
-                Err(error) => Cause::Syntax {
-                    domain: domain(),
-                    error,
-                },
-            },
-            None => match answer.data {
+        let Some(text) = found else {
+            // RFC 7208 §4.3: "if the DNS lookup returns "Name Error" (RCODE 3, also known as "NXDOMAIN" [RFC2308]), check_host()
+            // immediately returns the result "none"." §4.5: "If the resultant record set includes no records, check_host() produces the
+            // "none" result."
+            let cause = match answer.data {
                 Data::NxDomain => Cause::NoSuchDomain { domain: domain() },
                 _ => Cause::NoRecord { domain: domain() },
-            },
+            };
+            return Err(Stop::end(SpfResult::None, cause));
         };
-        Err(Box::new(cause))
+        // RFC 7208 §4.5: "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
+        if several {
+            let cause = Cause::SeveralRecords { domain: domain() };
+            return Err(Stop::end(SpfResult::PermError, cause));
+        }
+        // RFC 7208 §4.6: "if there are any syntax errors anywhere in the record, check_host() returns immediately with the result
+        // "permerror", without further interpretation or evaluation."
+        self.add(&text, ip, config).map_err(|error| {
+            let domain = domain();
+            Stop::end(SpfResult::PermError, Cause::Syntax { domain, error })
+        })
     }
 
     fn add(&mut self, text: &[u8], ip: IpAddr, config: &Config) -> Result<Terms, RecordError> {

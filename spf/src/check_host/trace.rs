@@ -34,20 +34,31 @@ impl Check {
         outcome: TermOutcome,
     ) {
         if self.config.trace {
-            let term = term.map(|term| records.read_again(term).to_term().to_string());
-            let answered = |id: LookupId| {
-                let lookup = &self.lookups[id];
-                Some((lookup.question.clone(), lookup.answer.clone()?))
-            };
-            self.trace.push(TraceStep {
-                depth: frame.depth,
-                domain: self.lookups[frame.lookup].question.name.clone(),
-                term: term.unwrap_or_else(|| "record".to_owned()),
-                outcome,
-                lookups: self.heard.drain(..).filter_map(answered).collect(),
-                terms: self.terms,
-                void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
-            });
+            let step = self.trace_step(frame, records, term, outcome);
+            self.trace.push(step);
+        }
+    }
+
+    fn trace_step(
+        &mut self,
+        frame: &Frame,
+        records: &Records,
+        term: Option<&Term>,
+        outcome: TermOutcome,
+    ) -> TraceStep {
+        let term = term.map(|term| records.read_again(term).to_term().to_string());
+        let answered = |id: LookupId| {
+            let answer = self.lookups.answer_to(id)?.clone();
+            Some((self.lookups.question(id).clone(), answer))
+        };
+        TraceStep {
+            depth: frame.depth,
+            domain: self.lookups.question(frame.lookup).name.clone(),
+            term: term.unwrap_or_else(|| "record".to_owned()),
+            outcome,
+            lookups: self.heard.drain(..).filter_map(answered).collect(),
+            terms: self.terms,
+            void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
         }
     }
 
