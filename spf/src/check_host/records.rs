@@ -189,8 +189,14 @@ impl Records {
             return Err(error);
         }
         // RFC 7208 §6.1: "Any "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record".
-        self.terms.extend(redirect.filter(|_| !all));
-        self.terms.extend(explanation);
+        if let Some(redirect) = redirect
+            && !all
+        {
+            self.terms.push(redirect);
+        }
+        if let Some(explanation) = explanation {
+            self.terms.push(explanation);
+        }
         self.texts.extend_from_slice(text);
         let end = self.terms.len();
         Ok(Terms { first, end })

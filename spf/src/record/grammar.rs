@@ -102,9 +102,12 @@ impl<'a> Cursor<'a> {
 
     /// The domain-spec, or of an unknown modifier the macro-string.
     pub(crate) fn spec(&self) -> Option<Spec<'a>> {
-        let text = self.text.get(self.spec_start..self.spec_end)?;
         let (at, plain) = (self.spec_start, self.plain);
-        (at > 0).then_some(Spec { text, at, plain })
+        if at == 0 {
+            return None;
+        }
+        let text = self.text.get(at..self.spec_end)?;
+        Some(Spec { text, at, plain })
     }
 
     pub(crate) const fn is_mechanism(&self) -> bool {
@@ -264,16 +267,14 @@ impl<'a> Cursor<'a> {
         match name {
             IP4 => {
                 self.kind = Kind::Ip4;
-                let (bits, length) = self.address(at, ip4)?;
-                self.network = bits.into();
-                self.v4 = self.prefix_behind(at + 1 + length, 32, at + 1)?;
+                self.network = self.address(at, ip4)?.into();
+                self.v4 = self.network_prefix(at + 1, 32)?;
                 Ok(())
             }
             IP6 => {
                 self.kind = Kind::Ip6;
-                let (bits, length) = self.address(at, ip6)?;
-                self.network = bits;
-                self.v6 = self.prefix_behind(at + 1 + length, 128, at + 1)?;
+                self.network = self.address(at, ip6)?;
+                self.v6 = self.network_prefix(at + 1, 128)?;
                 Ok(())
             }
             INCLUDE => self.argument(Kind::Include, at),
@@ -326,33 +327,32 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `":" ip4-network`, and so for ip6: the bits, and how many octets they took.
+    /// `":" ip4-network`, and so for ip6.
     #[inline]
     fn address<A>(
-        &self,
+        &mut self,
         at: usize,
-        read: impl Fn(&[u8]) -> Option<(A, usize)>,
-    ) -> Result<(A, usize), Fault> {
+        read: impl Fn(&[u8], &mut usize) -> Option<A>,
+    ) -> Result<A, Fault> {
         if self.octet(at) != b':' {
             return Err((at, RecordFault::Argument));
         }
-        read(self.rest(at + 1)).ok_or((at + 1, RecordFault::Address))
+        self.end = at + 1;
+        read(self.text, &mut self.end).ok_or((at + 1, RecordFault::Address))
     }
 
     /// `[ ip4-cidr-length ]`, and so for ip6, behind the address that began at `address`; then the term ends.
     #[inline]
-    fn prefix_behind(&mut self, at: usize, most: u8, address: usize) -> Result<u8, Fault> {
-        match self.octet(at) {
-            b' ' => {
-                self.end = at;
-                Ok(most)
-            }
+    fn network_prefix(&mut self, address: usize, most: u8) -> Result<u8, Fault> {
+        match self.octet(self.end) {
+            b' ' => Ok(most),
             b'/' => {
-                let (prefix, end) = self.cidr_length(at + 1, most)?;
+                let at = self.end + 1;
+                let (prefix, end) = self.cidr_length(at, most)?;
                 self.end = end;
                 match self.octet(end) {
                     b' ' => Ok(prefix),
-                    _ => Err((at + 1, RecordFault::Prefix)),
+                    _ => Err((at, RecordFault::Prefix)),
                 }
             }
             _ => Err((address, RecordFault::Address)),
@@ -362,8 +362,9 @@ impl<'a> Cursor<'a> {
     /// RFC 7208 §5.6: `"0" / %x31-39 0*1DIGIT`, within 0 to 32, and so for 128; and where it ends.
     #[inline]
     fn cidr_length(&self, at: usize, most: u8) -> Result<(u8, usize), Fault> {
-        match decimal(self.rest(at)) {
-            Some((prefix, length)) if prefix <= most => Ok((prefix, at + length)),
+        let mut end = at;
+        match decimal(self.text, &mut end) {
+            Some(prefix) if prefix <= most => Ok((prefix, end)),
             _ => Err((at, RecordFault::Prefix)),
         }
     }
