@@ -259,7 +259,7 @@ impl Name {
     }
 }
 
-/// The first label of `text` that is empty or too long: the better reason for a text that is too long anyway.
+/// The first label of `text` that is empty or too long; of a text that is too long, too, it is the better reason.
 fn first_label_error(text: &[u8]) -> Option<NameError> {
     let mut at = 0;
     for label in text

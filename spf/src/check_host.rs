@@ -548,6 +548,13 @@ mod tests {
             ("a", TermOutcome::Ended)
         );
         assert_eq!(last.lookups[0].1, Answer::failed(Failure::Timeout));
+        // So is a redirect that leads nowhere.
+        let zone = Zone::new().txt("example.com", "v=spf1 redirect=..%{d}");
+        let last = evaluate(&zone, "example.com", &config).0.trace.pop();
+        assert_eq!(
+            last.unwrap().to_string(),
+            "example.com redirect=..%{d}: ended"
+        );
         // Without it nothing is kept.
         assert!(
             evaluate(&zone, "example.com", &Config::default())

@@ -91,6 +91,7 @@ impl CheckHost {
 }
 
 impl Check {
+    /// Evaluates one record, up to where another one is to be evaluated first, or to its result.
     fn evaluate(&mut self, frame: &mut Frame, records: &mut Records) -> Step<Next> {
         if frame.terms.is_none() {
             let terms = self.record(frame, records);
@@ -100,6 +101,7 @@ impl Check {
         }
         while let Some(term) = records.term(frame) {
             if term.kind == Kind::Explanation {
+                // It is the last.
                 break;
             }
             let test = self.test(frame, records, term);
@@ -125,6 +127,8 @@ impl Check {
             self.settle_term();
             frame.at += 1;
         }
+        // RFC 7208 §4.7: "If none of the mechanisms match and there is no "redirect" modifier, then the check_host() returns a result of
+        // "neutral", just as if "?all" were specified as the last directive."
         Err(Stop::End(SpfResult::Neutral, Why::NoMatch))
     }
 
@@ -185,9 +189,4 @@ impl Check {
     pub(super) fn domain(&self, frame: &Frame) -> &Name {
         &self.lookups.question(frame.lookup).name
     }
-}
-
-/// Whether a name is more than the root and one label.
-pub(super) fn has_labels(name: &Name) -> bool {
-    name.labels().nth(1).is_some()
 }

@@ -5,9 +5,8 @@
 
 use mail_dns::{Name, Question, Record, RecordType};
 
-use super::evaluate::has_labels;
 use super::lookups::LookupId;
-use super::mechanisms::Target;
+use super::mechanisms::{Target, has_labels};
 use super::records::Records;
 use super::{Check, CheckHost, Frame};
 use crate::record::Kind;
@@ -22,9 +21,11 @@ enum Asks {
 }
 
 impl CheckHost {
+    /// Adds the questions of the terms that come next.
     pub(super) fn look_ahead(&mut self) {
         // That of the term on top is counted here again.
-        let mut counted = self.check.terms - usize::from(self.check.counted);
+        let again = usize::from(self.check.counted);
+        let mut counted = self.check.terms.saturating_sub(again);
         // The term of a record below is an `include`, which is being evaluated on top of it.
         let mut stack = self.frames.clone();
         let below = stack.len().saturating_sub(1);
@@ -54,11 +55,8 @@ impl CheckHost {
             let Ok(Target::Name(target)) = self.check.target(&at, &self.records, term) else {
                 continue;
             };
-            let depth = at.depth + 1;
-            stack.extend(
-                self.check
-                    .ask_ahead(&target, asks, depth, &mut self.records),
-            );
+            let (depth, records) = (at.depth + 1, &mut self.records);
+            stack.extend(self.check.ask_ahead(&target, asks, depth, records));
         }
     }
 }

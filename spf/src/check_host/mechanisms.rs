@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question, Record, RecordType};
 
-use super::evaluate::has_labels;
 use super::lookups::LookupId;
 use super::records::{Records, Term};
 use super::{Check, Frame, Step, Stop};
@@ -334,6 +333,11 @@ fn has_client(ip: IpAddr, answer: &Answer, prefix: DualPrefix) -> bool {
         };
         same_network(ip, address, prefix.v4, prefix.v6)
     })
+}
+
+/// Whether a name is more than the root and one label.
+pub(super) fn has_labels(name: &Name) -> bool {
+    name.labels().nth(1).is_some()
 }
 
 const fn of(matches: bool) -> Test {

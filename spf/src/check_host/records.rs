@@ -155,9 +155,10 @@ impl Records {
         })
     }
 
+    /// Reads a record, and keeps its text and terms.
     fn add(&mut self, text: &[u8], ip: IpAddr, config: &Config) -> Result<Terms, RecordError> {
         let (first, behind) = (self.terms.len(), self.texts.len());
-        if first == 0 {
+        if behind == 0 {
             // Room for the records of a few `include`s too, so that it seldom grows.
             self.texts.reserve(text.len().max(1024));
             self.terms.reserve(24);
@@ -178,7 +179,8 @@ impl Records {
                 _ => {
                     self.terms.push(term);
                     lookups += usize::from(term.looks_up());
-                    // Either way it ends there.
+                    // It matches, or exceeds the limit: what stands behind it is never come to, and however many terms a record has, few
+                    // are kept.
                     last = term.matches || lookups > config.limits.terms;
                 }
             }
@@ -200,5 +202,61 @@ impl Records {
         self.texts.extend_from_slice(text);
         let end = self.terms.len();
         Ok(Terms { first, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The terms that are kept of a record, as text, for a client at 192.0.2.1.
+    fn kept(records: &mut Records, text: &str, trace: bool) -> String {
+        let config = Config {
+            trace,
+            ..Config::default()
+        };
+        let ip = [192, 0, 2, 1].into();
+        let terms = records.add(text.as_bytes(), ip, &config).unwrap();
+        let terms = records.terms[terms.first..terms.end].iter();
+        let terms = terms.map(|term| records.read_again(term).to_term().to_string());
+        terms.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_the_evaluation_may_come_to() {
+        let many = format!("v=spf1{} redirect=r.org", " a".repeat(1000));
+        let eleven = ["a"; 11].join(" ") + " redirect=r.org";
+        let mut records = Records::default();
+        for (text, without, with) in [
+            ("v=spf1", "", ""),
+            (
+                "v=spf1 exp=e.org redirect=r.org a x=y ip4:203.0.113.0/24 ~mx",
+                "a ~mx redirect=r.org exp=e.org",
+                "a ip4:203.0.113.0/24 ~mx redirect=r.org exp=e.org",
+            ),
+            ("v=spf1 a -all mx redirect=r.org", "a -all", "a -all"),
+            (
+                "v=spf1 ip6:2001:db8::/32 ?ip4:192.0.2.0/24 mx redirect=r.org",
+                "?ip4:192.0.2.0/24 redirect=r.org",
+                "ip6:2001:db8::/32 ?ip4:192.0.2.0/24 redirect=r.org",
+            ),
+            (
+                "v=spf1 ip4:192.0.2.1 mx all redirect=r.org",
+                "ip4:192.0.2.1",
+                "ip4:192.0.2.1",
+            ),
+            (&many, &eleven, &eleven),
+        ] {
+            assert_eq!(kept(&mut records, text, false), without, "{text}");
+            assert_eq!(kept(&mut records, text, true), with, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_broken_record() {
+        let (mut records, config) = (Records::default(), Config::default());
+        let ip = [192, 0, 2, 1].into();
+        assert!(records.add(b"v=spf1 a mx moo", ip, &config).is_err());
+        assert_eq!((records.terms.len(), records.texts.len()), (0, 0));
     }
 }

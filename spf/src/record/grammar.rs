@@ -1,6 +1,7 @@
 //! The terms of a record out of its text (RFC 7208 §4.6.1, §12).
 //!
-//! They are read where they stand: [`SpfRecord`](super::SpfRecord) keeps copies, and an evaluation reads each when its turn comes.
+//! They are read where they stand: [`SpfRecord`](super::SpfRecord) keeps copies, and an evaluation notes where those stand that it may
+//! come to.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
