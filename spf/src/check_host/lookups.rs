@@ -75,6 +75,7 @@ impl Lookups {
     /// The next question that nobody has carried away.
     pub(super) fn next_unasked(&mut self) -> Option<Question> {
         let lookup = self.list.get(self.answers.len())?;
+        // In place: `push` would write a whole answer elsewhere, and then copy it.
         self.answers.resize_with(self.answers.len() + 1, || None);
         Some(lookup.question.clone())
     }
