@@ -123,9 +123,9 @@ impl Name {
         if text.len() >= MAX_WIRE {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
-        // The wire form has a length before each label where the text has a dot between two.
-        let dots = once(b'.').chain(text.iter().copied());
-        let mut wire: Arc<[u8]> = dots.collect();
+        // The wire form has a length before each label where the text has a dot between two. It is written where it stays.
+        let dotted = once(b'.').chain(text.iter().copied());
+        let mut wire: Arc<[u8]> = dotted.collect();
         let (mut length, mut fit) = (0, true);
         for octet in Arc::make_mut(&mut wire).iter_mut().rev() {
             if *octet == b'.' {
