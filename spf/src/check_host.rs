@@ -59,9 +59,11 @@ struct Check {
     session: Session,
     config: Config,
     lookups: Lookups,
+    /// Terms that counted against [`Limits::terms`](crate::Limits::terms).
     terms: usize,
     /// Whether the term that is evaluated is among them already.
     counted: bool,
+    /// Terms that counted against [`Limits::void_lookups`](crate::Limits::void_lookups).
     void_lookups: usize,
     /// Of the last term that matched by itself; an `include` matches by one of those.
     authorized_bits: Option<u8>,
@@ -87,9 +89,9 @@ struct Frame {
     depth: usize,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
-    /// Of the record, once it is there.
+    /// Of the record, once it was read.
     terms: Option<Terms>,
-    /// The number of the term that is evaluated.
+    /// The number of the term that is evaluated, in [`Records`].
     at: usize,
 }
 

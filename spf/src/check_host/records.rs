@@ -21,8 +21,9 @@ pub(super) struct Records {
 /// The terms of one record: its mechanisms in their order, then its `redirect`, then its `exp`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
+    /// The number of the first.
     pub(super) first: usize,
-    /// Behind the last.
+    /// The number behind the last.
     end: usize,
 }
 
