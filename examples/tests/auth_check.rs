@@ -413,7 +413,7 @@ fn a_recording_is_judged_the_same() {
 #[test]
 fn line_ends_are_mended_where_all_of_them_are_alike() {
     let folder = Folder::new("auth-line-ends");
-    let zone = folder.write("zone.json", "{}".to_owned());
+    let zone = folder.write("zone.json", "{}");
     let arguments = [
         "--ip",
         "192.0.2.1",
@@ -441,7 +441,7 @@ fn line_ends_are_mended_where_all_of_them_are_alike() {
 #[test]
 fn a_header_past_a_limit_is_not_the_same_as_none() {
     let folder = Folder::new("auth-long-header");
-    let zone = folder.write("zone.json", "{}".to_owned());
+    let zone = folder.write("zone.json", "{}");
     let message = format!("X: {}\r\nDKIM-Signature: v=1\r\n\r\n", "x".repeat(120_000));
     let arguments = ["--json", "--zone", &zone];
     let said = expect_json(&tool::run("dkim-verify", &arguments, message.as_bytes()), 1);
