@@ -6,9 +6,11 @@ mod support;
 
 use examples::accounts::{AuthAnswer, Login};
 use examples::resolver::Resolver;
+use examples::screen::Claim;
 use examples::server::Service;
 use mail_dns::Zone;
 use sasl_core::server::Question;
+use screening::early_talker::Conduct;
 use support::Folder;
 use support::server::{Client, PASSWORD, Running};
 use support::tool::{expect, expect_json, run};
@@ -433,6 +435,62 @@ async fn in_the_tarpit_each_recipient_waits() {
     server.end().await;
 }
 
+/// What DMARC found counts for the domain that SPF proves, and for nobody whose name was only used.
+#[tokio::test]
+async fn what_dmarc_finds_counts_for_the_domain_that_sent() {
+    let zone = format!(
+        "{ZONE}good IN TXT \"v=spf1 ip4:192.0.2.80/31 -all\"\nbad-sender IN TXT \"v=spf1 ip4:192.0.2.80/31 -all\"\n\
+         _dmarc.elsewhere IN TXT \"v=DMARC1; p=none\"\n_dmarc.good IN TXT \"v=DMARC1; p=reject\"\n\
+         _dmarc.forged IN TXT \"v=DMARC1; p=reject\"\n"
+    );
+    let resolver = || Resolver::from_zone(zone.parse::<Zone>().unwrap());
+    let folder = Folder::new("screening-dmarc");
+    let more = format!("{MORE}{TAKE_ALL}refuse = 'never'\n");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    // A failure weighs half of a message, and below five nothing is said.
+    for (sender, author, count, code) in [
+        ("good.example", "good.example", 6, "250"),
+        ("bad-sender.example", "forged.example", 12, "550"),
+    ] {
+        let mut client = Client::connect_from("192.0.2.80", smtp).await;
+        client.ask("EHLO mail.honest.example", "250").await;
+        for _ in 0..count {
+            client
+                .ask(&format!("MAIL FROM:<joe@{sender}>"), "250")
+                .await;
+            client.ask("RCPT TO:<anna@example.org>", "250").await;
+            client.ask("DATA", "354").await;
+            let message = format!("From: joe@{author}\r\n\r\nHello\r\n.");
+            client.ask(&message, code).await;
+        }
+    }
+    for (domain, past) in [
+        ("good.example", Some("0 of 6 bad")),
+        ("bad-sender.example", Some("12 of 12 bad")),
+        ("forged.example", None),
+    ] {
+        let claim = Claim {
+            // It has sent nothing, and SPF lets it send for both.
+            client: "192.0.2.81".parse().unwrap(),
+            helo: None,
+            sender: format!("<joe@{domain}>").parse().unwrap(),
+        };
+        let to = "anna@example.org".to_owned();
+        let store = examples::store::Sqlite::open(folder.folder().join("data")).unwrap();
+        let (screen, resolver) = (&server.context.screen, resolver());
+        let explained = screen.explain(&resolver, Some(&store), claim, Conduct::default(), to);
+        let explained = explained.await.unwrap().to_string();
+        let found = explained.lines().find(|line| line.contains("SPF domain"));
+        assert_eq!(found.is_some(), past.is_some(), "{explained}");
+        assert!(
+            found.unwrap_or_default().contains(past.unwrap_or_default()),
+            "{explained}"
+        );
+    }
+    server.end().await;
+}
+
 #[tokio::test]
 async fn who_guesses_passwords_is_banned_and_the_owner_elsewhere_is_not() {
     let folder = Folder::new("screening-login");
@@ -607,6 +665,15 @@ fn the_command_tells_what_would_happen_and_remembers_nothing() {
         told.ends_with("decision: accept, score 0\nreply: 250 2.1.5\n"),
         "{told}"
     );
+    let mut arguments = arguments("192.0.2.80", "mail.honest.example", &zone);
+    arguments.extend(["--conduct", "pipelining", "--conduct", "bare_newline"]);
+    let told = expect(&run("mail-server", &arguments, b""), 75);
+    for line in [
+        "  conduct: sent a bare newline\n  conduct: did not wait for replies\n",
+        "  +2 sent a bare newline\n  +3 did not wait for replies\ndecision: greylist, score 5\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
 }
 
 #[test]
