@@ -224,6 +224,37 @@ async fn of_each_rate_the_reply_says_when_to_come_again() {
     }
 }
 
+/// A large site is not held up: once its past is good it may send more.
+#[tokio::test]
+async fn who_has_a_good_past_may_send_more() {
+    let folder = Folder::new("screening-known");
+    let more = format!(
+        "{MORE}[screening.rates]\naddress = {{ count = 7, per = 3600 }}\nknown_address = {{ count = 3, per = 3600 }}\n"
+    );
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let mut client = Client::connect_from("192.0.2.80", server.address(Service::Smtp)).await;
+    client.ask("EHLO mail.honest.example", "250").await;
+    let mut taken = 0;
+    let reply = loop {
+        client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+        client.send(b"RCPT TO:<anna@example.org>\r\n").await;
+        let reply = client.reply().await;
+        if !reply.starts_with("250") {
+            break reply;
+        }
+        data(&mut client, "").await;
+        taken += 1;
+    };
+    // Five make a past: until then it was one of seven, and from then on one of three more.
+    assert_eq!(taken, 5 + 3, "{reply}");
+    assert!(reply.starts_with("450 4.7.1 Too much mail"), "{reply}");
+    assert_eq!(
+        fields(&newest(&server).await),
+        ["Yubin-Screening: accept, score -1: -1 reputation"]
+    );
+    server.end().await;
+}
+
 #[tokio::test]
 async fn who_talks_before_the_greeting_is_noted() {
     let folder = Folder::new("screening-early");

@@ -154,6 +154,11 @@ impl Findings {
         evidence
     }
 
+    /// Whether the past speaks for the client, or a list does.
+    pub(super) fn is_known(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| past.points < 0) || self.lists.score < 0
+    }
+
     /// What the greylist is asked; by the address of MAIL FROM, empty for the null one, and the first recipient.
     pub(super) fn attempt<'a>(&'a self, sender: &'a str, recipient: &'a str) -> Attempt<'a> {
         let mut attempt = Attempt::new(self.claim.client, sender, recipient);
