@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_syntax::ReversePath;
+use mail_syntax::authentication_results::MethodResult;
 use screening::early_talker::{Conduct, Offence, foreign_command};
 use screening::greylisting::{self, Known};
 use screening::reputation::Outcome;
@@ -246,6 +247,11 @@ impl Visit {
 }
 
 impl Screened {
+    /// What white lists say of the client, for Authentication-Results.
+    pub fn white_lists(&self) -> impl Iterator<Item = MethodResult> {
+        self.findings.lists.dnswl_results()
+    }
+
     async fn is_delayed(&self, context: &Context, recipient: &str) -> Result<bool, StoreError> {
         let Some(greylist) = context.screen.greylist.clone() else {
             return Ok(false);

@@ -242,7 +242,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn take<S: Store>(
+    pub fn take<S: Store + ?Sized>(
         &self,
         store: &mut S,
         provider: &Provider,
@@ -257,7 +257,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn take_from<S: Store>(
+    pub fn take_from<S: Store + ?Sized>(
         &self,
         will_do: impl Fn(IpAddr) -> bool,
         store: &mut S,
@@ -326,7 +326,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn give_back<S: Store>(
+    pub fn give_back<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -352,7 +352,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn record<S: Store>(
+    pub fn record<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -371,7 +371,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn status<S: Store>(
+    pub fn status<S: Store + ?Sized>(
         &self,
         store: &mut S,
         provider: &Provider,
@@ -412,7 +412,7 @@ impl Scheduler {
     /// What has become of an address by today, and how it stands.
     ///
     /// While it is paused it stands as it did: what happened before the pause is shown, and counts no more afterwards.
-    fn state<S: Store>(
+    fn state<S: Store + ?Sized>(
         &self,
         store: &mut S,
         source: &Source,
@@ -442,7 +442,7 @@ impl Scheduler {
         Ok((state, standing))
     }
 
-    fn save<S: Store>(
+    fn save<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -467,7 +467,7 @@ impl Scheduler {
 }
 
 /// What is stored of an address that warms up.
-fn before<S: Store>(
+fn before<S: Store + ?Sized>(
     store: &mut S,
     source: &Source,
     keys: &Beginning,
