@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod dkim_keys;
 pub mod dmarc_report;
+pub mod feedback;
 pub mod forwarding;
 pub mod identities;
 pub mod intake;

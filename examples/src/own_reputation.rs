@@ -6,7 +6,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use mail_dns::{Name, Question, Record, RecordType};
 use mail_syntax::Domain;
+use screening::outbound::complaints::{Complaints, candidates};
 use screening::outbound::provider::{Provider, Providers};
 use screening::outbound::reply_class;
 use screening::outbound::reputation::{Counts, Outcome, Reputation};
@@ -16,6 +18,7 @@ use smtp_proto::Reply;
 
 use crate::config::{ConfigError, Outbound};
 use crate::intake::date;
+use crate::resolver::Resolver;
 use crate::store::{self, Store, StoreError};
 use crate::warm_up_plan::PlanFile;
 
@@ -26,6 +29,7 @@ const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 #[derive(Debug, Clone)]
 pub struct OwnAddresses {
     scheduler: Scheduler,
+    complaints: Complaints,
     providers: Providers,
     /// When new addresses begin, in seconds since 1970.
     first_day: u64,
@@ -61,16 +65,31 @@ impl OwnAddresses {
         };
         Ok(Self {
             scheduler,
+            complaints: Complaints::new(keys),
             providers,
             first_day,
             has_smarthost: outbound.smarthost.is_some(),
         })
     }
 
-    /// Who takes the mail of a domain, by the most preferred of its exchangers if they are known.
-    #[must_use]
-    pub fn provider(&self, domain: &Domain, exchanger: Option<&Domain>) -> Provider {
-        self.providers.provider(domain, exchanger)
+    /// Who takes the mail of a domain, by the domain or by the most preferred of its exchangers.
+    pub async fn provider(&self, resolver: &Resolver, domain: &Domain) -> Provider {
+        let Ok(name) = domain.as_str().parse::<Name>() else {
+            return Provider::of_domain(domain);
+        };
+        let answer = resolver.ask(&Question::new(name, RecordType::Mx)).await;
+        let exchangers = answer.records().iter().filter_map(|record| match record {
+            Record::Mx {
+                preference,
+                exchange,
+            } => Some((*preference, exchange.to_string())),
+            _ => None,
+        });
+        let first = exchangers.min().and_then(|(_, exchanger)| {
+            let exchanger = exchanger.trim_end_matches('.');
+            exchanger.parse().ok()
+        });
+        self.providers.provider(domain, first.as_ref())
     }
 
     /// Whether one of our addresses could ever connect to this one.
@@ -145,6 +164,49 @@ impl OwnAddresses {
         store::screen(store, now, |memory| {
             (self.scheduler).record(memory, address, provider, outcome, 1, now)
         })
+    }
+
+    /// Remembers that a provider has taken a message, by the name that complaints about it have.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn sent(
+        &self,
+        store: &dyn Store,
+        feedback_id: &str,
+        provider: &Provider,
+        address: IpAddr,
+        now: u64,
+    ) -> Result<(), StoreError> {
+        store::screen(store, now, |memory| {
+            (self.complaints).sent(memory, feedback_id, provider, address, now)
+        })
+    }
+
+    /// Counts a complaint, if a message of this name went to a provider for which the reporter may speak: the provider, and the address of
+    /// ours that has sent it.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn complained(
+        &self,
+        store: &dyn Store,
+        feedback_id: &str,
+        reporter: &Domain,
+        now: u64,
+    ) -> Result<Option<(Provider, IpAddr)>, StoreError> {
+        for provider in candidates(&self.providers, reporter) {
+            let address = store::screen(store, now, |memory| {
+                (self.complaints).complained(memory, feedback_id, &provider, now)
+            })?;
+            if let Some(address) = address {
+                self.record(store, address, &provider, Outcome::Complaint, now)?;
+                return Ok(Some((provider, address)));
+            }
+        }
+        Ok(None)
     }
 
     /// As what a provider is counted, and how each of our addresses stands with it.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use examples::resolver::Resolver;
 use examples::screen::Claim;
 use examples::server::Service;
+use examples::store::{Sqlite, Store};
 use mail_dns::Zone;
 use sasl_core::server::Question;
 use screening::early_talker::Conduct;
@@ -333,6 +334,19 @@ async fn found_after(server: &Running, source: &str, lines: &[(&[u8], &[&str])])
     fields(&newest(server).await)
 }
 
+/// What would happen to a message.
+async fn explained(server: &Running, store: &dyn Store, client: &str, domain: &str) -> String {
+    let claim = Claim {
+        client: client.parse().unwrap(),
+        helo: None,
+        sender: format!("<joe@{domain}>").parse().unwrap(),
+    };
+    let (screen, resolver) = (&server.context.screen, &server.context.resolver);
+    let to = "anna@example.org".to_owned();
+    let explained = screen.explain(resolver, Some(store), claim, Conduct::default(), to);
+    explained.await.unwrap().to_string()
+}
+
 #[tokio::test]
 async fn what_mail_servers_do_not_do_counts() {
     let folder = Folder::new("screening-conduct");
@@ -441,6 +455,14 @@ async fn a_connection_that_was_ended_for_its_conduct_counts_for_the_next() {
         }
         client.end().await;
     }
+    // It is written down after the connection was closed.
+    let store = Sqlite::open(folder.folder().join("data")).unwrap();
+    while !explained(&server, &store, "192.0.2.80", "elsewhere.example")
+        .await
+        .contains("10 of 10 bad")
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
     let found = found_after(&server, "192.0.2.80", &[ehlo]).await;
     assert_eq!(found, ["Yubin-Screening: accept, score 7: +7 reputation"]);
@@ -537,17 +559,9 @@ async fn what_dmarc_finds_counts_for_the_domain_that_sent() {
         ("bad-sender.example", Some("12 of 12 bad")),
         ("forged.example", None),
     ] {
-        let claim = Claim {
-            // It has sent nothing, and SPF lets it send for both.
-            client: "192.0.2.81".parse().unwrap(),
-            helo: None,
-            sender: format!("<joe@{domain}>").parse().unwrap(),
-        };
-        let to = "anna@example.org".to_owned();
-        let store = examples::store::Sqlite::open(folder.folder().join("data")).unwrap();
-        let (screen, resolver) = (&server.context.screen, resolver());
-        let explained = screen.explain(&resolver, Some(&store), claim, Conduct::default(), to);
-        let explained = explained.await.unwrap().to_string();
+        let store = Sqlite::open(folder.folder().join("data")).unwrap();
+        // It has sent nothing, and SPF lets it send for both.
+        let explained = explained(&server, &store, "192.0.2.81", domain).await;
         let found = explained.lines().find(|line| line.contains("SPF domain"));
         assert_eq!(found.is_some(), past.is_some(), "{explained}");
         assert!(
@@ -674,10 +688,13 @@ async fn what_others_answer_counts_for_our_own_standing() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let own = Arc::clone(&server.context.own_addresses);
-    let rows = server.context.store(move |store| {
-        let provider = "other.example".parse().unwrap();
-        own.status(store, &provider, examples::server::now())
-    });
+    let resolver = &server.context.resolver;
+    let provider = own
+        .provider(resolver, &"other.example".parse().unwrap())
+        .await;
+    let rows = server
+        .context
+        .store(move |store| own.status(store, &provider, examples::server::now()));
     let (provider, rows) = rows.await.unwrap();
     assert_eq!(provider.as_str(), "other.example");
     let [row] = rows.try_into().unwrap();
@@ -686,6 +703,57 @@ async fn what_others_answer_counts_for_our_own_standing() {
         row.to_string().starts_with("good; in 7 days 0 taken"),
         "{row}"
     );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_answer_of_a_correspondent_is_not_greylisted_and_a_forged_one_is() {
+    let folder = Folder::new("screening-correspondents");
+    let more = format!("{MORE}[pop_before_smtp]\nenabled = true\n");
+    let resolver = || {
+        let zone = format!(
+            "{ZONE}friend IN TXT \"v=spf1 ip4:192.0.2.7 -all\"\n\
+             lax IN TXT \"v=spf1 +all\"\nsoft IN TXT \"v=spf1 ~all\"\n"
+        );
+        Resolver::from_zone(zone.parse::<Zone>().unwrap())
+    };
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let client = "127.0.0.1".parse().unwrap();
+    server.context.accounts.read_by_pop(client, "anna").await;
+    let mut client = Client::connect(server.address(Service::Submission)).await;
+    client.ask("EHLO client.example", "250").await;
+    client.ask("MAIL FROM:<anna@example.org>", "250").await;
+    let they = ["zoe@friend.example", "zoe@lax.example", "zoe@soft.example"];
+    for theirs in they {
+        client.ask(&format!("RCPT TO:<{theirs}>"), "250").await;
+    }
+    client.ask("DATA", "354").await;
+    let message = "From: anna@example.org\r\n\r\nHello\r\n.";
+    client.ask(message, "250").await;
+    server.end().await;
+
+    // It is known after a restart too. 192.0.2.7 looks like a dial-up line.
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    for (sender, recipient, code) in [
+        // Nobody has written to her, and anybody may claim to be the others.
+        ("ben@friend.example", "anna@example.org", "450"),
+        ("zoe@lax.example", "anna@example.org", "450"),
+        ("zoe@soft.example", "anna@example.org", "450"),
+        ("", "anna@example.org", "450"),
+        ("Zoe@Friend.example", "anna@example.org", "250"),
+    ] {
+        let mut client = Client::connect_from("192.0.2.7", smtp).await;
+        client.ask("EHLO p12345.pool.example", "250").await;
+        client.ask(&format!("MAIL FROM:<{sender}>"), "250").await;
+        client.ask(&format!("RCPT TO:<{recipient}>"), code).await;
+        if code == "250" {
+            data(&mut client, "").await;
+        }
+    }
+    let [field] = fields(&newest(&server).await).try_into().unwrap();
+    assert!(field.starts_with("Yubin-Screening: accept, "), "{field}");
+    assert!(field.contains("-5 "), "{field}");
     server.end().await;
 }
 
