@@ -113,11 +113,15 @@ impl Screen {
     }
 
     /// What bounds a stranger's message.
-    fn quotas<'a>(&self, client: IpAddr, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
-        let rates = &self.rates;
+    fn quotas<'a>(&self, findings: &Findings, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
+        let (rates, client) = (&self.rates, findings.claim.client);
+        let address = match findings.is_known() {
+            true => rates.known_address,
+            false => rates.address,
+        };
         let network = Network::new(client, if client.is_ipv4() { 24 } else { 64 });
         let quotas = [
-            (Subject::Address(client), rates.address),
+            (Subject::Address(client), address),
             (Subject::Network(network), rates.network),
             (Subject::Sender(sender), rates.sender),
         ];
@@ -128,14 +132,14 @@ impl Screen {
     async fn too_much(
         &self,
         context: &Arc<Context>,
-        client: IpAddr,
-        sender: String,
+        findings: &Findings,
     ) -> Result<Option<u64>, StoreError> {
-        let shared = Arc::clone(context);
+        let (shared, findings) = (Arc::clone(context), findings.clone());
         context
             .store(move |store| {
                 let screen = &shared.screen;
-                spend(store, screen.rate_limit, &screen.quotas(client, &sender))
+                let sender = visit::address(&findings.claim.sender);
+                spend(store, screen.rate_limit, &screen.quotas(&findings, &sender))
             })
             .await
     }

@@ -290,8 +290,12 @@ impl From<Threshold> for Option<i64> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
-    /// Messages of a stranger's address; default: 60 in an hour.
+    /// Messages of an address that is not known; default: 60 in an hour. A small server does not send as many to one other, and what an
+    /// address sends before it has earned a good past is bounded. Raising it lets a machine that runs wild send more.
     pub address: Option<Quota>,
+    /// Messages of an address that is: of a good past, by the address, its network or the domain that SPF proves, or on a list of good
+    /// senders; default: 1,000 in an hour. One address of a large provider sends some hundreds to a company.
+    pub known_address: Option<Quota>,
     /// Messages of a stranger's network, the /24 or the /64; default: none.
     pub network: Option<Quota>,
     /// Messages of a stranger's MAIL FROM; default: none.
@@ -306,6 +310,7 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             address: Some(Quota::new(60, 3600)),
+            known_address: Some(Quota::new(1000, 3600)),
             network: None,
             sender: None,
             login: Some(Quota::new(1000, 86_400)),

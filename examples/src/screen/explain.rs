@@ -101,7 +101,7 @@ impl Screen {
         };
         let delayed = matches!(greylist, Some(greylisting::Decision::Delay { .. }));
         let is_refused = delayed || verdict.decision == Decision::Refuse;
-        let quotas = self.quotas(client, &sender);
+        let quotas = self.quotas(&findings, &sender);
         let answer = match self.rate_limit.check(memory, &quotas, 1, now)? {
             _ if !self.concerns(client) || is_postmaster(recipient) => None,
             _ if is_refused => verdict.reply(Stage::Recipient).map(Answer::from),

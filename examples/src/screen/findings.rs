@@ -166,6 +166,18 @@ impl Findings {
         evidence
     }
 
+    /// Whether the past speaks for the client, or a list does.
+    pub(super) fn is_known(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| past.points < 0) || self.is_white_listed()
+    }
+
+    /// By its address, with more than block lists have against it. A name is a claim; an address is not.
+    fn is_white_listed(&self) -> bool {
+        let addresses = self.lists.lists.iter();
+        let addresses = addresses.filter(|row| !row.list.subject.is_name());
+        addresses.map(|row| i64::from(row.points)).sum::<i64>() < 0
+    }
+
     /// What the greylist is asked; by the address of MAIL FROM, empty for the null one, and the first recipient.
     pub(super) fn attempt<'a>(&'a self, sender: &'a str, recipient: &'a str) -> Attempt<'a> {
         let mut attempt = Attempt::new(self.claim.client, sender, recipient);
@@ -173,10 +185,7 @@ impl Findings {
         attempt.spf_pass = domain.filter(|_| self.spf_domain().is_some());
         // It counts where SPF passes.
         attempt.correspondent = self.is_correspondent;
-        // A name is a claim; an address is not.
-        let addresses = self.lists.lists.iter();
-        let addresses = addresses.filter(|row| !row.list.subject.is_name());
-        attempt.dnswl = addresses.map(|row| i64::from(row.points)).sum::<i64>() < 0;
+        attempt.dnswl = self.is_white_listed();
         attempt
     }
 

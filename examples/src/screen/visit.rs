@@ -177,7 +177,7 @@ impl Visit {
                 // Who is told to come again has not sent anything that counts.
                 if screened.answer.is_none() {
                     let screen = &context.screen;
-                    let too_much = screen.too_much(context, self.client, address(sender));
+                    let too_much = screen.too_much(context, &screened.findings);
                     screened.answer = too_much.await?.map(Answer::too_much);
                 }
                 screened
