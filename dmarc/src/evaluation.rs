@@ -39,8 +39,8 @@ struct Author {
     domain: Domain,
     labels: usize,
     walk: Walk,
-    /// Where the walk led, once that is known; by public suffixes from the beginning.
-    led: Option<Led>,
+    /// What the walk has come to; by public suffixes where it leads is known from the beginning.
+    progress: Progress,
 }
 
 /// An identifier, and how far it is looked into.
@@ -48,9 +48,10 @@ struct Author {
 struct Candidate {
     mechanism: Mechanism,
     handed_in: Domain,
-    /// The domain in A-labels; `None` where it has none, and so no name in the DNS.
-    domain: Option<Domain>,
-    /// How many labels it has, and how many of them, from the right, in common with the Author Domain: that is all that alignment takes.
+    /// The domain in A-labels, where that is another.
+    a_labels: Option<Domain>,
+    /// How many labels it has in A-labels, and how many of them, from the right, in common with the Author Domain: that is all that alignment
+    /// takes. None where it has no A-labels, and so no name in the DNS.
     labels: usize,
     shared: usize,
     authentication: Authentication,
@@ -62,8 +63,20 @@ enum CandidateWalk {
     NotAsked,
     Asked(Walk),
     BeyondLimit,
+    /// This lookup failed.
+    Failed(Question, Failure),
     /// Its Organizational Domain has so many labels.
     Led(usize),
+}
+
+impl Author {
+    /// Where its walk led, if it came to an end.
+    fn led(&self) -> Option<Led> {
+        match self.progress {
+            Progress::Done(led) => Some(led),
+            Progress::Waiting | Progress::Failed(..) => None,
+        }
+    }
 }
 
 impl Candidate {
@@ -89,15 +102,17 @@ impl Dmarc {
         let mut targets = Targets::default();
         let author = author_domain(author).map(|domain| {
             let labels = label_count(&domain);
-            let (walk, led) = match &config.organizational_domain {
-                OrganizationalDomain::TreeWalk => (targets.walk_from(&domain), None),
+            let (walk, progress) = match &config.organizational_domain {
+                OrganizationalDomain::TreeWalk => {
+                    (targets.walk_from(&domain, labels), Progress::Waiting)
+                }
                 OrganizationalDomain::PublicSuffix(suffixes) => {
                     let led = Led {
                         organizational_domain: suffixes.labels(&domain),
                         public_suffix: None,
                     };
-                    let walk = targets.domain_and_above(&domain, led.organizational_domain);
-                    (walk, Some(led))
+                    let walk = targets.domain_and_above(&domain, labels, led.organizational_domain);
+                    (walk, Progress::Done(led))
                 }
             };
             targets.count(&walk);
@@ -105,7 +120,7 @@ impl Dmarc {
                 domain,
                 labels,
                 walk,
-                led,
+                progress,
             }
         });
         Self {
@@ -177,30 +192,14 @@ impl Dmarc {
                 self.identifiers_left_out += 1;
                 return;
             }
-            let domain = handed_in.to_a_labels().ok();
-            let walk = match (&self.config.organizational_domain, &domain) {
-                (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
-                    CandidateWalk::Led(suffixes.labels(domain))
-                }
-                _ => CandidateWalk::NotAsked,
-            };
-            self.identifiers.push(Candidate {
-                mechanism,
-                handed_in: handed_in.clone(),
-                labels: domain.as_ref().map_or(0, label_count),
-                shared: domain
-                    .as_ref()
-                    .map_or(0, |domain| shared_labels(domain, &author.domain)),
-                domain,
-                authentication,
-                walk,
-            });
+            self.identifiers
+                .push(Candidate::new(mechanism, handed_in, author, &self.config));
         }
         if let Some(candidate) = self.identifiers.get_mut(at) {
             candidate.authentication = candidate.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
-        let organizational_domain = author.led.map_or(2, |led| led.organizational_domain);
+        let organizational_domain = author.led().map_or(2, |led| led.organizational_domain);
         self.ask_for_identifier(at, organizational_domain.min(2));
     }
 
@@ -210,16 +209,15 @@ impl Dmarc {
         let (Ok(author), Some(candidate)) = (&self.author, self.identifiers.get_mut(at)) else {
             return;
         };
-        let (CandidateWalk::NotAsked, Some(domain)) = (&candidate.walk, &candidate.domain) else {
-            return;
-        };
-        if candidate.authentication == Authentication::Fail
+        if !matches!(candidate.walk, CandidateWalk::NotAsked)
+            || candidate.authentication == Authentication::Fail
             || candidate.shared < shared
             || candidate.is_author(author)
         {
             return;
         }
         let before = self.targets.len();
+        let domain = candidate.a_labels.as_ref().unwrap_or(&candidate.handed_in);
         let walk =
             self.targets
                 .walk_beside(&author.walk, domain, candidate.labels, candidate.shared);
@@ -237,25 +235,31 @@ impl Dmarc {
         candidate.walk = CandidateWalk::Asked(walk);
     }
 
-    /// Keeps where walks have come to an end, and asks what has become worth asking by that.
+    /// Goes on with the walks as far as the answers lead, and asks what has become worth asking by that.
     fn advance(&mut self) {
         let Ok(author) = &mut self.author else {
             return;
         };
-        if author.led.is_none()
-            && let Progress::Done(led) = self.targets.progress(&author.walk)
-        {
-            author.led = Some(led);
-            self.existence = self.existence_needed();
-            for at in 0..self.identifiers.len() {
-                self.ask_for_identifier(at, led.organizational_domain);
+        if author.progress == Progress::Waiting {
+            author.progress = self.targets.progress(&author.walk);
+            if let Some(led) = author.led() {
+                self.existence = self.existence_needed();
+                for at in 0..self.identifiers.len() {
+                    self.ask_for_identifier(at, led.organizational_domain);
+                }
             }
         }
         for candidate in &mut self.identifiers {
-            if let CandidateWalk::Asked(walk) = &candidate.walk
-                && let Progress::Done(led) = self.targets.progress(walk)
-            {
-                candidate.walk = CandidateWalk::Led(led.organizational_domain);
+            if let CandidateWalk::Asked(walk) = &candidate.walk {
+                match self.targets.progress(walk) {
+                    Progress::Waiting => {}
+                    Progress::Failed(question, failure) => {
+                        candidate.walk = CandidateWalk::Failed(question, failure);
+                    }
+                    Progress::Done(led) => {
+                        candidate.walk = CandidateWalk::Led(led.organizational_domain);
+                    }
+                }
             }
         }
     }
@@ -264,7 +268,7 @@ impl Dmarc {
     fn existence_needed(&self) -> Existence {
         match &self.author {
             Ok(author)
-                if self.record_at(author, author.led).is_some_and(|in_force| {
+                if self.record_at(author, author.led()).is_some_and(|in_force| {
                     in_force.labels != author.labels
                         && in_force.record.policy_for(Place::Below)
                             != in_force.record.policy_for(Place::NonExistentBelow)
@@ -275,11 +279,27 @@ impl Dmarc {
             _ => Existence::NotNeeded,
         }
     }
+}
 
-    fn author_progress(&self, author: &Author) -> Progress<'_> {
-        match author.led {
-            Some(led) => Progress::Done(led),
-            None => self.targets.progress(&author.walk),
+impl Candidate {
+    fn new(mechanism: Mechanism, handed_in: &Domain, author: &Author, config: &Config) -> Self {
+        let converted = (!handed_in.is_ascii()).then(|| handed_in.to_a_labels().ok());
+        let domain = converted.as_ref().map_or(Some(handed_in), Option::as_ref);
+        let walk = match (&config.organizational_domain, domain) {
+            (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
+                CandidateWalk::Led(suffixes.labels(domain))
+            }
+            _ => CandidateWalk::NotAsked,
+        };
+        Self {
+            mechanism,
+            handed_in: handed_in.clone(),
+            labels: domain.map_or(0, label_count),
+            shared: domain.map_or(0, |domain| shared_labels(domain, &author.domain)),
+            a_labels: converted.flatten(),
+            // The least; what is handed in is added.
+            authentication: Authentication::Fail,
+            walk,
         }
     }
 }

@@ -89,8 +89,21 @@ fn label_counts(all: usize) -> impl Iterator<Item = usize> {
 
 /// How many labels a domain has.
 pub(crate) fn label_count(domain: &Domain) -> usize {
-    let dots = domain.as_str().bytes().filter(|octet| *octet == b'.');
-    dots.count() + 1
+    // A domain has at most 255 octets; numbers of one octet are added many at a time.
+    let dots = domain.as_str().bytes().map(|octet| u8::from(octet == b'.'));
+    usize::from(dots.sum::<u8>()) + 1
+}
+
+/// Where the last label of a domain begins, the last two, and so on.
+fn label_starts(domain: &Domain) -> impl Iterator<Item = u8> {
+    let mut rest = Some(domain.as_str().as_bytes());
+    core::iter::from_fn(move || {
+        let octets = rest?;
+        let dot = octets.iter().rposition(|octet| *octet == b'.');
+        rest = dot.map(|at| &octets[..at]);
+        // A domain has at most 255 octets.
+        Some(dot.map_or(0, |at| at as u8 + 1))
+    })
 }
 
 /// How many labels two domains have in common, from the right; both in A-labels.
@@ -112,14 +125,13 @@ pub fn shared_labels(one: &Domain, other: &Domain) -> usize {
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.
 #[must_use]
 pub fn record_name(domain: &Domain) -> Option<Name> {
-    let names = record_names(domain, &[label_count(domain)]);
-    names?.next()?
+    record_names(domain, &[0])?.next()?
 }
 
-/// The names at which what is left of a domain with these numbers of labels publishes its records; `None` where a label is too long for the
-/// DNS, which is as if all were.
-fn record_names(domain: &Domain, labels: &[usize]) -> Option<Suffixes> {
-    Name::of_suffixes(b"_dmarc", domain.as_str().as_bytes(), labels).ok()
+/// The names at which the ends of a domain that begin at these octets publish their records; `None` where a label is too long for the DNS,
+/// which is as if all were.
+fn record_names<'a>(domain: &'a Domain, starts: &'a [u8]) -> Option<Suffixes<'a>> {
+    Name::of_suffixes(b"_dmarc", domain.as_str().as_bytes(), starts).ok()
 }
 
 /// The names that are asked for their records: each once, for any number of walks.
@@ -161,12 +173,12 @@ pub(crate) struct Walk {
 }
 
 /// What a walk has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
     /// Answers are missing below the stop.
     Waiting,
     /// This lookup below the stop failed; where the walk would have led cannot be told.
-    Failed(&'a Name, Failure),
+    Failed(Question, Failure),
     Done(Led),
 }
 
@@ -204,13 +216,12 @@ impl Walk {
 }
 
 impl Targets {
-    /// Asks for the records of a walk from this domain.
-    pub(crate) fn walk_from(&mut self, domain: &Domain) -> Walk {
-        self.walk_beside(&Walk::default(), domain, label_count(domain), 0)
+    /// Asks for the records of a walk from this domain, which has so many `labels`.
+    pub(crate) fn walk_from(&mut self, domain: &Domain, labels: usize) -> Walk {
+        self.walk_beside(&Walk::default(), domain, labels, 0)
     }
 
-    /// As [`Targets::walk_from`] for a domain of so many `labels`, beside another walk that began at a domain with which it shares the last
-    /// `shared` of them.
+    /// As [`Targets::walk_from`], beside another walk that began at a domain with which this one shares the last `shared` labels.
     pub(crate) fn walk_beside(
         &mut self,
         other: &Walk,
@@ -218,37 +229,47 @@ impl Targets {
         labels: usize,
         shared: usize,
     ) -> Walk {
+        // Where the last labels begin, by their number; all of them, which are never among these, at 0.
+        let mut starts = [0; MAX_QUERIES];
+        let numbers = 1..labels.min(MAX_QUERIES);
+        for (number, start) in numbers.zip(label_starts(domain)) {
+            starts[number] = start;
+        }
         let mut walk = Walk::default();
         // What the other walk does not come by has more labels, so it is what comes first.
         let mut new = [0; MAX_QUERIES];
         let mut count = 0;
-        for labels in label_counts(labels) {
-            let known = (labels <= shared).then(|| other.target(labels)).flatten();
+        for step in label_counts(labels) {
+            let known = (step <= shared).then(|| other.target(step)).flatten();
             if known.is_none() {
-                new[count] = labels;
+                new[count] = starts.get(step).copied().unwrap_or_default();
                 count += 1;
             }
-            walk.push(labels, known.unwrap_or_default());
+            walk.push(step, known.unwrap_or_default());
         }
         self.place(domain, &new[..count], &mut walk.targets);
         walk
     }
 
-    /// Asks for the records of this domain, and of what is left of it with this number of labels.
-    pub(crate) fn domain_and_above(&mut self, domain: &Domain, labels: usize) -> Walk {
+    /// Asks for the records of this domain of so many `labels`, and of what its last ones are, of which there are `above`: at least one.
+    pub(crate) fn domain_and_above(
+        &mut self,
+        domain: &Domain,
+        labels: usize,
+        above: usize,
+    ) -> Walk {
         let mut walk = Walk::default();
-        let labels = [label_count(domain), labels];
-        for labels in labels {
-            walk.push(labels, 0);
-        }
-        self.place(domain, &labels, &mut walk.targets);
+        walk.push(labels, 0);
+        walk.push(above, 0);
+        let start = label_starts(domain).take(above).last().unwrap_or_default();
+        self.place(domain, &[0, start], &mut walk.targets);
         walk
     }
 
-    /// The places of what is left of a domain with these numbers of labels, put at the end of the list where they are new.
-    fn place(&mut self, domain: &Domain, labels: &[usize], places: &mut [u32]) {
-        let mut names = record_names(domain, labels);
-        for place in places.iter_mut().take(labels.len()) {
+    /// The places of the ends of a domain that begin at these octets, put at the end of the list where they are new.
+    fn place(&mut self, domain: &Domain, starts: &[u8], places: &mut [u32]) {
+        let mut names = record_names(domain, starts);
+        for place in places.iter_mut().take(starts.len()) {
             let name = names.as_mut().and_then(Iterator::next).flatten();
             let known = name.as_ref().and_then(|name| {
                 let mut targets = self.targets.iter();
@@ -338,8 +359,8 @@ impl Targets {
     }
 
     /// Where a walk leads by what is known. Names above a stop are not looked at.
-    pub(crate) fn progress(&self, walk: &Walk) -> Progress<'_> {
-        let start = walk.steps().next().map_or(0, |(labels, _)| labels);
+    pub(crate) fn progress(&self, walk: &Walk) -> Progress {
+        let start = usize::from(walk.labels[0]);
         let done = |organizational_domain, public_suffix| {
             Progress::Done(Led {
                 organizational_domain,
@@ -354,7 +375,7 @@ impl Targets {
             let psd = match (&target.published, &target.name) {
                 (None, _) => return Progress::Waiting,
                 (Some(Published::Failed(failure)), Some(name)) => {
-                    return Progress::Failed(name, *failure);
+                    return Progress::Failed(record_question(name), *failure);
                 }
                 (Some(Published::Record(record)), _) => record.psd,
                 (Some(_), _) => continue,

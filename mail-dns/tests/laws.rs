@@ -73,6 +73,30 @@ proptest! {
         prop_assert!(name.ancestors().all(|ancestor| name.is_subdomain_of(&ancestor)));
     }
 
+    /// The names of a walk are those that are made one by one, whichever ends are asked for.
+    #[test]
+    fn suffixes_are_the_names_of_the_ends(
+        labels in proptest::collection::vec("[a-zA-Z0-9_-]{1,12}", 1..24), starts in proptest::collection::vec(any::<u8>(), 0..12), dots in any::<bool>(),
+    ) {
+        let dotted = labels.join(".");
+        // Where labels begin, or anywhere.
+        let ends: Vec<u8> = dotted.bytes().enumerate().filter(|(_, octet)| *octet == b'.').map(|(at, _)| at as u8 + 1).collect();
+        let starts: Vec<u8> = starts.iter().map(|start| match ends.get(usize::from(*start) % (ends.len() + 1)) {
+            Some(end) if dots => *end,
+            _ => *start % 40,
+        }).collect();
+        let expected: Vec<Option<Name>> = starts.iter().map(|start| {
+            let start = usize::from(*start);
+            let is_end = start == 0 || dotted.as_bytes().get(start - 1) == Some(&b'.');
+            let end = dotted.get(start..).filter(|end| is_end && !end.is_empty())?;
+            Name::from_dotted(format!("_x.{end}").as_bytes()).ok()
+        }).collect();
+        match Name::of_suffixes(b"_x", dotted.as_bytes(), &starts) {
+            Ok(names) => prop_assert_eq!(names.collect::<Vec<_>>(), expected),
+            Err(error) => prop_assert!(dotted.len() > 255, "{error}"),
+        }
+    }
+
     /// The canonical order puts everything below a name directly behind it; `Zone` relies on it.
     #[test]
     fn order_is_that_of_reversed_labels(mut names in proptest::collection::vec(name(), 0..12)) {

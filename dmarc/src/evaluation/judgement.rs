@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail_dns::{Failure, Name};
+use mail_dns::{Failure, Question};
 
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::organizational_domain::OrganizationalDomain;
@@ -20,10 +20,10 @@ pub(super) struct InForce<'a> {
 }
 
 /// How far the search for the record has come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Search<'a> {
     Waiting,
-    Failed(&'a Name, Failure),
+    Failed(Question, Failure),
     Ended(Option<InForce<'a>>),
 }
 
@@ -41,8 +41,7 @@ impl Dmarc {
                 return Some(verdict);
             }
         };
-        let progress = self.author_progress(author);
-        let in_force = match self.search(author, progress) {
+        let in_force = match self.search(author) {
             Search::Waiting => return None,
             // RFC 9989 §4.10.1: "Mail Receivers MUST NOT apply the DMARC mechanism to the message."
             Search::Ended(None) => {
@@ -51,8 +50,7 @@ impl Dmarc {
             Search::Ended(Some(in_force)) => in_force,
             // RFC 9989 §5.3.6: "If one or more DNS queries required to perform DMARC validation on the message do not complete due to
             // temporary or permanent DNS errors, the message cannot be considered to pass or fail the DMARC mechanism check."
-            Search::Failed(name, failure) => {
-                let question = record_question(name);
+            Search::Failed(question, failure) => {
                 let cause = Cause::Lookup { question, failure };
                 return Some(self.without_alignment(DmarcResult::TempError, cause, None));
             }
@@ -64,7 +62,7 @@ impl Dmarc {
         if !self.complete {
             return None;
         }
-        let identifiers = self.judge(author, progress, in_force.record)?;
+        let identifiers = self.judge(author, in_force.record)?;
         let place = if in_force.labels == author.labels {
             Ok(Place::Itself)
         } else {
@@ -117,17 +115,17 @@ impl Dmarc {
         Some(verdict)
     }
 
-    fn search<'a>(&'a self, author: &Author, progress: Progress<'a>) -> Search<'a> {
+    fn search(&self, author: &Author) -> Search<'_> {
         // RFC 9989 §4.10.1: "If a valid DMARC Policy Record is found there, then this is the DMARC Policy Record to be applied to the
         // message"
         if let Some(in_force) = self.record_at(author, None) {
             return Search::Ended(Some(in_force));
         }
-        match progress {
-            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, led),
+        match &author.progress {
+            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, *led),
             Progress::Waiting => Search::Waiting,
-            Progress::Failed(name, failure) => Search::Failed(name, failure),
-            Progress::Done(led) => Search::Ended(self.record_at(author, Some(led))),
+            Progress::Failed(question, failure) => Search::Failed(question.clone(), *failure),
+            Progress::Done(led) => Search::Ended(self.record_at(author, Some(*led))),
         }
     }
 
@@ -154,7 +152,7 @@ impl Dmarc {
             match self.targets.published(&author.walk, labels) {
                 None => return Search::Waiting,
                 Some((Some(name), Published::Failed(failure))) => {
-                    return Search::Failed(name, *failure);
+                    return Search::Failed(record_question(name), *failure);
                 }
                 // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
                 // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
@@ -174,7 +172,6 @@ impl Dmarc {
     fn judge(
         &self,
         author: &Author,
-        progress: Progress<'_>,
         record: &Record,
     ) -> Option<Vec<Identifier>> {
         let alignment = |candidate: &Candidate| {
@@ -182,7 +179,7 @@ impl Dmarc {
                 Mechanism::Spf => record.aspf,
                 Mechanism::Dkim => record.adkim,
             };
-            self.alignment(author, progress, candidate, mode)
+            candidate.alignment(author, mode)
         };
         let matters = |candidate: &Candidate| candidate.authentication != Authentication::Fail;
         let mut candidates = self.identifiers.iter();
@@ -195,51 +192,6 @@ impl Dmarc {
             judged.push(candidate.judged(alignment.flatten()));
         }
         Some(judged)
-    }
-
-    /// Whether an identifier is aligned; `None` while answers are missing.
-    fn alignment(
-        &self,
-        author: &Author,
-        progress: Progress<'_>,
-        candidate: &Candidate,
-        mode: AlignmentMode,
-    ) -> Option<Alignment> {
-        if candidate.domain.is_none() {
-            return Some(Alignment::NotAligned);
-        }
-        if candidate.is_author(author) {
-            return Some(Alignment::Aligned);
-        }
-        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
-        // is required."
-        if mode == AlignmentMode::Strict || candidate.shared == 0 {
-            return Some(Alignment::NotAligned);
-        }
-        let led_author = match progress {
-            Progress::Waiting => return None,
-            Progress::Failed(name, failure) => return Some(unknown(name, failure)),
-            Progress::Done(led) => led.organizational_domain,
-        };
-        // It is neither the Author's Organizational Domain nor below it.
-        if candidate.shared < led_author {
-            return Some(Alignment::NotAligned);
-        }
-        let led = match &candidate.walk {
-            CandidateWalk::NotAsked => return None,
-            CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
-            CandidateWalk::Led(labels) => *labels,
-            CandidateWalk::Asked(walk) => match self.targets.progress(walk) {
-                Progress::Waiting => return None,
-                Progress::Failed(name, failure) => return Some(unknown(name, failure)),
-                Progress::Done(led) => led.organizational_domain,
-            },
-        };
-        Some(if led == led_author {
-            Alignment::Aligned
-        } else {
-            Alignment::NotAligned
-        })
     }
 
     /// Whether `pct` exempts the message from the policy.
@@ -268,9 +220,9 @@ impl Dmarc {
 
     fn verdict(&self, result: DmarcResult, cause: Cause, in_force: Option<InForce<'_>>) -> Verdict {
         let author = self.author.as_ref().ok();
-        let organizational_domain = author.and_then(|author| match self.author_progress(author) {
-            Progress::Done(led) => Some(author.domain.suffix(led.organizational_domain)),
-            Progress::Waiting | Progress::Failed(..) => None,
+        let organizational_domain = author.and_then(|author| {
+            let led = author.led()?;
+            Some(author.domain.suffix(led.organizational_domain))
         });
         let record_domain = in_force.zip(author);
         Verdict {
@@ -294,6 +246,38 @@ impl Dmarc {
 }
 
 impl Candidate {
+    /// Whether it is aligned; `None` while answers are missing.
+    fn alignment(&self, author: &Author, mode: AlignmentMode) -> Option<Alignment> {
+        if self.is_author(author) {
+            return Some(Alignment::Aligned);
+        }
+        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
+        // is required."
+        if mode == AlignmentMode::Strict || self.shared == 0 {
+            return Some(Alignment::NotAligned);
+        }
+        let led_author = match &author.progress {
+            Progress::Waiting => return None,
+            Progress::Failed(question, failure) => {
+                return Some(Alignment::Unknown(question.clone(), *failure));
+            }
+            Progress::Done(led) => led.organizational_domain,
+        };
+        // It is neither the Author's Organizational Domain nor below it.
+        if self.shared < led_author {
+            return Some(Alignment::NotAligned);
+        }
+        match &self.walk {
+            CandidateWalk::NotAsked | CandidateWalk::Asked(_) => None,
+            CandidateWalk::BeyondLimit => Some(Alignment::LeftOut),
+            CandidateWalk::Failed(question, failure) => {
+                Some(Alignment::Unknown(question.clone(), *failure))
+            }
+            CandidateWalk::Led(labels) if *labels == led_author => Some(Alignment::Aligned),
+            CandidateWalk::Led(_) => Some(Alignment::NotAligned),
+        }
+    }
+
     fn judged(&self, alignment: Option<Alignment>) -> Identifier {
         Identifier {
             mechanism: self.mechanism,
@@ -302,10 +286,6 @@ impl Candidate {
             alignment,
         }
     }
-}
-
-fn unknown(name: &Name, failure: Failure) -> Alignment {
-    Alignment::Unknown(record_question(name), failure)
 }
 
 /// Why it cannot be told whether this identifier makes the message pass.
