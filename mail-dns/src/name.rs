@@ -463,24 +463,24 @@ mod tests {
 
     #[test]
     fn suffixes_below_a_label() {
-        fn of<const N: usize>(dotted: &str, starts: [u8; N]) -> [Option<Name>; N] {
-            let names = Name::of_suffixes(b"_x", dotted.as_bytes(), &starts).unwrap();
-            names.collect::<Vec<_>>().try_into().unwrap()
+        fn of<const N: usize>(dotted: &str, labels: [u8; N]) -> [Option<Name>; N] {
+            let names = Suffixes::new(b"_x", dotted.as_bytes(), &labels).unwrap();
+            assert_eq!(names.get(N), None);
+            core::array::from_fn(|place| names.get(place))
         }
         let some = |text: &str| Some(name(text));
         assert_eq!(
-            of("A.Example.com", [0, 2, 10, 1, 3, 13, 255]),
+            of("A.Example.com", [3, 2, 1, 0, 4, u8::MAX]),
             [
                 some("_x.A.Example.com"),
                 some("_x.Example.com"),
                 some("_x.com"),
                 None,
                 None,
-                None,
                 None
             ]
         );
-        let [Some(com), Some(all), Some(example_com)] = of("A.Example.com", [10, 0, 2]) else {
+        let [Some(com), Some(all), Some(example_com)] = of("A.Example.com", [1, 3, 2]) else {
             panic!("no name");
         };
         assert_eq!(com.to_string(), "_x.com");
@@ -491,14 +491,14 @@ mod tests {
         // As a name alone: the longest that fits, and one octet more.
         let label = "a".repeat(63);
         let fits = format!("{label}.{label}.{label}.{}", "b".repeat(58));
-        assert_eq!(of(&fits, [0]), [some(&format!("_x.{fits}"))]);
-        assert_eq!(of(&format!("{fits}b"), [0]), [None]);
+        assert_eq!(of(&fits, [4]), [some(&format!("_x.{fits}"))]);
+        assert_eq!(of(&format!("{fits}b"), [4]), [None]);
         let longest = format!("{fits}bbbbb");
         assert_eq!(longest.len(), 255);
         let top = format!("_x.{}", "b".repeat(63));
-        assert_eq!(of(&longest, [0, 192]), [None, some(&top)]);
+        assert_eq!(of(&longest, [4, 1]), [None, some(&top)]);
         assert_eq!(
-            of(&("a.".repeat(127) + "b"), [0, 254]),
+            of(&("a.".repeat(127) + "b"), [128, 1]),
             [None, some("_x.b")]
         );
         for (dotted, error) in [
@@ -508,11 +508,11 @@ mod tests {
             (".".repeat(255), NameError::EmptyLabel { at: 255 }),
             ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
         ] {
-            let failed = Name::of_suffixes(b"_x", dotted.as_bytes(), &[0]);
-            assert_eq!(failed.map(Vec::from_iter), Err(error));
+            let failed = Suffixes::new(b"_x", dotted.as_bytes(), &[1]);
+            assert_eq!(failed.err(), Some(error));
         }
-        let many = Name::of_suffixes(b"_x", longest.as_bytes(), &[64; 400]);
-        assert_eq!(many.map(Vec::from_iter), Err(NameError::TooLong));
+        let many = Suffixes::new(b"_x", fits.as_bytes(), &[4; 258]);
+        assert_eq!(many.err(), Some(NameError::TooLong));
     }
 
     #[test]

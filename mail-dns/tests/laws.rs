@@ -1,7 +1,7 @@
 //! Laws: what is printed parses to the same value, and nothing panics.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use mail_dns::{Name, Question, Record, RecordType, Tlsa, Txt, Zone};
+use mail_dns::{Name, Question, Record, RecordType, Suffixes, Tlsa, Txt, Zone};
 use proptest::prelude::*;
 
 fn label() -> impl Strategy<Value = Vec<u8>> {
@@ -73,26 +73,29 @@ proptest! {
         prop_assert!(name.ancestors().all(|ancestor| name.is_subdomain_of(&ancestor)));
     }
 
-    /// The names of a walk are those that are made one by one, whichever ends are asked for.
+    /// The names of a walk are those that are made one by one.
     #[test]
-    fn suffixes_are_the_names_of_the_ends(
-        labels in proptest::collection::vec("[a-zA-Z0-9_-]{1,12}", 1..24), starts in proptest::collection::vec(any::<u8>(), 0..12), dots in any::<bool>(),
+    fn suffixes_are_the_names_of_the_last_labels(
+        labels in proptest::collection::vec("[a-zA-Z0-9_-]{1,12}", 1..24), counts in proptest::collection::vec(0..26_u8, 0..12),
     ) {
         let dotted = labels.join(".");
-        // Where labels begin, or anywhere.
-        let ends: Vec<u8> = dotted.bytes().enumerate().filter(|(_, octet)| *octet == b'.').map(|(at, _)| at as u8 + 1).collect();
-        let starts: Vec<u8> = starts.iter().map(|start| match ends.get(usize::from(*start) % (ends.len() + 1)) {
-            Some(end) if dots => *end,
-            _ => *start % 40,
+        let expected: Vec<Option<Name>> = counts.iter().map(|count| {
+            let first = labels.len().checked_sub(usize::from(*count))?;
+            let name = [vec!["_x".to_owned()], labels[first..].to_vec()].concat();
+            Name::from_labels(name).ok().filter(|_| *count > 0)
         }).collect();
-        let expected: Vec<Option<Name>> = starts.iter().map(|start| {
-            let start = usize::from(*start);
-            let is_end = start == 0 || dotted.as_bytes().get(start - 1) == Some(&b'.');
-            let end = dotted.get(start..).filter(|end| is_end && !end.is_empty())?;
-            Name::from_dotted(format!("_x.{end}").as_bytes()).ok()
-        }).collect();
-        match Name::of_suffixes(b"_x", dotted.as_bytes(), &starts) {
-            Ok(names) => prop_assert_eq!(names.collect::<Vec<_>>(), expected),
+        match Suffixes::new(b"_x", dotted.as_bytes(), &counts) {
+            Ok(names) => {
+                let all: Vec<Option<Name>> = (0..counts.len()).map(|place| names.get(place)).collect();
+                prop_assert_eq!(&all, &expected);
+                let wires = expected.iter().map(|name| name.as_ref().map_or(&[][..], Name::wire));
+                prop_assert!(names.wires().eq(wires));
+                for name in expected.into_iter().flatten() {
+                    prop_assert_eq!(names.position(name.wire()), all.iter().position(|one| one.as_ref() == Some(&name)));
+                    prop_assert_eq!(names.position(name.prepend("y").unwrap_or(Name::root()).wire()), None);
+                }
+                prop_assert_eq!(names.position(&[]), None);
+            }
             Err(error) => prop_assert!(dotted.len() > 255, "{error}"),
         }
     }

@@ -7,7 +7,7 @@ use mail_dns::{Failure, Question};
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::{AlignmentMode, Place, Record};
-use crate::tree_walk::{Led, Progress, Published, record_question};
+use crate::tree_walk::{Led, Progress, Published};
 use crate::verdict::{
     Alignment, Authentication, Cause, Disposition, DmarcResult, Identifier, Mechanism, Verdict,
 };
@@ -151,8 +151,10 @@ impl Dmarc {
         for labels in [author.labels, led.organizational_domain] {
             match self.targets.published(&author.walk, labels) {
                 None => return Search::Waiting,
-                Some((Some(name), Published::Failed(failure))) => {
-                    return Search::Failed(record_question(name), *failure);
+                Some((at, Published::Failed(failure))) => {
+                    let question = self.targets.question(at);
+                    let failed = question.map(|question| Search::Failed(question, *failure));
+                    return failed.unwrap_or(Search::Waiting);
                 }
                 // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
                 // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
