@@ -28,7 +28,7 @@ pub struct Dmarc {
     dkim_questions: usize,
     /// For `pct`.
     draw: u8,
-    /// Whether something was handed in since the last poll that found nothing: only then is there something to find.
+    /// Whether since the last poll that found nothing something was handed in or came to light: only then is there something to find.
     changed: bool,
     trace: Vec<(Question, Answer)>,
 }
@@ -169,7 +169,9 @@ impl Dmarc {
     ///
     /// The question whether the Author Domain exists, for its A records, is to be answered by [`Evaluation::answer`].
     pub fn answer_published(&mut self, question: &Question, published: &Published) {
-        self.changed |= self.targets.publish(question, || published.clone());
+        if self.targets.publish(question, || published.clone()) {
+            self.advance();
+        }
     }
 
     fn identifier(
@@ -237,12 +239,19 @@ impl Dmarc {
 
     /// Goes on with the walks as far as the answers lead, and asks what has become worth asking by that.
     fn advance(&mut self) {
+        // What stands at one more name settles nothing while the walks that come by it go on, but for public suffixes: they have no walk.
+        self.changed |= !self.by_tree_walk();
         let Ok(author) = &mut self.author else {
             return;
         };
-        if author.progress == Progress::Waiting {
+        if matches!(author.progress, Progress::Waiting) {
             author.progress = self.targets.progress(&author.walk);
-            if let Some(led) = author.led() {
+            let led = author.led();
+            // The record of the Author Domain itself is in force before the walk has come to its end.
+            let own = self.targets.published(&author.walk, author.labels);
+            self.changed |= !matches!(author.progress, Progress::Waiting)
+                || matches!(own, Some((_, Published::Record(_))));
+            if let Some(led) = led {
                 self.existence = self.existence_needed();
                 for at in 0..self.identifiers.len() {
                     self.ask_for_identifier(at, led.organizational_domain);
@@ -251,15 +260,12 @@ impl Dmarc {
         }
         for candidate in &mut self.identifiers {
             if let CandidateWalk::Asked(walk) = &candidate.walk {
-                match self.targets.progress(walk) {
-                    Progress::Waiting => {}
-                    Progress::Failed(question, failure) => {
-                        candidate.walk = CandidateWalk::Failed(question, failure);
-                    }
-                    Progress::Done(led) => {
-                        candidate.walk = CandidateWalk::Led(led.organizational_domain);
-                    }
-                }
+                candidate.walk = match self.targets.progress(walk) {
+                    Progress::Waiting => continue,
+                    Progress::Failed(question, failure) => CandidateWalk::Failed(question, failure),
+                    Progress::Done(led) => CandidateWalk::Led(led.organizational_domain),
+                };
+                self.changed = true;
             }
         }
     }
@@ -353,10 +359,13 @@ impl Evaluation for Dmarc {
                 .is_ok_and(|author| existence_question(author).as_ref() == Some(question));
         if is_of_existence {
             self.existence = exists(question, answer);
+            self.changed = true;
         }
-        let awaited = self.targets.answer(question, answer) || is_of_existence;
-        self.changed |= awaited;
-        if awaited && self.config.trace {
+        let is_of_walk = self.targets.answer(question, answer);
+        if is_of_walk {
+            self.advance();
+        }
+        if (is_of_existence || is_of_walk) && self.config.trace {
             self.trace.push((question.clone(), answer.clone()));
         }
     }

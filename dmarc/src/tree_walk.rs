@@ -100,17 +100,17 @@ pub(crate) fn label_count(domain: &Domain) -> usize {
 /// How many labels two domains have in common, from the right; both in A-labels.
 #[must_use]
 pub fn shared_labels(one: &Domain, other: &Domain) -> usize {
-    let mut octets = one.as_str().bytes().rev();
-    let mut others = other.as_str().bytes().rev();
-    let mut labels = 0;
-    loop {
-        match (octets.next(), others.next()) {
-            (Some(b'.'), Some(b'.')) => labels += 1,
-            (None | Some(b'.'), None | Some(b'.')) => return labels + 1,
-            (Some(one), Some(other)) if one.eq_ignore_ascii_case(&other) => {}
-            _ => return labels,
-        }
-    }
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    let octets = pairs
+        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
+        .count();
+    // Each dot among them ends a label that both have, and so does the front of both.
+    let (one, shared) = one.split_at(one.len() - octets);
+    let (other, _) = other.split_at(other.len() - octets);
+    let is_label = |rest: &[u8]| rest.last().is_none_or(|octet| *octet == b'.');
+    let dots = shared.iter().filter(|octet| **octet == b'.').count();
+    dots + usize::from(octets > 0 && is_label(one) && is_label(other))
 }
 
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.

@@ -105,10 +105,10 @@ fn a_good_message_passes_everything() {
         (DmarcResult::Pass, Disposition::None)
     );
     assert_eq!(
-        verdict.dmarc.aligned_spf.clone().unwrap(),
+        verdict.dmarc.aligned_spf().unwrap(),
         "news.example.com"
     );
-    assert_eq!(verdict.dmarc.aligned_dkim.clone().unwrap(), "example.com");
+    assert_eq!(verdict.dmarc.aligned_dkim().unwrap(), "example.com");
 
     let results = read(&verdict);
     let told: Vec<(&Method, &Outcome)> = results
@@ -289,7 +289,7 @@ fn a_null_reverse_path_is_the_helo_name() {
     let verdict = judge(null, MESSAGE, |question| zone.answer(question));
     assert_eq!(verdict.spf_mail_from.result, SpfResult::Pass);
     assert_eq!(
-        verdict.dmarc.aligned_spf.clone().unwrap(),
+        verdict.dmarc.aligned_spf().unwrap(),
         "mail.example.com"
     );
     assert_eq!(verdict.dmarc.result, DmarcResult::Pass);

@@ -77,14 +77,10 @@ impl Dmarc {
             .ok()
             .and_then(|place| in_force.record.policy_for(place));
 
-        let passed = |mechanism: Option<Mechanism>| {
-            identifiers.iter().find(|identifier| {
-                identifier.authentication == Authentication::Pass
-                    && identifier.alignment == Some(Alignment::Aligned)
-                    && mechanism.is_none_or(|mechanism| identifier.mechanism == mechanism)
-            })
-        };
-        let mut verdict = if let Some(identifier) = passed(None) {
+        let passed = identifiers
+            .iter()
+            .find(|identifier| identifier.makes_pass());
+        let mut verdict = if let Some(identifier) = passed {
             // RFC 9989 §5.3.5: "If one or more of the Authenticated Identifiers align with the Author Domain, the message is considered to
             // pass the DMARC mechanism check."
             let cause = Cause::Aligned {
@@ -107,10 +103,6 @@ impl Dmarc {
             verdict
         };
         verdict.policy = policy;
-        verdict.aligned_spf =
-            passed(Some(Mechanism::Spf)).map(|identifier| identifier.domain.clone());
-        verdict.aligned_dkim =
-            passed(Some(Mechanism::Dkim)).map(|identifier| identifier.domain.clone());
         verdict.identifiers = identifiers;
         Some(verdict)
     }
@@ -129,7 +121,7 @@ impl Dmarc {
         }
     }
 
-    fn by_tree_walk(&self) -> bool {
+    pub(super) fn by_tree_walk(&self) -> bool {
         self.config.organizational_domain == OrganizationalDomain::TreeWalk
     }
 
@@ -238,8 +230,6 @@ impl Dmarc {
             organizational_domain,
             policy: None,
             sampled_out: false,
-            aligned_spf: None,
-            aligned_dkim: None,
             identifiers: Vec::new(),
             identifiers_left_out: self.identifiers_left_out,
             trace: self.trace.clone(),

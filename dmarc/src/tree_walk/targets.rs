@@ -133,22 +133,25 @@ impl Targets {
         if count == 0 {
             return;
         }
-        let names = record_names(domain, &walk.labels[..count]);
         let begin = self.brought.len() * MAX_QUERIES;
-        let mut targets = <[Target; MAX_QUERIES]>::default();
-        let mut wires = names.wires();
-        for (place, target) in targets.iter_mut().take(count).enumerate() {
+        self.brought.push(Brought {
+            names: record_names(domain, &walk.labels[..count]),
+            targets: Default::default(),
+        });
+        let Some((brought, before)) = self.brought.split_last_mut() else {
+            return;
+        };
+        let mut wires = brought.names.wires();
+        for (place, target) in brought.targets.iter_mut().take(count).enumerate() {
             let wire = wires.next().unwrap_or_default();
-            let mut others = self.brought.iter().enumerate().skip(1);
-            let known = others.find_map(|(number, brought)| {
-                Some(number * MAX_QUERIES + brought.names.position(wire)?)
+            let mut others = before.iter().enumerate().skip(1);
+            let known = others.find_map(|(number, other)| {
+                Some(number * MAX_QUERIES + other.names.position(wire)?)
             });
             walk.targets[place] = known.unwrap_or(begin + place) as u32;
             target.asked_for = known.is_none() && !wire.is_empty();
             target.published = wire.is_empty().then_some(Published::Nothing);
         }
-        drop(wires);
-        self.brought.push(Brought { names, targets });
     }
 
     /// How many walks have brought something.

@@ -30,50 +30,58 @@ impl Suffixes {
     /// # Errors
     ///
     /// An empty or too long label, a `dotted` of more than 255 octets, or names of more than 65,535 in all.
-    pub fn new(label: &[u8], dotted: &[u8], labels: &[u8]) -> Result<Self, NameError> {
-        let first = label_length(label.len(), 0)?;
-        let starts = Starts::of(dotted)?;
-        // Each of the two has the octet of a length in front.
-        let front = 1 + label.len();
-        let suffixes = || {
-            labels.iter().map(|&labels| {
-                let suffix = &dotted[starts.of_last(labels)?..];
-                let length = front + 1 + suffix.len();
-                (length <= MAX_WIRE).then_some((length, suffix, labels))
-            })
+    pub fn new<const N: usize>(
+        label: &[u8; N],
+        dotted: &[u8],
+        labels: &[u8],
+    ) -> Result<Self, NameError> {
+        let first = label_length(N, 0)?;
+        let octets = octets_of_last_labels(dotted)?;
+        let length = |labels: u8| match octets.get(usize::from(labels)) {
+            Some(&octets @ 1..) => Some(1 + N + usize::from(octets)).filter(|all| *all <= MAX_WIRE),
+            _ => None,
         };
-        let octets = suffixes().map(|suffix| 1 + suffix.map_or(0, |(length, ..)| length));
-        let octets = octets.sum();
-        if octets > usize::from(u16::MAX) {
+        let room = labels.iter().map(|labels| 1 + length(*labels).unwrap_or_default());
+        let room = room.sum();
+        if room > usize::from(u16::MAX) {
             return Err(NameError::TooLong);
         }
-        let mut wire: Arc<[u8]> = core::iter::repeat_n(0, octets).collect();
+        let mut wire: Arc<[u8]> = core::iter::repeat_n(0, room).collect();
         // Nobody else has it yet.
         let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
-        for suffix in suffixes() {
-            if let Some((length, suffix, labels)) = suffix {
-                room[0] = length as u8;
-                room[1] = first;
-                room[2..=front].copy_from_slice(label);
-                let behind = &mut room[1 + front..];
-                behind[1..=suffix.len()].copy_from_slice(suffix);
-                // Each dot gives its place to the length of the label behind it.
-                for (at, length) in starts.last(labels) {
-                    behind[at] = length;
-                }
-                room = &mut room[length..];
+        for &labels in labels {
+            let length = length(labels).unwrap_or_default();
+            let (name, behind) = room.split_at_mut(1 + length);
+            room = behind;
+            name[0] = length as u8;
+            let Some((front, name)) = name[1..].split_first_mut() else {
+                continue;
+            };
+            *front = first;
+            let Some((front, suffix)) = name.split_first_chunk_mut() else {
+                continue;
+            };
+            *front = *label;
+            let end = suffix.len();
+            suffix[1..].copy_from_slice(&dotted[dotted.len() + 1 - end..]);
+            // Each dot gives its place to the length of the label behind it.
+            for label in octets[..=usize::from(labels)].windows(2) {
+                suffix[end - usize::from(label[1])] = (label[1] - label[0] - 1) as u8;
             }
-            room = &mut room[1..];
         }
         Ok(Self { wire })
     }
 
     /// The name in this place.
     pub fn get(&self, place: usize) -> Option<Name> {
-        let (start, length) = self.places().nth(place)?;
+        let mut at = 0;
+        for _ in 0..place {
+            at += 1 + usize::from(*self.wire.get(at)?);
+        }
+        let length = *self.wire.get(at)?;
         (length > 0).then(|| Name {
             wire: Arc::clone(&self.wire),
-            start: start as u16,
+            start: at as u16 + 1,
             length,
         })
     }
@@ -81,78 +89,45 @@ impl Suffixes {
     /// The place of the name with this wire form ([`Name::wire`]), in whatever case.
     pub fn position(&self, wire: &[u8]) -> Option<usize> {
         // Seldom do two names differ in case alone.
-        let is_same = |own: &[u8]| own == wire || own.eq_ignore_ascii_case(wire);
+        let is_same = |own: &[u8]| {
+            own.len() == wire.len() && (own == wire || own.eq_ignore_ascii_case(wire))
+        };
         let position = self.wires().position(is_same);
         position.filter(|_| !wire.is_empty())
     }
 
     /// The wire forms of all, in order; no octets where there is no name.
     pub fn wires(&self) -> impl Iterator<Item = &[u8]> {
-        let places = self.places();
-        places.map(|(start, length)| &self.wire[start..start + usize::from(length)])
-    }
-
-    /// Where the names begin, and how long they are.
-    fn places(&self) -> impl Iterator<Item = (usize, u8)> {
-        let mut at = 0;
+        let mut rest = &*self.wire;
         core::iter::from_fn(move || {
-            let length = *self.wire.get(at)?;
-            let start = at + 1;
-            at = start + usize::from(length);
-            Some((start, length))
+            let (length, behind) = rest.split_first()?;
+            let (name, behind) = behind.split_at_checked(usize::from(*length))?;
+            rest = behind;
+            Some(name)
         })
     }
 }
 
-/// Labels of a dotted name of 255 octets, and its end.
-const MAX_STARTS: usize = MAX_WIRE / 2 + 2;
+/// Labels of a dotted name of 255 octets, and none.
+const COUNTS: usize = MAX_WIRE / 2 + 2;
 
-/// Where the labels of a dotted name begin.
-struct Starts {
-    /// By the number of labels behind it: the first is the end, as if there were a dot.
-    starts: [u16; MAX_STARTS],
-    labels: usize,
-}
-
-impl Starts {
-    fn of(dotted: &[u8]) -> Result<Self, NameError> {
-        // Longer than a name may be: what is left of it may fit where the whole does not.
-        if dotted.len() > MAX_WIRE + 1 {
-            return Err(NameError::TooLong);
-        }
-        let mut starts = [0; MAX_STARTS];
-        starts[0] = dotted.len() as u16 + 1;
-        let (mut labels, mut end) = (0, dotted.len());
-        loop {
-            let dot = dotted[..end].iter().rposition(|octet| *octet == b'.');
-            let start = dot.map_or(0, |at| at + 1);
-            label_length(end - start, start)?;
-            labels += 1;
-            starts[labels] = start as u16;
-            match dot {
-                Some(at) => end = at,
-                None => return Ok(Self { starts, labels }),
-            }
-        }
+/// How many octets the last labels of a dotted name have on the wire, by their number; 0 for more than there are.
+fn octets_of_last_labels(dotted: &[u8]) -> Result<[u16; COUNTS], NameError> {
+    // Longer than a name may be: what is left of it may fit where the whole does not.
+    if dotted.len() > MAX_WIRE + 1 {
+        return Err(NameError::TooLong);
     }
-
-    /// Where the last labels begin, if there are so many.
-    fn of_last(&self, labels: u8) -> Option<usize> {
-        let labels = usize::from(labels);
-        let is_there = (1..=self.labels).contains(&labels);
-        is_there.then(|| usize::from(self.starts[labels]))
-    }
-
-    /// The last labels: where each begins, seen from the first of them, and its length.
-    fn last(&self, labels: u8) -> impl Iterator<Item = (usize, u8)> {
-        let starts = self
-            .starts
-            .get(..=usize::from(labels))
-            .unwrap_or_default();
-        let first = starts.last().copied().unwrap_or_default();
-        starts.windows(2).map(move |label| {
-            let (start, end) = (label[1], label[0] - 1);
-            (usize::from(start - first), (end - start) as u8)
-        })
+    let mut octets = [0; COUNTS];
+    let (mut labels, mut end) = (0, dotted.len());
+    loop {
+        let dot = dotted[..end].iter().rposition(|octet| *octet == b'.');
+        let start = dot.map_or(0, |at| at + 1);
+        label_length(end - start, start)?;
+        labels += 1;
+        octets[labels] = (1 + dotted.len() - start) as u16;
+        match dot {
+            Some(at) => end = at,
+            None => return Ok(octets),
+        }
     }
 }
