@@ -80,30 +80,33 @@ impl Dmarc {
         let passed = identifiers
             .iter()
             .find(|identifier| identifier.makes_pass());
-        let mut verdict = if let Some(identifier) = passed {
+        let (result, cause) = if let Some(identifier) = passed {
             // RFC 9989 §5.3.5: "If one or more of the Authenticated Identifiers align with the Author Domain, the message is considered to
             // pass the DMARC mechanism check."
             let cause = Cause::Aligned {
                 mechanism: identifier.mechanism,
                 domain: identifier.domain.clone(),
             };
-            self.verdict(DmarcResult::Pass, cause, Some(in_force))
+            (DmarcResult::Pass, cause)
         } else if let Some(cause) = identifiers.iter().find_map(undecided) {
-            self.verdict(DmarcResult::TempError, cause, Some(in_force))
-        } else if let (Err(failure), Some(question)) = (place, existence_question(author)) {
+            (DmarcResult::TempError, cause)
+        } else if let Err(failure) = place
+            && let Some(question) = existence_question(author)
+        {
             let cause = Cause::Lookup { question, failure };
-            self.verdict(DmarcResult::TempError, cause, Some(in_force))
+            (DmarcResult::TempError, cause)
         } else {
-            let mut verdict = self.verdict(DmarcResult::Fail, Cause::NotAligned, Some(in_force));
+            (DmarcResult::Fail, Cause::NotAligned)
+        };
+        let mut verdict = self.verdict(result, cause, Some(in_force), identifiers);
+        verdict.policy = policy;
+        if result == DmarcResult::Fail {
             verdict.sampled_out = self.is_sampled_out(in_force.record);
             // One step less than the policy, in test mode as when sampled out.
             let lowered = verdict.sampled_out || self.by_tree_walk() && in_force.record.test_mode;
             verdict.disposition =
                 policy.map_or(Disposition::None, |policy| policy.disposition(lowered));
-            verdict
-        };
-        verdict.policy = policy;
-        verdict.identifiers = identifiers;
+        }
         Some(verdict)
     }
 
@@ -205,14 +208,17 @@ impl Dmarc {
         cause: Cause,
         in_force: Option<InForce<'_>>,
     ) -> Verdict {
-        let identifiers = self.identifiers.iter();
-        Verdict {
-            identifiers: identifiers.map(|one| one.judged(None)).collect(),
-            ..self.verdict(result, cause, in_force)
-        }
+        let identifiers = self.identifiers.iter().map(|one| one.judged(None));
+        self.verdict(result, cause, in_force, identifiers.collect())
     }
 
-    fn verdict(&self, result: DmarcResult, cause: Cause, in_force: Option<InForce<'_>>) -> Verdict {
+    fn verdict(
+        &self,
+        result: DmarcResult,
+        cause: Cause,
+        in_force: Option<InForce<'_>>,
+        identifiers: Vec<Identifier>,
+    ) -> Verdict {
         let author = self.author.as_ref().ok();
         let organizational_domain = author.and_then(|author| {
             let led = author.led()?;
@@ -230,7 +236,7 @@ impl Dmarc {
             organizational_domain,
             policy: None,
             sampled_out: false,
-            identifiers: Vec::new(),
+            identifiers,
             identifiers_left_out: self.identifiers_left_out,
             trace: self.trace.clone(),
         }
