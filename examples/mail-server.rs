@@ -15,12 +15,13 @@ use examples::command_line::{
 use examples::config::Config;
 use examples::demo::{self, Demo};
 use examples::dkim_keys;
-use examples::own_reputation;
+use examples::own_reputation::OwnAddresses;
 use examples::resolver::Resolver;
 use examples::screen::{Claim, Screen};
-use examples::server::{Security, Server, Service};
+use examples::server::{Security, Server, Service, now};
 use examples::store::{Sqlite, Store, StoreError};
 use mail_syntax::{Domain, ReversePath};
+use screening::early_talker::Offence;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -92,6 +93,10 @@ struct Message {
     /// The first recipient.
     #[arg(long)]
     to: String,
+    /// What the client does that mail servers do not; may be repeated: before_greeting, foreign_command, bare_newline, pipelining,
+    /// ignored_421.
+    #[arg(long)]
+    conduct: Vec<Offence>,
     /// A master file (RFC 1035) that answers everything, instead of the DNS.
     #[arg(long)]
     zone: Option<PathBuf>,
@@ -231,6 +236,7 @@ fn check(config: Option<&Path>) -> Result<(), Failure> {
     examples::tls::server(&config.tls.certificate, &config.tls.key)?;
     examples::signing::keys(&config.dkim)?;
     Screen::new(&config, &[0; 32])?;
+    OwnAddresses::new(&config.outbound, &[0; 32])?;
     if let Some(zone) = &config.dns.zone {
         std::fs::read_to_string(zone)?.parse::<mail_dns::Zone>()?;
     }
@@ -248,7 +254,9 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
     let config = config.map_err(|error| wrong(&error))?;
     // A store is not made by a look into it.
     let kept = config.as_ref().filter(|config| config.data.is_dir());
-    let store = kept.map(|config| Sqlite::open(&config.data)).transpose();
+    let store = kept
+        .map(|config| Sqlite::open_beside(&config.data))
+        .transpose();
     let store = store.map_err(|error| ToolError::Later(error.to_string()))?;
     let config = config.unwrap_or_else(|| demo::config(&std::env::temp_dir()));
     let mut dns = config.dns.clone();
@@ -270,7 +278,8 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
     let explanation = runtime.block_on(async {
         let resolver = Resolver::new(&dns).map_err(|error| wrong(&error))?;
         let store = store.as_ref().map(|store| -> &dyn Store { store });
-        let explained = screen.explain(&resolver, store, claim, message.to.clone());
+        let conduct = message.conduct.iter().copied().collect();
+        let explained = screen.explain(&resolver, store, claim, conduct, message.to.clone());
         explained.await.map_err(later)
     })?;
     if message.json {
@@ -287,10 +296,14 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
 
 fn reputation(config: Option<&Path>, domains: &[Domain]) -> Result<(), Failure> {
     let config = configured(config)?;
-    let store = Sqlite::open(&config.data)?;
+    let store = Sqlite::open_beside(&config.data)?;
+    let own = OwnAddresses::new(&config.outbound, &store.secret()?)?;
     for domain in domains {
-        let (provider, standing) = own_reputation::standing(&store, &config.outbound, domain)?;
-        println!("{provider}: {standing}");
+        let provider = own.provider(domain, None);
+        let (provider, rows) = own.status(&store, &provider, now())?;
+        for row in rows {
+            println!("{provider}: {row}");
+        }
     }
     Ok(())
 }
@@ -299,12 +312,12 @@ fn users(config: Option<&Path>, user: &User) -> Result<(), Failure> {
     match user {
         User::Keys => println!("{}", keys_of(&password()?)?),
         User::Add { name, addresses } => {
-            let store = Sqlite::open(configured(config)?.data)?;
+            let store = Sqlite::open_beside(configured(config)?.data)?;
             store.put_account(name, &keys_of(&password()?)?.to_string(), addresses)?;
             println!("{name} can log in");
         }
         User::List => {
-            let store = Sqlite::open(configured(config)?.data)?;
+            let store = Sqlite::open_beside(configured(config)?.data)?;
             for account in store.accounts()? {
                 println!("{}", account.name);
             }

@@ -152,10 +152,11 @@ fn others(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One message to a provider: a new address with its window of seven days, and a warm one behind it.
+/// One message to a provider: a new address and a warm one behind it; seven new ones whose quotas are spent before that; and as many that
+/// are paused.
 fn outbound(criterion: &mut Criterion) {
     use screening::outbound::provider::Provider;
-    use screening::outbound::reputation::{Outcome, Reputation};
+    use screening::outbound::reputation::{Level, Listing, Outcome, Reputation};
     use screening::outbound::shaping::Shaper;
     use screening::outbound::warm_up::{Decision, Plan, Scheduler, Source};
 
@@ -165,19 +166,23 @@ fn outbound(criterion: &mut Criterion) {
         let domain = format!("d{number}.example.com").parse().unwrap();
         Provider::of_domain(&domain)
     };
-    let new = Source::warming([192, 0, 2, 2].into());
-    let warm = Source::warm([192, 0, 2, 1].into());
-    let mut plan = Plan::default();
-    // Many keys, rather than one for all domains.
-    plan.pool_domains = false;
-    let scheduler = Scheduler::new(plan, Reputation::new(KEY), KEY, [new, warm]);
+    let address = |last: u8| IpAddr::from([192, 0, 2, last]);
+    let scheduler = |new: std::ops::Range<u8>| {
+        let mut plan = Plan::default();
+        // Many keys, rather than one for all domains.
+        plan.pool_domains = false;
+        let new = new.map(|last| Source::warming(address(last)));
+        let sources = new.chain([Source::warm(address(1))]);
+        Scheduler::new(plan, Reputation::new(KEY), KEY, sources)
+    };
+    let (one, mut eight) = (scheduler(2..3), scheduler(2..9));
     let providers: Vec<Provider> = (0..KEYS / 8).map(provider).collect();
     for provider in &providers {
         for day in 0..7 {
-            let (address, now) = ([192, 0, 2, 2].into(), NOW - day * 86_400);
-            let reputation = &scheduler.reputation;
+            let now = NOW - day * 86_400;
+            let reputation = &one.reputation;
             reputation
-                .record(&mut store, address, provider, Outcome::Accepted, 9, now)
+                .record(&mut store, address(2), provider, Outcome::Accepted, 9, now)
                 .unwrap();
         }
     }
@@ -187,10 +192,37 @@ fn outbound(criterion: &mut Criterion) {
         IpAddr::V6(_) => &providers[0],
     };
     group.bench_function("by which address", |bencher| {
-        bencher.iter(|| scheduler.take(&mut store, next(), 1, NOW).is_ok());
+        bencher.iter(|| one.take(&mut store, next(), 1, NOW).is_ok());
     });
+    for provider in &providers {
+        while let Ok(Decision::Send { .. }) = eight.take(&mut store, provider, 50, NOW) {}
+    }
+    group.bench_function(
+        "by which of eight addresses, seven of them spent",
+        |bencher| {
+            bencher.iter(|| eight.take(&mut store, next(), 1, NOW).is_ok());
+        },
+    );
+    let tomorrow = NOW + 86_400;
+    let (new, _warm) = eight.sources_mut().split_at_mut(7);
+    for source in new {
+        source.listings.push(Listing {
+            list: "bad.example.com".into(),
+            level: Level::Stop,
+        });
+    }
+    for provider in &providers {
+        let decision = eight.take(&mut store, provider, 1, tomorrow);
+        assert!(matches!(decision, Ok(Decision::Overflow { because, .. }) if because.len() == 7));
+    }
+    group.bench_function(
+        "by which of eight addresses, seven of them paused",
+        |bencher| {
+            bencher.iter(|| eight.take(&mut store, next(), 1, tomorrow).is_ok());
+        },
+    );
     let yahoo: Provider = "yahoo".parse().unwrap();
-    let Ok(Decision::Send { .. }) = scheduler.take(&mut store, &yahoo, 1, NOW) else {
+    let Ok(Decision::Send { .. }) = one.take(&mut store, &yahoo, 1, NOW) else {
         return;
     };
     let mut shaper = Shaper::default();

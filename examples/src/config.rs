@@ -3,9 +3,10 @@
 //! Everything has a default but `hostname`, `domains`, `data` and `tls`; see `mail-server.example.toml`. Paths are relative to the
 //! file.
 
+mod outbound;
 mod screening;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use ::screening::Network;
 use ::screening::rate_limit;
 use serde::Deserialize;
 
+pub use self::outbound::{Outbound, Shaping};
 pub use self::screening::{
     Codes, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject, Threshold, Thresholds,
 };
@@ -296,36 +298,6 @@ pub struct Dns {
     pub zone: Option<PathBuf>,
 }
 
-/// How mail leaves.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Outbound {
-    /// A host that takes all mail, instead of the recipients' exchangers.
-    pub smarthost: Option<String>,
-    /// The port to connect to; default: 25.
-    pub port: u16,
-    /// The local address to connect from.
-    pub source: Option<IpAddr>,
-    /// Seconds to wait after each failure; the last repeats; default: 5 minutes, 15 minutes, 1 hour, 4 hours.
-    pub retry: Vec<u64>,
-    /// Seconds until a message is given up and bounced; default: five days.
-    pub give_up: u64,
-}
-
-impl Default for Outbound {
-    fn default() -> Self {
-        Self {
-            smarthost: None,
-            port: 25,
-            source: None,
-            // RFC 5321 §4.5.4.1: "the retry interval SHOULD be at least 30 minutes" holds after the first attempts.
-            retry: vec![300, 900, 3600, 14400],
-            // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days."
-            give_up: 5 * 86400,
-        }
-    }
-}
-
 /// A key that signs what leaves.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -418,6 +390,8 @@ impl Config {
         let mut paths = vec![&mut self.data, &mut self.tls.certificate, &mut self.tls.key];
         paths.extend(&mut self.tls.ca);
         paths.extend(&mut self.dns.zone);
+        paths.extend(&mut self.outbound.providers);
+        paths.extend(&mut self.outbound.warm_up);
         paths.extend(self.dkim.iter_mut().map(|key| &mut key.key));
         for path in paths {
             *path = folder.join(&*path);
@@ -470,13 +444,7 @@ impl Config {
         {
             return value("reports.from", format!("{from}: {error}"));
         }
-        if self.outbound.retry.is_empty() || self.outbound.retry.contains(&0) {
-            return value(
-                "outbound.retry",
-                "name at least one wait, none of them zero".to_owned(),
-            );
-        }
-        Ok(())
+        self.outbound.check()
     }
 
     /// Whether mail for this domain ends here.

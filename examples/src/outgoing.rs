@@ -80,6 +80,16 @@ impl SendError {
             _ => false,
         }
     }
+
+    /// What the server said.
+    #[must_use]
+    pub const fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Refused(reply) => Some(reply),
+            Self::Session(TransportError::Session(error)) => error.reply(),
+            _ => None,
+        }
+    }
 }
 
 /// Where the octets of a message come from.

@@ -1,34 +1,256 @@
-//! How our own addresses stand with those who take our mail, by what they answer.
+//! Which of our addresses mail leaves from, and how they stand with those who take it.
+//!
+//! With a plan of warm-up that is its scheduler's to say; without one there is one address, which sends what there is.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::LazyLock;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use mail_syntax::Domain;
 use screening::outbound::provider::{Provider, Providers};
 use screening::outbound::reply_class;
-use screening::outbound::reputation::{Outcome, Reputation, Standing};
+use screening::outbound::reputation::{Counts, Outcome, Reputation};
+use screening::outbound::warm_up::{Decision, Plan, Scheduler, Source, Status};
+use screening::store::Keys;
 use smtp_proto::Reply;
 
-use crate::config::Outbound;
-use crate::server::{Context, now};
+use crate::config::{ConfigError, Outbound};
+use crate::intake::date;
 use crate::store::{self, Store, StoreError};
+use crate::warm_up_plan::PlanFile;
 
-static PROVIDERS: LazyLock<Providers> = LazyLock::new(Providers::examples);
+/// The address of a server that names none: the system chooses, and all that it chooses stands as one.
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// The address that mail is sent from; where none is configured, one that stands for all of this machine.
-fn source(outbound: &Outbound) -> IpAddr {
-    outbound
-        .source
-        .unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.into())
+/// The addresses that mail leaves from.
+#[derive(Debug, Clone)]
+pub struct OwnAddresses {
+    scheduler: Scheduler,
+    providers: Providers,
+    /// When new addresses begin, in seconds since 1970.
+    first_day: u64,
+    /// A smarthost has its own opinion, and not that of the recipient's provider.
+    has_smarthost: bool,
 }
 
-fn provider(domain: &Domain) -> Provider {
-    PROVIDERS.provider(domain, None)
+impl OwnAddresses {
+    /// As configured; `secret` is the store's.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or makes no sense.
+    pub fn new(outbound: &Outbound, secret: &[u8; 32]) -> Result<Self, ConfigError> {
+        let keys = crate::screen::keys(secret);
+        let providers = match &outbound.providers {
+            Some(path) => (read(path)?.parse()).map_err(|error| ConfigError::Value {
+                field: "outbound.providers",
+                why: format!("{}: {error}", path.display()),
+            })?,
+            None => Providers::examples(),
+        };
+        let (scheduler, first_day) = match &outbound.warm_up {
+            Some(path) => {
+                let plan = PlanFile::of_server(&read(path)?, keys);
+                let plan = plan.map_err(|error| ConfigError::Value {
+                    field: "outbound.warm_up",
+                    why: format!("{}: {error}", path.display()),
+                })?;
+                (plan.scheduler, plan.first_day.unwrap_or_default())
+            }
+            None => (one_warm(outbound.source.unwrap_or(ANY), keys), 0),
+        };
+        Ok(Self {
+            scheduler,
+            providers,
+            first_day,
+            has_smarthost: outbound.smarthost.is_some(),
+        })
+    }
+
+    /// Who takes the mail of a domain, by the most preferred of its exchangers if they are known.
+    #[must_use]
+    pub fn provider(&self, domain: &Domain, exchanger: Option<&Domain>) -> Provider {
+        self.providers.provider(domain, exchanger)
+    }
+
+    /// Whether one of our addresses could ever connect to this one.
+    pub(crate) fn reach(&self, target: SocketAddr) -> bool {
+        let mut sources = self.scheduler.sources().iter();
+        sources.any(|source| reaches(source.address, target))
+    }
+
+    /// By which address one message leaves to this one, and spends it of its quota.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn take(
+        &self,
+        store: &dyn Store,
+        provider: &Provider,
+        target: SocketAddr,
+        now: u64,
+    ) -> Result<Decision, StoreError> {
+        let is_early = |address| {
+            let mut sources = self.scheduler.sources().iter();
+            now < self.first_day && sources.any(|it| it.address == address && !it.is_warm)
+        };
+        let may = |address| reaches(address, target) && !is_early(address);
+        let decision = store::screen(store, now, |memory| {
+            (self.scheduler).take_from(may, memory, provider, 1, now)
+        })?;
+        Ok(match decision {
+            // Only those that are new could reach it.
+            Decision::Later { because, .. } if because.is_empty() && now < self.first_day => {
+                let at = self.first_day;
+                Decision::Later { at, because }
+            }
+            decision => decision,
+        })
+    }
+
+    /// Gives back what was taken of a quota and did not reach the provider.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn give_back(
+        &self,
+        store: &dyn Store,
+        address: IpAddr,
+        provider: &Provider,
+        now: u64,
+    ) -> Result<(), StoreError> {
+        store::screen(store, now, |memory| {
+            (self.scheduler).give_back(memory, address, provider, 1, now)
+        })
+    }
+
+    /// Records what became of a message that an address has sent. Of what a smarthost takes nothing is known.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn record(
+        &self,
+        store: &dyn Store,
+        address: IpAddr,
+        provider: &Provider,
+        outcome: Outcome,
+        now: u64,
+    ) -> Result<(), StoreError> {
+        if self.has_smarthost {
+            return Ok(());
+        }
+        store::screen(store, now, |memory| {
+            (self.scheduler).record(memory, address, provider, outcome, 1, now)
+        })
+    }
+
+    /// As what a provider is counted, and how each of our addresses stands with it.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn status(
+        &self,
+        store: &dyn Store,
+        provider: &Provider,
+        now: u64,
+    ) -> Result<(Provider, Vec<Row>), StoreError> {
+        let (plan, reputation) = (&self.scheduler.plan, &self.scheduler.reputation);
+        let provider = plan.pool(provider).into_owned();
+        let rows = store::screen(store, now, |memory| {
+            let status = self.scheduler.status(memory, &provider, now)?;
+            let row = |status: Status| {
+                let days = reputation.counts(memory, status.address, &provider, DAYS, now)?;
+                let counts = sum(&days);
+                Ok(Row { status, counts })
+            };
+            status.into_iter().map(row).collect::<Result<_, _>>()
+        })?;
+        Ok((provider, rows))
+    }
 }
 
-fn outcome(reply: &Reply) -> Outcome {
+/// Days that are counted for people.
+const DAYS: usize = 7;
+
+/// How an address of ours stands with a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Where it is in its warm-up, and how it stands.
+    pub status: Status,
+    /// What was counted in seven days.
+    pub counts: Counts,
+}
+
+fn sum(days: &[Counts]) -> Counts {
+    days.iter().fold(Counts::default(), |mut sum, day| {
+        for (sum, of_day) in [
+            (&mut sum.accepted, day.accepted),
+            (&mut sum.deferred, day.deferred),
+            (&mut sum.rejected, day.rejected),
+            (&mut sum.unknown_recipients, day.unknown_recipients),
+            (&mut sum.complaints, day.complaints),
+        ] {
+            *sum = sum.saturating_add(of_day);
+        }
+        sum
+    })
+}
+
+/// One line for people.
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, counts } = self;
+        if status.address != ANY {
+            write!(f, "{}: ", status.address)?;
+        }
+        if let (Some(day), Some(quota)) = (status.day, status.quota) {
+            write!(f, "day {day}, {} of {quota} sent today; ", status.sent)?;
+        }
+        if let Some(until) = status.paused_until {
+            write!(f, "paused until {}; ", date(until))?;
+        }
+        let (taken, deferred, refused) = (counts.accepted, counts.deferred, counts.rejected);
+        let (unknown, complaints) = (counts.unknown_recipients, counts.complaints);
+        write!(
+            f,
+            "{}; in {DAYS} days {taken} taken, {deferred} deferred, {refused} refused, {unknown} unknown recipients, {complaints} complaints",
+            status.standing
+        )
+    }
+}
+
+fn one_warm(address: IpAddr, keys: Keys) -> Scheduler {
+    let mut plan = Plan::default();
+    // Without a quota there is nothing that small domains would have to share.
+    plan.pool_domains = false;
+    Scheduler::new(plan, Reputation::new(keys), keys, [Source::warm(address)])
+}
+
+fn reaches(source: IpAddr, target: SocketAddr) -> bool {
+    source == ANY || source.is_ipv4() == target.is_ipv4()
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// The address to connect from; none: the system chooses.
+#[must_use]
+pub fn local(source: IpAddr) -> Option<IpAddr> {
+    (source != ANY).then_some(source)
+}
+
+/// A reply, as the screening reads it.
+pub(crate) fn classified<T>(reply: &Reply, then: impl FnOnce(&reply_class::Reply<'_>) -> T) -> T {
     let enhanced = reply.enhanced();
-    Outcome::of(&reply_class::Reply {
+    then(&reply_class::Reply {
         code: reply.code(),
         enhanced: enhanced.map(|status| {
             let class = u16::from(status.class());
@@ -36,49 +258,4 @@ fn outcome(reply: &Reply) -> Outcome {
         }),
         text: &reply.lines().join(" "),
     })
-}
-
-/// Counts what was answered to a message for this recipient. A smarthost has its own opinion, and not that of the recipient's provider.
-pub(crate) async fn count(context: &Context, recipient: &str, reply: &Reply) {
-    let domain = recipient.rsplit_once('@').map(|(_, domain)| domain.parse());
-    let (Some(Ok(domain)), None) = (domain, &context.config.outbound.smarthost) else {
-        return;
-    };
-    let (outcome, source) = (outcome(reply), source(&context.config.outbound));
-    let counted = context.store(move |store| {
-        let (reputation, now) = (reputation(store)?, now());
-        store::screen(store, now, |memory| {
-            reputation.record(memory, source, &provider(&domain), outcome, 1, now)
-        })
-    });
-    if let Err(error) = counted.await {
-        tracing::error!(%error, "an answer could not be counted");
-    }
-}
-
-/// What was counted, over the keys of this store.
-///
-/// # Errors
-///
-/// A failure of the store.
-pub fn reputation(store: &dyn Store) -> Result<Reputation, StoreError> {
-    Ok(Reputation::new(crate::screen::keys(&store.secret()?)))
-}
-
-/// How the source address of the configuration stands with whoever takes the mail of a domain.
-///
-/// # Errors
-///
-/// A failure of the store.
-pub fn standing(
-    store: &dyn Store,
-    outbound: &Outbound,
-    domain: &Domain,
-) -> Result<(Provider, Standing), StoreError> {
-    let reputation = reputation(store)?;
-    let (provider, now) = (provider(domain), now());
-    let standing = store::screen(store, now, |memory| {
-        reputation.standing(memory, source(outbound), &provider, &[], now)
-    })?;
-    Ok((provider, standing))
 }

@@ -2,11 +2,16 @@
 
 mod bounce;
 mod exchanger;
+mod shaping;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mail_syntax::{ForwardPath, Mailbox, ReversePath};
+use screening::outbound::provider::Provider;
+use screening::outbound::reputation::{Level, Outcome};
+use screening::outbound::warm_up::{Decision, Held};
 use smtp_proto::client::TlsPolicy;
 use tokio::task::JoinSet;
 
@@ -18,8 +23,10 @@ use crate::server::{Context, now};
 use crate::store::{Delivery, Leased, Outgoing, Settlement, StoreError};
 use crate::tls::Trust;
 
-/// Deliveries at once.
-const AT_ONCE: usize = 20;
+pub use shaping::Shaping;
+
+/// Entries that are delivered or wait for their turn. Where so many wait for one slow destination, all others wait too.
+const ACTIVE: usize = 1000;
 /// An entry that a server has leased is not touched by others for this long, in seconds: longer than any delivery takes.
 const LEASE: u64 = 3600;
 
@@ -29,10 +36,11 @@ pub async fn run(context: Arc<Context>) {
     let filled = context.store.0.queue_filled();
     let mut deliveries = JoinSet::new();
     loop {
-        let room = AT_ONCE - deliveries.len();
+        let room = ACTIVE - deliveries.len();
         if room > 0 {
+            let now = context.clock.now();
             let leased = context
-                .store(move |store| store.lease(now(), now() + LEASE, room))
+                .store(move |store| store.lease(now, now + LEASE, room))
                 .await;
             match leased {
                 Ok(leased) => {
@@ -50,35 +58,36 @@ pub async fn run(context: Arc<Context>) {
             () = tokio::time::sleep(until_due(&context).await) => {}
             Some(_) = deliveries.join_next(), if !deliveries.is_empty() => {}
         }
+        while deliveries.try_join_next().is_some() {}
     }
     deliveries.shutdown().await;
 }
 
 async fn until_due(context: &Context) -> Duration {
     let due = context.store(|store| store.next_due()).await.ok().flatten();
-    let wait = due.map_or(60, |due| due.saturating_sub(now()));
+    let wait = due.map_or(60, |due| due.saturating_sub(context.clock.now()));
     Duration::from_secs(wait.clamp(1, 60))
 }
 
 async fn attempt(context: &Context, entry: Leased) {
-    let delivered = deliver(context, &entry).await;
-    let reply = match &delivered {
-        Ok(reply) => Some(reply),
-        Err(error) => error.reply(),
-    };
-    if let Some(reply) = reply {
-        own_reputation::count(context, &entry.outgoing.recipient, reply).await;
-    }
-    let settlement = match delivered {
+    let age = context.clock.now().saturating_sub(entry.outgoing.accepted);
+    let is_late = age >= context.config.outbound.give_up;
+    let settlement = match deliver(context, &entry).await {
         Ok(reply) => {
             remember(context, &entry, true).await;
             tracing::info!(id = entry.id, recipient = ?entry.outgoing.recipient, %reply, "sent");
             Settlement::Done
         }
         Err(error) => {
-            let age = now().saturating_sub(entry.outgoing.accepted);
-            let last = error.is_permanent() || age >= context.config.outbound.give_up;
-            tracing::warn!(id = entry.id, recipient = ?entry.outgoing.recipient, %error, last, "not sent");
+            let last = error.is_permanent() || is_late;
+            match &error {
+                DeliveryError::Held { at, why } if !last => {
+                    tracing::info!(id = entry.id, recipient = ?entry.outgoing.recipient, at, %why, "held");
+                }
+                error => {
+                    tracing::warn!(id = entry.id, recipient = ?entry.outgoing.recipient, %error, last, "not sent");
+                }
+            }
             if last {
                 remember(context, &entry, false).await;
                 match bounce::bounce(context, &entry, &error).await {
@@ -88,6 +97,8 @@ async fn attempt(context: &Context, entry: Leased) {
                         later(context, &entry, &error.to_string())
                     }
                 }
+            } else if let DeliveryError::Held { at, .. } = error {
+                held(context, &entry, at, &error.to_string())
             } else {
                 later(context, &entry, &error.to_string())
             }
@@ -126,7 +137,16 @@ fn later(context: &Context, entry: &Leased, because: &str) -> Settlement {
         .copied()
         .unwrap_or(3600);
     Settlement::Retry {
-        at: now() + wait,
+        at: context.clock.now() + wait,
+        because: because.to_owned(),
+    }
+}
+
+/// Its turn has not come: that is no attempt, but it does not wait beyond its time.
+fn held(context: &Context, entry: &Leased, at: u64, because: &str) -> Settlement {
+    let last = (entry.outgoing.accepted).saturating_add(context.config.outbound.give_up);
+    Settlement::Held {
+        at: at.min(last).max(context.clock.now() + 1),
         because: because.to_owned(),
     }
 }
@@ -177,7 +197,7 @@ pub async fn post(
         .await
 }
 
-/// Why a delivery failed.
+/// Why a delivery failed, or was not tried.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
     #[error(transparent)]
@@ -188,6 +208,12 @@ enum DeliveryError {
     Address(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("waits for its turn: {why}")]
+    Held {
+        /// Until when, in seconds since 1970.
+        at: u64,
+        why: String,
+    },
 }
 
 impl DeliveryError {
@@ -197,14 +223,24 @@ impl DeliveryError {
             Self::Route(error) => error.is_permanent(),
             Self::Address(_) => true,
             Self::Store(error) => matches!(error, StoreError::Missing(_)),
+            Self::Held { .. } => false,
         }
     }
 
     /// What the other side said.
-    fn reply(&self) -> Option<&smtp_proto::Reply> {
+    const fn reply(&self) -> Option<&smtp_proto::Reply> {
         match self {
-            Self::Send(SendError::Refused(reply)) => Some(reply),
+            Self::Send(error) => error.reply(),
             _ => None,
+        }
+    }
+}
+
+impl From<shaping::NotNow> for DeliveryError {
+    fn from(not_now: shaping::NotNow) -> Self {
+        Self::Held {
+            at: not_now.at,
+            why: not_now.because.to_string(),
         }
     }
 }
@@ -219,45 +255,177 @@ async fn deliver(context: &Context, entry: &Leased) -> Result<smtp_proto::Reply,
         "" => ReversePath::Null,
         sender => ReversePath::Mailbox(address(sender)?),
     };
+    let targets = exchanger::targets(context, &recipient).await?;
+    let provider = provider(context, &recipient, &targets);
+    let (mut last, mut held) = (None, None::<DeliveryError>);
+    for target in targets {
+        if !context.own_addresses.reach(target.address) {
+            continue;
+        }
+        // RFC 5321 §5.1 tries each exchanger in its order, and each address of it.
+        match deliver_to(context, entry, &sender, &recipient, &provider, target).await {
+            Ok(reply) => return Ok(reply),
+            Err(error @ DeliveryError::Held { .. }) => {
+                held.get_or_insert(error);
+            }
+            Err(error) if error.is_permanent() => return Err(error),
+            Err(error) => last = Some(error),
+        }
+    }
+    // What was tried is an attempt, whatever was not.
+    Err(last
+        .or(held)
+        .unwrap_or_else(|| exchanger::RouteError::NoAddress.into()))
+}
+
+/// Whose opinion of us it is that the recipient's mail depends on.
+fn provider(context: &Context, recipient: &Mailbox, targets: &[exchanger::Target]) -> Provider {
+    let smarthost = context.config.outbound.smarthost.as_deref();
+    let domain = match smarthost {
+        Some(smarthost) => smarthost.parse().ok(),
+        None => recipient.domain().cloned(),
+    };
+    let exchanger = targets.first().and_then(|target| target.host.parse().ok());
+    let own = &context.own_addresses;
+    domain.map_or_else(Provider::others, |domain| {
+        own.provider(&domain, exchanger.as_ref())
+    })
+}
+
+/// One message to one host, if the host may have it now, by the address of ours whose turn it is.
+async fn deliver_to(
+    context: &Context,
+    entry: &Leased,
+    sender: &ReversePath,
+    recipient: &Mailbox,
+    provider: &Provider,
+    target: exchanger::Target,
+) -> Result<smtp_proto::Reply, DeliveryError> {
+    let clock = &context.clock;
+    let slot = context.shaping.connect(clock, provider).await?;
+    let source = take(context, entry, provider, target.address).await?;
+    let turn = slot.message();
+    if turn.is_err() {
+        give_back(context, source, provider).await;
+    }
+    turn?;
     let hello = context
         .config
         .hostname
         .parse()
         .map(mail_syntax::Host::Domain)
         .map_err(|_| DeliveryError::Address("hostname".to_owned()))?;
-    let mut last = None;
-    for target in exchanger::targets(context, &recipient).await? {
-        // RFC 5321 §5.1 tries each exchanger in its order, and each address of it.
-        let leased = entry.clone();
-        let message = context.store(move |store| store.queued(&leased)).await?;
-        let connection = Connection {
-            address: target.address,
-            host: target.host,
-            hello: mail_syntax::Host::clone(&hello),
-            // Better read by nobody on the way than by anybody; a server without TLS gets its mail too (RFC 7435).
-            tls: TlsPolicy::Opportunistic,
-            trust: Trust::Anyone,
-            source: context.config.outbound.source,
-            credentials: None,
-        };
-        let sent = send(
-            connection,
-            sender.clone(),
-            vec![ForwardPath::Mailbox(recipient.clone())],
-            entry.outgoing.smtputf8,
-            Content::Stored(Box::new(message)),
-        )
-        .await
-        .and_then(|replies| match replies.into_iter().next() {
-            Some(reply) if reply.is_positive() => Ok(reply),
-            Some(reply) => Err(SendError::Refused(reply)),
-            None => Err(SendError::Closed),
-        });
-        match sent {
-            Ok(reply) => return Ok(reply),
-            Err(error) if error.is_permanent() => return Err(error.into()),
-            Err(error) => last = Some(error),
-        }
+    let leased = entry.clone();
+    let message = context.store(move |store| store.queued(&leased)).await?;
+    let connection = Connection {
+        address: target.address,
+        host: target.host,
+        hello,
+        // Better read by nobody on the way than by anybody; a server without TLS gets its mail too (RFC 7435).
+        tls: TlsPolicy::Opportunistic,
+        trust: Trust::Anyone,
+        source: own_reputation::local(source),
+        credentials: None,
+    };
+    let sent = send(
+        connection,
+        sender.clone(),
+        vec![ForwardPath::Mailbox(recipient.clone())],
+        entry.outgoing.smtputf8,
+        Content::Stored(Box::new(message)),
+    )
+    .await
+    .and_then(|replies| match replies.into_iter().next() {
+        Some(reply) if reply.is_positive() => Ok(reply),
+        Some(reply) => Err(SendError::Refused(reply)),
+        None => Err(SendError::Closed),
+    });
+    let reply = match &sent {
+        Ok(reply) => Some(reply),
+        Err(error) => error.reply(),
+    };
+    if let Some(reply) = reply {
+        slot.reply(reply);
+        record(context, source, provider, reply).await;
     }
-    Err(last.map_or_else(|| exchanger::RouteError::NoAddress.into(), Into::into))
+    match &sent {
+        Err(SendError::Connect { .. }) => {
+            slot.failed();
+            give_back(context, source, provider).await;
+        }
+        // It was lost; whether the message counts for the provider nobody knows.
+        Err(SendError::Session(_) | SendError::Closed) if reply.is_none() => slot.failed(),
+        _ => drop(slot),
+    }
+    Ok(sent?)
+}
+
+/// By which of our addresses the message leaves; its quota is spent.
+async fn take(
+    context: &Context,
+    entry: &Leased,
+    provider: &Provider,
+    target: SocketAddr,
+) -> Result<IpAddr, DeliveryError> {
+    let own = Arc::clone(&context.own_addresses);
+    let (of, now) = (provider.clone(), context.clock.now());
+    let decision = context.store(move |store| own.take(store, &of, target, now));
+    let reasons = |because: Vec<(IpAddr, Held)>| {
+        let because = because.iter();
+        let because = because.map(|(address, held)| format!("{address}: {held}"));
+        because.collect::<Vec<_>>().join("; ")
+    };
+    let id = entry.id;
+    match decision.await? {
+        Decision::Send { address, .. } => {
+            tracing::debug!(id, %provider, %address, "queue: within the quota");
+            Ok(address)
+        }
+        Decision::Overflow {
+            address,
+            standing,
+            because,
+            ..
+        } => {
+            if standing.level > Level::Good {
+                tracing::warn!(id, %provider, %address, %standing, "queue: our address stands badly");
+            }
+            if !because.is_empty() {
+                let because = reasons(because);
+                tracing::info!(id, %provider, %address, %because, "queue: by a warm address");
+            }
+            Ok(address)
+        }
+        Decision::Later { at, because } => {
+            let why = match because.is_empty() {
+                true => "the warm-up has not begun".to_owned(),
+                false => reasons(because),
+            };
+            Err(DeliveryError::Held { at, why })
+        }
+        // There is no other decision yet.
+        other => Err(DeliveryError::Held {
+            at: now + 3600,
+            why: format!("{other:?}"),
+        }),
+    }
+}
+
+async fn give_back(context: &Context, source: IpAddr, provider: &Provider) {
+    let own = Arc::clone(&context.own_addresses);
+    let (provider, now) = (provider.clone(), context.clock.now());
+    let given = context.store(move |store| own.give_back(store, source, &provider, now));
+    if let Err(error) = given.await {
+        tracing::error!(%error, "a quota cannot be written");
+    }
+}
+
+async fn record(context: &Context, source: IpAddr, provider: &Provider, reply: &smtp_proto::Reply) {
+    let own = Arc::clone(&context.own_addresses);
+    let (provider, now) = (provider.clone(), context.clock.now());
+    let outcome = own_reputation::classified(reply, Outcome::of);
+    let counted = context.store(move |store| own.record(store, source, &provider, outcome, now));
+    if let Err(error) = counted.await {
+        tracing::error!(%error, "an answer could not be counted");
+    }
 }

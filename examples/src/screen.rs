@@ -293,9 +293,18 @@ fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
     let configured = &screening.greylisting;
     configured.enabled.then(|| {
         let mut greylist = Greylist::new(keys);
-        greylist.policy.delay = Duration::from_secs(configured.delay);
-        greylist.policy.retry_window = Duration::from_secs(configured.retry_window);
-        greylist.policy.lifetime = Duration::from_secs(configured.lifetime);
+        let policy = &mut greylist.policy;
+        policy.delay = Duration::from_secs(configured.delay);
+        policy.retry_window = Duration::from_secs(configured.retry_window);
+        policy.lifetime = Duration::from_secs(configured.lifetime);
+        policy.known_after = configured.known_after;
+        policy.ipv4_prefix = configured.ipv4_prefix;
+        policy.ipv6_prefix = configured.ipv6_prefix;
+        policy.null_sender_passes = configured.null_sender_passes;
+        greylist.exempt.clone_from(&configured.exempt);
+        greylist
+            .exempt_domains
+            .clone_from(&configured.exempt_domains);
         greylist
     })
 }

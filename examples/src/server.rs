@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::own_reputation::OwnAddresses;
+use crate::queue::Shaping;
 use crate::resolver::Resolver;
 use crate::store::{SharedStore, Sqlite, StoreError, blocking};
 
@@ -71,6 +74,12 @@ pub struct Context {
     pub judging: message_auth::Config,
     /// How strangers are screened.
     pub screen: crate::screen::Screen,
+    /// The addresses that mail leaves from.
+    pub own_addresses: Arc<OwnAddresses>,
+    /// How fast it leaves.
+    pub shaping: Shaping,
+    /// The time.
+    pub clock: Clock,
     /// The maildrops that POP3 has open.
     pub maildrops: Arc<crate::service::pop3::Maildrops>,
     /// Becomes true when the server is to stop.
@@ -107,6 +116,25 @@ pub fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// What the queue takes for the time: the system's, or ahead of it where somebody tries what later days bring.
+#[derive(Debug, Default)]
+pub struct Clock {
+    ahead: AtomicU64,
+}
+
+impl Clock {
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        now().saturating_add(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// So many seconds pass.
+    pub fn advance(&self, seconds: u64) {
+        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+    }
 }
 
 /// A protocol on a port.
@@ -170,6 +198,8 @@ impl Server {
         let accounts = Accounts::new(Arc::clone(&store), &config)?;
         let signing = crate::signing::keys(&config.dkim)?;
         let screen = crate::screen::Screen::new(&config, &store.secret()?)?;
+        let own_addresses = OwnAddresses::new(&config.outbound, &store.secret()?)?;
+        let shaping = Shaping::new(&config.outbound);
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [
@@ -200,6 +230,9 @@ impl Server {
                 signing,
                 judging: message_auth::Config::default(),
                 screen,
+                own_addresses: Arc::new(own_addresses),
+                shaping,
+                clock: Clock::default(),
                 maildrops: Arc::default(),
                 stopping,
             }),

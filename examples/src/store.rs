@@ -205,6 +205,13 @@ pub enum Settlement {
         /// What the other side said.
         because: String,
     },
+    /// It was not its turn, and nothing was tried: look at it again at this second since 1970. No attempt is counted.
+    Held {
+        /// When.
+        at: u64,
+        /// What it waits for.
+        because: String,
+    },
 }
 
 /// Something changed in a mailbox; whoever shows it looks again.

@@ -5,6 +5,8 @@
 mod support;
 
 use examples::accounts::{AuthAnswer, Login};
+use std::sync::Arc;
+
 use examples::resolver::Resolver;
 use examples::server::Service;
 use mail_dns::Zone;
@@ -171,6 +173,40 @@ async fn an_exempt_network_is_never_screened() {
 }
 
 #[tokio::test]
+async fn what_a_white_list_says_is_among_the_authentication_results() {
+    let folder = Folder::new("screening-white");
+    let more = format!(
+        "{MORE}[[screening.list]]\nzone = \"good.example\"\nweight = -3\nreason = true\ntested = false\n"
+    );
+    let zone =
+        format!("{ZONE}80.2.0.192.good IN A 127.0.10.1\n80.2.0.192.good IN TXT \"a shop\"\n");
+    let resolver = Resolver::from_zone(zone.parse::<Zone>().unwrap());
+    let server = Running::start_behind_proxy(&folder, &more, resolver).await;
+    let smtp = server.address(Service::Smtp);
+    for (client, name, expected) in [
+        (
+            "192.0.2.80",
+            "mail.honest.example",
+            "dnswl=pass dns.zone=good.example policy.ip=127.0.10.1 policy.txt=\"a shop\"",
+        ),
+        (
+            "127.0.0.1",
+            "mail.local.example",
+            "dnswl=none dns.zone=good.example",
+        ),
+    ] {
+        let mut client = Client::connect_from(client, smtp).await;
+        rcpt(&mut client, name, "anna@example.org", "250").await;
+        data(&mut client, "").await;
+        let message = newest(&server).await.replace("\r\n ", " ");
+        let mut lines = message.lines();
+        let results = lines.find(|line| line.starts_with("Authentication-Results: "));
+        assert!(results.unwrap().ends_with(expected), "{message}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
 async fn too_much_of_an_address_waits() {
     let folder = Folder::new("screening-rate");
     let more = format!("{MORE}[screening.rates]\naddress = {{ count = 1, per = 3600 }}\n");
@@ -327,16 +363,19 @@ async fn what_others_answer_counts_for_our_own_standing() {
     while !newest_or_none(&server).await.contains("blocked using") {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let counts = server.context.store(|store| {
-        let keys = examples::own_reputation::reputation(store)?;
-        let (address, now) = ("0.0.0.0".parse().unwrap(), examples::server::now());
+    let own = Arc::clone(&server.context.own_addresses);
+    let rows = server.context.store(move |store| {
         let provider = "other.example".parse().unwrap();
-        examples::store::screen(store, now, |memory| {
-            keys.counts(memory, address, &provider, 2, now)
-        })
+        own.status(store, &provider, examples::server::now())
     });
-    let rejected: u32 = counts.await.unwrap().iter().map(|day| day.rejected).sum();
-    assert_eq!(rejected, 1);
+    let (provider, rows) = rows.await.unwrap();
+    assert_eq!(provider.as_str(), "other.example");
+    let [row] = rows.try_into().unwrap();
+    assert_eq!(row.counts.rejected, 1);
+    assert!(
+        row.to_string().starts_with("good; in 7 days 0 taken"),
+        "{row}"
+    );
     server.end().await;
 }
 

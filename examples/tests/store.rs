@@ -183,6 +183,13 @@ fn what_was_being_delivered_is_due_after_a_restart() {
     put(&store);
     let first = store.lease(5, 3600, 10).unwrap().remove(0);
     assert!(store.lease(6, 3600, 10).unwrap().is_empty());
+    // A tool that looks into the store of a running server leaves what is being sent, and what is arriving, alone.
+    let mut arriving = store.spool().unwrap();
+    arriving.write(b"Subject: 1\r\n\r\n").unwrap();
+    let beside = Sqlite::open_beside(&folder.0).unwrap();
+    assert!(beside.lease(6, 3600, 10).unwrap().is_empty());
+    drop(beside);
+    store.commit(arriving, &[], &[]).unwrap();
     drop(store);
     let store = Sqlite::open(&folder.0).unwrap();
     let again = store.lease(6, 3600, 10).unwrap().remove(0);

@@ -430,32 +430,19 @@ impl<'a> Reader<'a> {
         if self.eat(b'$') {
             return Ok(SequenceSet::Saved);
         }
-        let mut ranges = Vec::new();
-        loop {
-            self.item()?;
-            let from = self.seq_number()?;
-            let to = if self.eat(b':') {
-                self.seq_number()?
-            } else {
-                from
-            };
-            ranges.push((from, to));
-            if !self.eat(b',') {
-                return Ok(SequenceSet::Ranges(ranges));
-            }
-        }
+        self.ranges(Self::seq_number).map(SequenceSet::Ranges)
     }
 
     pub(crate) fn uid_ranges(&mut self) -> Parsed<Vec<(NonZeroU32, NonZeroU32)>> {
+        self.ranges(Self::nz_number)
+    }
+
+    fn ranges<T: Copy>(&mut self, number: fn(&mut Self) -> Parsed<T>) -> Parsed<Vec<(T, T)>> {
         let mut ranges = Vec::new();
         loop {
             self.item()?;
-            let from = self.nz_number()?;
-            let to = if self.eat(b':') {
-                self.nz_number()?
-            } else {
-                from
-            };
+            let from = number(self)?;
+            let to = if self.eat(b':') { number(self)? } else { from };
             ranges.push((from, to));
             if !self.eat(b',') {
                 return Ok(ranges);

@@ -32,6 +32,7 @@ use std::net::Ipv4Addr;
 use mail_dns::{Answer, Evaluation, Failure, Name, Need, Question, RecordType};
 
 mod answer;
+mod dnswl;
 mod list;
 mod list_health;
 mod self_test;

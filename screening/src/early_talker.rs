@@ -5,6 +5,7 @@
 //! greeting (a few seconds; a client waits for five minutes, RFC 5321 §4.5.3.2.1).
 
 use core::fmt;
+use core::str::FromStr;
 
 /// One thing that mail servers do not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +24,8 @@ pub enum Offence {
     /// "Unless other arrangements are negotiated through service extensions, the sender MUST wait for this response before sending
     /// further commands.").
     Pipelining = 3,
-    /// It went on after the reply 421, with which the server ends a connection (RFC 5321 §3.8).
+    /// It went on after the reply 421, with which the server ends a connection (RFC 5321 §3.8), or after the greeting 554 (RFC 5321 §3.1).
+    /// A server that closes at once does not see it.
     Ignored421 = 4,
 }
 
@@ -37,8 +39,35 @@ impl Offence {
         Self::Ignored421,
     ];
 
+    /// Its name, which is that of its [weight](crate::scorer::Weights): `before_greeting`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeGreeting => "before_greeting",
+            Self::ForeignCommand => "foreign_command",
+            Self::BareNewline => "bare_newline",
+            Self::Pipelining => "pipelining",
+            Self::Ignored421 => "ignored_421",
+        }
+    }
+
     const fn bit(self) -> u8 {
         1 << self as u8
+    }
+}
+
+/// No [name](Offence::name) of an offence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("want before_greeting, foreign_command, bare_newline, pipelining or ignored_421")]
+#[non_exhaustive]
+pub struct OffenceError;
+
+impl FromStr for Offence {
+    type Err = OffenceError;
+
+    fn from_str(text: &str) -> Result<Self, OffenceError> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|offence| offence.name() == text)
+            .ok_or(OffenceError)
     }
 }
 
@@ -178,7 +207,10 @@ mod tests {
         for offence in Offence::ALL {
             let conduct: Conduct = [offence].into_iter().collect();
             assert_eq!(conduct.iter().collect::<Vec<_>>(), [offence]);
+            assert_eq!(offence.name().parse(), Ok(offence));
+            assert!(OffenceError.to_string().contains(offence.name()));
         }
+        assert_eq!("".parse::<Offence>(), Err(OffenceError));
         let all: Conduct = Offence::ALL.into_iter().rev().collect();
         assert_eq!(all.iter().collect::<Vec<_>>(), Offence::ALL);
     }

@@ -123,14 +123,45 @@ impl Keys {
 
     /// The key of what these parts name together. Parts are kept apart: `["ab", "c"]` is another key than `["a", "bc"]`.
     pub fn key(&self, kind: Kind, parts: &[&[u8]]) -> Key {
-        let mut hasher = SipHasher24::new_with_key(&self.secret);
-        hasher.write_u8(kind.number());
-        for part in parts {
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part);
+        self.beginning(kind, parts).key(&[])
+    }
+
+    /// What keys have in common, hashed once for all of them.
+    pub(crate) fn beginning(&self, kind: Kind, parts: &[&[u8]]) -> Beginning {
+        let mut beginning = Beginning {
+            kind,
+            hasher: SipHasher24::new_with_key(&self.secret),
+        };
+        beginning.hasher.write_u8(kind.number());
+        beginning.add(parts);
+        beginning
+    }
+}
+
+/// The first parts of keys.
+#[derive(Clone)]
+pub(crate) struct Beginning {
+    kind: Kind,
+    hasher: SipHasher24,
+}
+
+impl Beginning {
+    /// The key of these parts and the rest.
+    pub(crate) fn key(&self, rest: &[&[u8]]) -> Key {
+        let mut whole = self.clone();
+        whole.add(rest);
+        let hash = whole.hasher.finish128().as_u128().to_le_bytes();
+        Key {
+            kind: self.kind,
+            hash,
         }
-        let hash = hasher.finish128().as_u128().to_le_bytes();
-        Key { kind, hash }
+    }
+
+    fn add(&mut self, parts: &[&[u8]]) {
+        for part in parts {
+            self.hasher.write_u64(part.len() as u64);
+            self.hasher.write(part);
+        }
     }
 }
 

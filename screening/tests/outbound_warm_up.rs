@@ -265,26 +265,20 @@ fn complaints_pause_and_step_back_and_count_once() {
         panic!("{last:?}");
     };
     assert_eq!((sent, at), (0, until));
-    let [
-        (
-            _,
-            Held::Paused {
-                until: told,
-                standing,
-            },
-        ),
-    ] = because.as_slice()
-    else {
+    let [(_, held @ Held::Paused { causes, .. })] = because.as_slice() else {
         panic!("{because:?}");
     };
-    assert_eq!((*told, standing.level), (until, Level::Stop));
+    assert_eq!(
+        held.to_string(),
+        format!("paused until {until}: complaints")
+    );
+    assert!(causes.measures().eq([Measure::Complaints]) && !causes.is_listed());
+    let standing = self::status(&scheduler, &mut store, &gmail, until - 1).standing;
     assert!(
-        because[0]
-            .1
+        standing
             .to_string()
-            .contains("30 complaints of 5600 in 7 days"),
-        "{}",
-        because[0].1
+            .starts_with("stop: 30 complaints of 5600 in 7 days"),
+        "{standing}"
     );
     assert_eq!(drain(&scheduler, &mut store, &gmail, until - 1).0, 0);
     // It goes on with the third day, and what was found is forgiven, a few that come late too.
@@ -298,6 +292,26 @@ fn complaints_pause_and_step_back_and_count_once() {
     let (sent, last) = drain(&scheduler, &mut store, &gmail, until + HOUR);
     assert_eq!(sent, 0);
     assert!(matches!(last, Decision::Later { at, .. } if at == until + 2 * DAY));
+}
+
+/// What is found of an address whose quota is spent pauses it before it sends again.
+#[test]
+fn complaints_about_a_spent_address_pause_it_on_the_next_day() {
+    let (scheduler, mut store, gmail) = one(plan());
+    warm_for(&scheduler, &mut store, &gmail, 1);
+    let late = START + 23 * HOUR;
+    let Ok(()) = scheduler.record(&mut store, ip(2), &gmail, Outcome::Complaint, 3, late);
+    let (sent, last) = drain(&scheduler, &mut store, &gmail, late);
+    let Decision::Later { because, .. } = last else {
+        panic!("{last:?}");
+    };
+    assert_eq!(
+        (sent, because),
+        (0, vec![(ip(2), Held::Spent { quota: 240 })])
+    );
+    let (sent, last) = drain(&scheduler, &mut store, &gmail, START + DAY);
+    assert!(matches!(last, Decision::Later { at, .. } if at == START + 3 * DAY));
+    assert_eq!(sent, 0);
 }
 
 #[test]
@@ -337,10 +351,14 @@ fn a_listing_pauses_until_it_is_gone() {
     let mut now = START + 5 * DAY;
     for _ in 0..3 {
         let (sent, last) = drain(&scheduler, &mut store, &gmail, now);
-        let Decision::Later { at, .. } = last else {
+        let Decision::Later { at, because } = last else {
             panic!("{last:?}");
         };
         assert_eq!((sent, at), (0, now + 2 * DAY));
+        assert_eq!(
+            because[0].1.to_string(),
+            format!("paused until {at}: on a list")
+        );
         now = at;
     }
     scheduler.sources_mut()[0].listings.clear();
@@ -413,8 +431,8 @@ fn a_clock_that_jumps_opens_no_more_than_a_day() {
     );
     assert_eq!(status(&scheduler, &mut store, &gmail, ahead).day, Some(2));
     assert_eq!(
-        drain(&scheduler, &mut store, &gmail, ahead + 23 * HOUR).0,
-        480
+        drain(&scheduler, &mut store, &gmail, ahead + 12 * HOUR).0,
+        260
     );
     let Ok(()) = (scheduler.reputation).record(
         &mut store,
@@ -422,7 +440,7 @@ fn a_clock_that_jumps_opens_no_more_than_a_day() {
         &gmail,
         Outcome::Rejected(ReplyClass::Policy),
         100,
-        ahead + 23 * HOUR,
+        ahead + 12 * HOUR,
     );
     assert_eq!(
         drain(&scheduler, &mut store, &gmail, ahead + 23 * HOUR).0,

@@ -20,7 +20,7 @@ use crate::{EnhancedStatus, Reply};
 pub use answers::AnswerError;
 use body::{Discard, Transfer};
 pub use config::{Config, Limits, Role, StartTls, Timeouts};
-pub use event::{Abort, AuthFailure, Envelope, Event, Hello, Login, Recipient, asked};
+pub use event::{Abort, AuthFailure, Envelope, Event, Hello, Login, Mistake, Recipient, asked};
 
 /// The server's side of one connection.
 ///
@@ -36,7 +36,7 @@ pub struct Session {
     framer: LineFramer,
     desk: Desk,
     state: State,
-    /// What is still to be told, oldest first; at most two.
+    /// What is still to be told, oldest first; at most three.
     events: VecDeque<Event>,
     tls: Option<Box<TlsInfo>>,
     hello: Option<Hello>,
@@ -48,6 +48,7 @@ pub struct Session {
     errors: u32,
     idle_commands: u32,
     auth_failures: u32,
+    did_not_wait: bool,
 }
 
 /// Why a session ended otherwise than by QUIT or a closed connection.
@@ -180,6 +181,7 @@ impl Session {
             errors: 0,
             idle_commands: 0,
             auth_failures: 0,
+            did_not_wait: false,
         }
     }
 
@@ -217,6 +219,16 @@ impl Session {
         }
     }
 
+    /// Whether the client has gone on, at any time, before a reply that it had to wait for: to a command that must be the last of a group
+    /// (RFC 2920 §3.1), or to any before PIPELINING was offered (RFC 5321 §4.3.1).
+    ///
+    /// It is no event, as it depends on when octets came and not on which. Only what lay in the input when the command was taken counts,
+    /// so it may miss a client, and never blames one that waited.
+    #[must_use]
+    pub const fn did_not_wait(&self) -> bool {
+        self.did_not_wait
+    }
+
     fn say(&mut self, reply: &Reply) {
         reply.write(true, &mut self.output);
         self.moved = true;
@@ -227,10 +239,16 @@ impl Session {
     }
 
     /// Answers a mistake, counts it and tells it.
-    fn mistake(&mut self, reply: Reply) {
+    fn mistake(&mut self, cause: Mistake, reply: Reply) {
         self.say(&reply);
+        self.count_mistake(cause, reply);
+    }
+
+    /// Counts a mistake that was answered, and tells it.
+    fn count_mistake(&mut self, cause: Mistake, reply: Reply) {
         self.errors = self.errors.saturating_add(1);
         self.events.push_back(Event::Mistake {
+            cause,
             reply,
             is_too_many: self.errors > self.config.limits.soft_errors,
         });
@@ -316,7 +334,10 @@ impl Session {
         }
         match line {
             // RFC 5321 §4.5.3.1.9: "Some examples of reply codes are: 500 Line too long."
-            None => self.mistake(Reply::certain(500, EnhancedStatus::SYNTAX, "Line too long")),
+            None => self.mistake(
+                Mistake::LineTooLong,
+                Reply::certain(500, EnhancedStatus::SYNTAX, "Line too long"),
+            ),
             // RFC 5321 §2.3.8: "Conforming implementations MUST NOT recognize or generate any other character or character
             // sequence as a line terminator."
             Some(Line { mut octets, end }) => {
@@ -338,11 +359,12 @@ impl Session {
     fn bare_line(&mut self, line: &[u8]) {
         // RFC 5321 §2.3.8: "Conforming implementations MUST NOT recognize or generate any other character or character sequence as a
         // line terminator."
-        self.mistake(Reply::certain(
+        let reply = Reply::certain(
             500,
             EnhancedStatus::SYNTAX,
             "A command ends in CR LF, not in LF alone",
-        ));
+        );
+        self.mistake(Mistake::BareNewline, reply);
         if commands::is_bdat(line) {
             self.end_at_chunk();
         }

@@ -172,6 +172,20 @@ pub struct Greylisting {
     pub retry_window: u64,
     /// Seconds for which a client is known after its last message; default: 35 days.
     pub lifetime: u64,
+    /// Messages whose retry passed, after which everything from there does; default: 1.
+    pub known_after: u32,
+    /// Leading bits of an IPv4 address that make one client; default: 24.
+    pub ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that make one client; default: 64.
+    pub ipv6_prefix: u8,
+    /// Whether the null reverse-path is never delayed; default: no.
+    pub null_sender_passes: bool,
+    /// Networks that are never delayed.
+    #[serde(deserialize_with = "networks")]
+    pub exempt: Vec<Network>,
+    /// Domains that are never delayed if SPF passes, and what is below them: those that send codes for a login.
+    #[serde(deserialize_with = "names")]
+    pub exempt_domains: Vec<Name>,
 }
 
 impl Default for Greylisting {
@@ -182,6 +196,12 @@ impl Default for Greylisting {
             delay: policy.delay.as_secs(),
             retry_window: policy.retry_window.as_secs(),
             lifetime: policy.lifetime.as_secs(),
+            known_after: policy.known_after,
+            ipv4_prefix: policy.ipv4_prefix,
+            ipv6_prefix: policy.ipv6_prefix,
+            null_sender_passes: policy.null_sender_passes,
+            exempt: Vec::new(),
+            exempt_domains: Vec::new(),
         }
     }
 }

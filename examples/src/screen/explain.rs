@@ -43,7 +43,7 @@ impl<S: Memory + ?Sized> Memory for DryRun<'_, S> {
 }
 
 impl Screen {
-    /// Looks at a message as the server would, which nobody has sent. Without a store nobody has a past.
+    /// Looks at a message as the server would, which nobody has sent, from a client of this conduct. Without a store nobody has a past.
     ///
     /// # Errors
     ///
@@ -53,11 +53,12 @@ impl Screen {
         resolver: &Resolver,
         store: Option<&dyn Store>,
         claim: Claim,
+        conduct: Conduct,
         recipient: String,
     ) -> Result<Explanation, StoreError> {
-        self.test_lists(resolver).await;
-        let findings = self.find(resolver, claim, Conduct::default()).await;
         let now = now();
+        self.test_lists(resolver, now).await;
+        let findings = self.find(resolver, claim, conduct).await;
         let decide = |memory: &mut store::Memory<'_>| {
             self.decide(&mut DryRun(memory), findings.clone(), &recipient, now)
         };
@@ -129,6 +130,9 @@ impl Explanation {
             ("iprev", findings.iprev.result.to_string()),
             ("S25R", findings.s25r.to_string()),
         ];
+        for offence in findings.conduct.iter() {
+            found.push(("conduct", offence.to_string()));
+        }
         if let Some(helo) = &findings.helo {
             found.push(("HELO", helo.to_string()));
         }

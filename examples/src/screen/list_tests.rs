@@ -13,7 +13,7 @@ use crate::server::{Context, now};
 pub(crate) async fn run(context: Arc<Context>) {
     let mut stopping = context.stopping.clone();
     loop {
-        context.screen.test_lists(&context.resolver).await;
+        context.screen.test_lists(&context.resolver, now()).await;
         let next = context.screen.health().next_test();
         let Some(next) = next else { return };
         // What the lists say of clients may make a test due earlier.
@@ -26,13 +26,13 @@ pub(crate) async fn run(context: Arc<Context>) {
 }
 
 impl Screen {
-    /// Tests the lists that are due.
-    pub async fn test_lists(&self, resolver: &Resolver) {
-        let due = self.health().due(now());
+    /// Tests the lists that are due at a time in seconds since 1970.
+    pub async fn test_lists(&self, resolver: &Resolver, now: u64) {
+        let due = self.health().due(now);
         for (list, test) in due {
             let ask = |question: Question| async move { resolver.ask(&question).await };
             let found = resolve(test, ask, tokio::time::sleep(PATIENCE)).await;
-            if let Some(standing) = self.health().tested(&list, found, now()) {
+            if let Some(standing) = self.health().tested(&list, found, now) {
                 tracing::info!(%list, %standing, "screening: a list was tested");
             }
         }

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_syntax::ReversePath;
+use mail_syntax::authentication_results::MethodResult;
 use screening::early_talker::{Conduct, Offence, foreign_command};
 use screening::greylisting::{self, Known};
 use screening::reputation::Outcome;
 use screening::scorer::{self, Decision, Stage, Verdict};
+use smtp_proto::server::Mistake;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -112,11 +114,37 @@ impl Visit {
         else {
             return;
         };
-        self.conduct.saw(Offence::BeforeGreeting);
+        self.saw(Offence::BeforeGreeting);
         if foreign_command(early.get(..length).unwrap_or_default()) {
-            self.conduct.saw(Offence::ForeignCommand);
+            self.saw(Offence::ForeignCommand);
         }
-        tracing::info!(client = %self.client, "screening: talked before the greeting");
+    }
+
+    /// Notes what mail servers do not do. It counts for what is screened from now on: a message whose first recipient was answered before
+    /// stays what it was.
+    pub fn saw(&mut self, offence: Offence) {
+        if !self.conduct.has(offence) {
+            self.conduct.saw(offence);
+            tracing::info!(client = %self.client, %offence, "screening: conduct");
+        }
+    }
+
+    /// Notes a mistake, if it is one that mail servers do not make. What an honest one may do is none: it tries commands that are not known
+    /// or offered, and where MAIL is refused what it has pipelined is out of order.
+    pub fn made(&mut self, mistake: Mistake) {
+        match mistake {
+            Mistake::ForeignCommand => self.saw(Offence::ForeignCommand),
+            Mistake::BareNewline => self.saw(Offence::BareNewline),
+            Mistake::TurnedAway => self.saw(Offence::Ignored421),
+            _ => {}
+        }
+    }
+
+    /// The server has ended the connection for what the client did.
+    pub async fn turned_out(&self, context: &Context) {
+        let known_by = KnownBy::address(self.client);
+        let screen = &context.screen;
+        screen.record(context, &known_by, Outcome::Refused).await;
     }
 
     /// A transaction begins.
@@ -219,6 +247,11 @@ impl Visit {
 }
 
 impl Screened {
+    /// What white lists say of the client, for Authentication-Results.
+    pub fn white_lists(&self) -> impl Iterator<Item = MethodResult> {
+        self.findings.lists.dnswl_results()
+    }
+
     async fn is_delayed(&self, context: &Context, recipient: &str) -> Result<bool, StoreError> {
         let Some(greylist) = context.screen.greylist.clone() else {
             return Ok(false);

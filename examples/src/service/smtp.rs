@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use mail_syntax::{ForwardPath, ReversePath};
 use mail_wire::driver::tokio::Driver;
-use mail_wire::{Pending, Proxied, Stale, Transport};
+use mail_wire::{Pending, Proxied, Stale, Transport, TransportError};
 use message_auth::{Inbound, MessageAuth};
-use smtp_proto::server::{AnswerError, Config, Event, Role, Session, StartTls, asked};
+use screening::early_talker::Offence;
+use smtp_proto::server::{AnswerError, Config, Error, Event, Role, Session, StartTls, asked};
 use smtp_proto::{EnhancedStatus, Reply};
 use tokio::net::TcpStream;
 
@@ -63,7 +64,8 @@ pub async fn serve(
         transport = transport.with_proxy_header();
     }
     let mut visit = None;
-    // Behind a load balancer neither the address nor what comes first is the client's.
+    // Behind a load balancer neither the address nor what comes first is the client's: it is screened from its PROXY header on, and
+    // whether it waits for the greeting is not seen.
     if service == Service::Smtp && !context.config.listen.proxy_header {
         visit = Visit::begin(&context, peer.ip().to_canonical());
         if let Some(visit) = &mut visit {
@@ -86,6 +88,15 @@ pub async fn serve(
         // What was not acknowledged is sent again by the client.
         _ = stopping.wait_for(|stopping| *stopping) => Err(Ended::Stopping),
     };
+    if let Err(Ended::Session(TransportError::Session(Error::TooManyErrors | Error::CrossProtocol))) =
+        &ended
+        && let Some(visit) = connection
+            .visit
+            .as_ref()
+            .filter(|_| connection.account.is_none())
+    {
+        visit.turned_out(&connection.context).await;
+    }
     match ended {
         Ok(()) => tracing::debug!(%peer, "smtp: closed"),
         Err(end) => tracing::info!(%peer, %end, "smtp: ended"),
@@ -255,8 +266,15 @@ impl Connection {
                 tracing::debug!(peer = %self.peer, ?why, "smtp: transaction lost");
                 self.mail = None;
             }
-            Event::Mistake { reply, is_too_many } => {
-                tracing::debug!(peer = %self.peer, %reply, "smtp: mistake");
+            Event::Mistake {
+                cause,
+                reply,
+                is_too_many,
+            } => {
+                tracing::debug!(peer = %self.peer, %cause, %reply, "smtp: mistake");
+                if let Some(visit) = &mut self.visit {
+                    visit.made(cause);
+                }
                 if is_too_many {
                     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 }
@@ -339,6 +357,9 @@ impl Connection {
             return Err(deliver::fault(&StoreError::Missing("the transaction")));
         };
         if let Some(visit) = stranger {
+            if self.driver.session().did_not_wait() {
+                visit.saw(Offence::Pipelining);
+            }
             let hello = self.driver.session().hello();
             let helo = hello.map(|hello| hello.host.to_string());
             let answer = visit.recipient(&self.context, helo, &mail.sender, &address);

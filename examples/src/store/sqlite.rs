@@ -42,12 +42,25 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the store in a folder, or makes one there.
+    /// Opens the store in a folder, or makes one there, for the server that it belongs to: what a run before this one has left is
+    /// removed, and what it was delivering is due again.
     ///
     /// # Errors
     ///
     /// What the disk or the database says; a store of a newer version is refused.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let store = Self::open_beside(folder)?;
+        (store.writer()).execute("UPDATE queue SET leased_until = 0", [])?;
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// Opens the store in a folder, or makes one there, beside a server that may be running.
+    ///
+    /// # Errors
+    ///
+    /// What the disk or the database says; a store of a newer version is refused.
+    pub fn open_beside(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let folder = folder.into();
         std::fs::create_dir_all(folder.join("bodies"))?;
         std::fs::create_dir_all(folder.join("spool"))?;
@@ -57,9 +70,7 @@ impl Sqlite {
             .map_err(|_| StoreError::Refused("the system gives no randomness"))?;
         let mut writer = connect(&folder)?;
         schema::prepare(&mut writer)?;
-        // What a run before this one was delivering when it ended is due again.
-        writer.execute("UPDATE queue SET leased_until = 0", [])?;
-        let store = Self {
+        Ok(Self {
             remembered: screening::count(&writer)?,
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
@@ -68,9 +79,7 @@ impl Sqlite {
             serial: AtomicU64::new(0),
             run: format!("{:016x}", u64::from_be_bytes(random)),
             folder,
-        };
-        store.sweep()?;
-        Ok(store)
+        })
     }
 
     /// Removes what a crash has left: messages that were still arriving, bodies that no row names.

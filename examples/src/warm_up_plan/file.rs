@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use mail_syntax::date::DateTime;
 use screening::outbound::provider::Provider;
 use screening::outbound::reputation::{Level, MAX_DAYS, Measure, Rate, Reputation, Threshold};
 use screening::outbound::warm_up::{
@@ -24,6 +25,8 @@ pub struct PlanFile {
     pub volumes: BTreeMap<Provider, u32>,
     /// What goes badly.
     pub troubles: Vec<Trouble>,
+    /// Midnight before the first day of the plan, in seconds since 1970: before it a server sends nothing by new addresses.
+    pub first_day: Option<u64>,
 }
 
 /// Why a file has no plan.
@@ -54,8 +57,9 @@ fn wrong(field: &str) -> impl Fn(&dyn std::fmt::Display) -> PlanError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
-    new: Vec<IpAddr>,
-    warm: Vec<IpAddr>,
+    new: Option<Vec<IpAddr>>,
+    warm: Option<Vec<IpAddr>>,
+    first_day: Option<toml::value::Date>,
     volumes: BTreeMap<String, u32>,
     plan: PlanTable,
     provider: BTreeMap<String, CurveTable>,
@@ -72,8 +76,9 @@ impl Default for File {
             ("apple", 2_000),
         ];
         Self {
-            new: vec![[192, 0, 2, 2].into()],
-            warm: vec![[192, 0, 2, 1].into()],
+            new: None,
+            warm: None,
+            first_day: None,
             volumes: volumes
                 .map(|(name, volume)| (name.to_owned(), volume))
                 .into(),
@@ -199,7 +204,28 @@ impl PlanFile {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
+        let mut file: File = toml::from_str(text)?;
+        file.new.get_or_insert(vec![[192, 0, 2, 2].into()]);
+        file.warm.get_or_insert(vec![[192, 0, 2, 1].into()]);
+        // The store is thrown away, so its key need not be secret.
+        Self::of(file, Keys::new([0; 16]))
+    }
+
+    /// Reads the plan of a server, whose addresses have no default; `keys` are those of its store.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn of_server(text: &str, keys: Keys) -> Result<Self, PlanError> {
         let file: File = toml::from_str(text)?;
+        if file.new.as_ref().or(file.warm.as_ref()).is_none() {
+            return Err(wrong("new, warm")(
+                &"name the addresses that mail leaves from",
+            ));
+        }
+        Self::of(file, keys)
+    }
+
+    fn of(file: File, keys: Keys) -> Result<Self, PlanError> {
         let PlanTable {
             start,
             growth,
@@ -243,8 +269,6 @@ impl PlanFile {
         let rate = |field: &str, text: &str| -> Result<Rate, PlanError> {
             text.parse().map_err(|error| wrong(field)(&error))
         };
-        // The store is thrown away, so its key need not be secret.
-        let keys = Keys::new([0; 16]);
         let mut reputation = Reputation::new(keys);
         if let Some(thresholds) = file.threshold {
             let threshold = |table: ThresholdTable| {
@@ -275,7 +299,8 @@ impl PlanFile {
         };
         let troubles: Result<_, PlanError> = file.trouble.into_iter().map(trouble).collect();
 
-        if file.new.len() + file.warm.len() > MAX_SOURCES {
+        let (new, warm) = (file.new.unwrap_or_default(), file.warm.unwrap_or_default());
+        if new.len() + warm.len() > MAX_SOURCES {
             return Err(wrong("new, warm")(&"more than 256 addresses"));
         }
         if file.volumes.is_empty() || file.volumes.len() > MAX_PROVIDERS {
@@ -288,12 +313,27 @@ impl PlanFile {
             }
             volumes.insert(named("volumes", &name)?, volume);
         }
-        let new = file.new.into_iter().map(Source::warming);
-        let warm = file.warm.into_iter().map(Source::warm);
+        let new = new.into_iter().map(Source::warming);
+        let warm = warm.into_iter().map(Source::warm);
+        let first_day = file.first_day.map(|date| midnight(&date)).transpose()?;
         Ok(Self {
             scheduler: Scheduler::new(plan, reputation, keys, new.chain(warm)),
             volumes,
             troubles: troubles?,
+            first_day,
         })
     }
+}
+
+/// The beginning of a day, UTC, in seconds since 1970.
+fn midnight(date: &toml::value::Date) -> Result<u64, PlanError> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let wrong = wrong("first_day");
+    let month = MONTHS.get(usize::from(date.month).wrapping_sub(1));
+    let (day, month) = (date.day, month.ok_or_else(|| wrong(&"no such month"))?);
+    let text = format!("{day} {month} {:04} 00:00:00 +0000", date.year);
+    let parsed = DateTime::parse(text.as_bytes()).map_err(|error| wrong(&error))?;
+    u64::try_from(parsed.unix_seconds()).map_err(|error| wrong(&error))
 }

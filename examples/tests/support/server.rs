@@ -40,14 +40,25 @@ pub async fn bind(folder: &Folder, more: &str, resolver: Resolver) -> Server {
     Server::bind_with(config, resolver).await.unwrap()
 }
 
+/// Why a server does not start.
+pub async fn try_bind(folder: &Folder, more: &str, resolver: Resolver) -> Result<Server, String> {
+    let config = try_config(folder, more)?;
+    let server = Server::bind_with(config, resolver).await;
+    server.map_err(|error| error.to_string())
+}
+
 fn config(folder: &Folder, more: &str) -> Config {
+    try_config(folder, more).unwrap()
+}
+
+fn try_config(folder: &Folder, more: &str) -> Result<Config, String> {
     let (certificate, key) = (
         folder.folder().join("certificate.pem"),
         folder.folder().join("key.pem"),
     );
     examples::tls::make_self_signed(&["localhost".to_owned()], &certificate, &key).unwrap();
     let file = folder.write("mail-server.toml", format!("{CONFIGURATION}{more}"));
-    Config::read(file.as_ref()).unwrap()
+    Config::read(file.as_ref()).map_err(|error| error.to_string())
 }
 
 /// A server that runs.
@@ -68,6 +79,18 @@ impl Running {
         let mut config = config(folder, more);
         config.listen.proxy_header = true;
         Self::run(Server::bind_with(config, resolver).await.unwrap())
+    }
+
+    /// The same, whose queue takes the time to be so many seconds later.
+    pub async fn start_ahead(
+        folder: &Folder,
+        more: &str,
+        resolver: Resolver,
+        seconds: u64,
+    ) -> Self {
+        let server = bind(folder, more, resolver).await;
+        server.context().clock.advance(seconds);
+        Self::run(server)
     }
 
     fn run(server: Server) -> Self {

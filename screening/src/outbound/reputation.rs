@@ -451,7 +451,8 @@ impl Reputation {
         }
     }
 
-    /// Counts what became of so many messages. Costs: an entry for each day, address and provider, for as long as thresholds look back.
+    /// Counts what became of so many messages. Costs: an entry for each day, address and provider, for as long as thresholds look back,
+    /// and one for an address and provider where something was against it.
     ///
     /// # Errors
     ///
@@ -473,8 +474,18 @@ impl Reputation {
         if counts == before {
             return Ok(());
         }
-        let expires = today.saturating_add(self.policy.days() as u64 + 1);
-        store.save(key, counts.to_value(), expires.saturating_mul(DAY))
+        let expires = |last: u64| {
+            let expires = last.saturating_add(self.policy.days() as u64 + 1);
+            expires.saturating_mul(DAY)
+        };
+        if counts.accepted == before.accepted {
+            let key = self.last_key(address, provider);
+            let [last, ..] = store.load(&key, now)?.unwrap_or_default();
+            // Where the clock was set back, the later day counts when it comes.
+            let last = last.max(today);
+            store.save(key, [last, 0, 0], expires(last))?;
+        }
+        store.save(key, counts.to_value(), expires(today))
     }
 
     /// What was counted of the last days, today first; at most [`MAX_DAYS`].
@@ -501,7 +512,8 @@ impl Reputation {
             .collect()
     }
 
-    /// How an address stands with a provider. Costs: a load from the store for each day that thresholds look back.
+    /// How an address stands with a provider. Costs: a load from the store, and where something was against it one for each day that
+    /// thresholds look back.
     ///
     /// A clock that is set back does not see the days to come, one that jumps forward has forgotten: both are mended by the next days.
     ///
@@ -529,11 +541,25 @@ impl Reputation {
         since: u64,
         now: u64,
     ) -> Result<Standing, S::Error> {
+        let today = day(now);
+        let first = today.saturating_sub(self.policy.days() as u64 - 1);
+        let last = store.load(&self.last_key(address, provider), now)?;
+        // Of most addresses nothing is to be counted: no threshold is reached without an event.
+        if last.is_none_or(|[last, ..]| last < first.max(since)) {
+            return Ok(self.policy.standing(&[], 0, listings));
+        }
         let days = self.counts(store, address, provider, self.policy.days(), now)?;
         // None of them if the day is yet to come.
-        let fresh = (day(now) + 1).saturating_sub(since);
+        let fresh = (today + 1).saturating_sub(since);
         let fresh = usize::try_from(fresh).unwrap_or(usize::MAX);
         Ok(self.policy.standing(&days, fresh, listings))
+    }
+
+    /// Of the last day on which something was counted against an address.
+    fn last_key(&self, address: IpAddr, provider: &Provider) -> Key {
+        let address = super::octets(address);
+        let parts: [&[u8]; 3] = [b"last", &address, provider.as_str().as_bytes()];
+        self.keys.key(Kind::Outbound, &parts)
     }
 
     fn key(&self, address: IpAddr, provider: &Provider, day: u64) -> Key {

@@ -30,5 +30,5 @@ mod scheduler;
 mod simulation;
 
 pub use plan::{Curve, CurveError, Growth, GrowthError, Hours, HoursError, Plan};
-pub use scheduler::{Decision, Held, MAX_SOURCES, Scheduler, Source, Status};
+pub use scheduler::{Causes, Decision, Held, MAX_SOURCES, Scheduler, Source, Status};
 pub use simulation::{MAX_MESSAGES, Row, Simulation, Trouble};

@@ -5,7 +5,7 @@ use mail_wire::wipe_front;
 use sasl_core::server::{Exchange, Failure, Next};
 use sasl_core::{Mechanism, base64};
 
-use super::event::{AuthFailure, Event, Login};
+use super::event::{AuthFailure, Event, Login, Mistake};
 use super::{Asked, Error, Session, State, Transaction};
 use crate::command::InitialResponse;
 use crate::{EnhancedStatus, Reply};
@@ -22,18 +22,22 @@ impl Session {
         let refusal = |code, enhanced, text: &str| Reply::certain(code, enhanced, text);
         let invalid = EnhancedStatus::INVALID_COMMAND;
         let Some(sasl) = &self.config.sasl else {
-            return self.mistake(refusal(502, invalid, "AUTH is not implemented"));
+            let reply = refusal(502, invalid, "AUTH is not implemented");
+            return self.mistake(Mistake::NotOffered, reply);
         };
         if !self.hello.as_ref().is_some_and(|hello| hello.is_extended) {
-            return self.mistake(refusal(503, invalid, "Say EHLO first"));
+            let reply = refusal(503, invalid, "Say EHLO first");
+            return self.mistake(Mistake::OutOfOrder, reply);
         }
         // RFC 4954 §4: "After a successful AUTH command completes, a server MUST reject any further AUTH commands with a 503 reply."
         if self.login.is_some() {
-            return self.mistake(refusal(503, invalid, "Already authenticated"));
+            let reply = refusal(503, invalid, "Already authenticated");
+            return self.mistake(Mistake::OutOfOrder, reply);
         }
         // RFC 4954 §4: "An AUTH command issued during a mail transaction MUST be rejected with a 503 reply."
         if is_open {
-            return self.mistake(refusal(503, invalid, "AUTH cannot stand in a transaction"));
+            let reply = refusal(503, invalid, "AUTH cannot stand in a transaction");
+            return self.mistake(Mistake::OutOfOrder, reply);
         }
         let unknown = refusal(
             504,
@@ -41,21 +45,21 @@ impl Session {
             "Mechanism not offered",
         );
         let Ok(mechanism) = mechanism.to_ascii_uppercase().parse::<Mechanism>() else {
-            return self.mistake(unknown);
+            return self.mistake(Mistake::NotOffered, unknown);
         };
         let made = Exchange::new(mechanism, sasl, self.tls.as_deref(), &mut self.entropy);
         let Ok(mut exchange) = made else {
             let is_for_tls = sasl.mechanisms.contains(mechanism) && self.tls.is_none();
-            return self.mistake(if is_for_tls {
-                // RFC 4954 §6: "538 5.7.11 Encryption required for requested authentication mechanism".
-                refusal(
-                    538,
-                    EnhancedStatus::ENCRYPTION_REQUIRED,
-                    "Encryption required for requested authentication mechanism",
-                )
-            } else {
-                unknown
-            });
+            if !is_for_tls {
+                return self.mistake(Mistake::NotOffered, unknown);
+            }
+            // RFC 4954 §6: "538 5.7.11 Encryption required for requested authentication mechanism".
+            let reply = refusal(
+                538,
+                EnhancedStatus::ENCRYPTION_REQUIRED,
+                "Encryption required for requested authentication mechanism",
+            );
+            return self.mistake(Mistake::NotYet, reply);
         };
         let initial = match initial.map(|initial| base64::decode_initial(initial.0.as_bytes())) {
             None => None,

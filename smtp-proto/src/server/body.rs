@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use mail_wire::framing::{Counted, DotDecoder, DotPiece, LineEndPolicy, LineEndings};
 
 use super::answers::failed;
-use super::event::{Abort, Envelope, Event};
+use super::event::{Abort, Envelope, Event, Mistake};
 use super::{Asked, Error, Role, Session, State, Transaction};
 use crate::line_ends::LineEndFilter;
 use crate::parameters::BodyType;
@@ -46,7 +46,7 @@ pub(super) enum Refusal {
     /// By the application.
     Wanted(Reply),
     /// As a mistake of the client's.
-    Mistake(Reply),
+    Mistake(Mistake, Reply),
     /// Without a reply.
     Silent,
 }
@@ -194,17 +194,20 @@ impl Session {
         }
     }
 
-    fn end_of_data(&mut self, mut transfer: Box<Transfer>) {
+    fn end_of_data(&mut self, transfer: Box<Transfer>) {
         let line_endings = transfer.line_endings();
         let is_canonical = line_endings.are_canonical()
             || self.config.line_ends != LineEndPolicy::Reject
             || transfer.envelope.parameters.body == Some(BodyType::BinaryMime);
         if !is_canonical && transfer.refused.is_none() {
-            transfer.refused = Some(Reply::certain(
+            let reply = Reply::certain(
                 550,
                 EnhancedStatus::SYNTAX,
                 "The message holds a CR or LF that stands alone: send lines that end in CR LF",
-            ));
+            );
+            self.lose(&transfer, reply.clone());
+            self.count_mistake(Mistake::BareNewline, reply);
+            return;
         }
         match transfer.refused.clone() {
             Some(reply) => self.lose(&transfer, reply),
@@ -257,22 +260,25 @@ impl Session {
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         match refusal {
             Refusal::Wanted(reply) => self.say(&reply),
-            Refusal::Mistake(reply) => self.mistake(reply),
+            Refusal::Mistake(cause, reply) => self.mistake(cause, reply),
             Refusal::Silent => {}
         }
     }
 
     /// BDAT.
     pub(super) fn chunk(&mut self, size: u64, last: bool, transaction: Transaction) {
-        let mistake = |code, text: &str| {
-            Refusal::Mistake(Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text))
+        let mistake = |cause, code, text: &str| {
+            let reply = Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text);
+            Refusal::Mistake(cause, reply)
         };
         match transaction {
             _ if !self.config.chunking => {
-                self.refuse_chunk(size, transaction, mistake(502, "BDAT is not implemented"));
+                let refusal = mistake(Mistake::NotOffered, 502, "BDAT is not implemented");
+                self.refuse_chunk(size, transaction, refusal);
             }
             Transaction::None => {
-                self.refuse_chunk(size, transaction, mistake(503, "Say MAIL first"));
+                let refusal = mistake(Mistake::OutOfOrder, 503, "Say MAIL first");
+                self.refuse_chunk(size, transaction, refusal);
             }
             Transaction::Open(envelope) if envelope.recipients.is_empty() => {
                 // RFC 2033 §4.3: "If there were no previously successful RCPT commands in the mail transaction, then the BDAT LAST
@@ -280,7 +286,7 @@ impl Session {
                 let refusal = if last && self.config.role == Role::Lmtp {
                     Refusal::Silent
                 } else {
-                    Refusal::Mistake(self.no_recipients())
+                    Refusal::Mistake(Mistake::OutOfOrder, self.no_recipients())
                 };
                 self.refuse_chunk(size, Transaction::Open(envelope), refusal);
             }

@@ -4,8 +4,9 @@ use mail_syntax::Host;
 use sasl_core::Mechanisms;
 
 use super::body::{Discard, Refusal};
-use super::event::{Abort, Envelope, Event, Hello, Recipient};
+use super::event::{Abort, Envelope, Event, Hello, Mistake, Recipient};
 use super::{Asked, Error, Role, Session, StartTls, State, Transaction};
+use crate::command::CommandErrorCause;
 use crate::parameters::BodyType;
 use crate::{
     Command, EnhancedStatus, Extensions, MailParameters, RcptParameters, Reply,
@@ -20,6 +21,7 @@ impl Session {
             return;
         }
         let parsed = Command::parse(line);
+        self.did_not_wait |= !self.input.is_empty() && self.must_wait(parsed.as_ref().ok());
         match core::mem::replace(&mut self.state, State::Over(None)) {
             State::Command(transaction) => match parsed {
                 Ok(command) => {
@@ -28,7 +30,7 @@ impl Session {
                 }
                 Err(error) => {
                     self.state = State::Command(transaction);
-                    self.mistake(error.reply());
+                    self.mistake(mistake(&error.cause, line), error.reply());
                     if is_bdat(line) {
                         self.end_at_chunk();
                     }
@@ -41,11 +43,14 @@ impl Session {
                 }
                 // RFC 5321 §3.1: a server that said 554 "MUST still wait for the client to send a QUIT (see Section 4.1.1.10) before
                 // closing the connection and SHOULD respond to any intervening commands with "503 bad sequence of commands"."
-                self.mistake(Reply::certain(
-                    503,
-                    EnhancedStatus::INVALID_COMMAND,
-                    "No service here: say QUIT",
-                ));
+                self.mistake(
+                    Mistake::TurnedAway,
+                    Reply::certain(
+                        503,
+                        EnhancedStatus::INVALID_COMMAND,
+                        "No service here: say QUIT",
+                    ),
+                );
                 if is_bdat(line) {
                     self.end_at_chunk();
                 }
@@ -69,13 +74,12 @@ impl Session {
             )
         {
             // RFC 3207 §4: "530 Must issue a STARTTLS command first"
-            return self.refuse_command(
-                &command,
-                transaction,
+            let reply = Reply::certain(
                 530,
                 EnhancedStatus::SECURITY,
                 "Must issue a STARTTLS command first",
             );
+            return self.refuse_command(&command, transaction, Mistake::NotYet, reply);
         }
         if Self::is_idle(&command) {
             self.idle_commands = self.idle_commands.saturating_add(1);
@@ -91,9 +95,9 @@ impl Session {
                 reverse_path,
                 parameters,
             } => {
-                if let Some(reply) = self.refuses_mail(&parameters, &transaction) {
+                if let Some((cause, reply)) = self.refuses_mail(&parameters, &transaction) {
                     self.state = State::Command(transaction);
-                    return self.mistake(reply);
+                    return self.mistake(cause, reply);
                 }
                 let envelope = Envelope {
                     reverse_path: reverse_path.clone(),
@@ -115,9 +119,10 @@ impl Session {
                 let is_ascii = forward_path
                     .mailbox()
                     .is_none_or(|mailbox| mailbox.is_ascii());
-                if let Some(reply) = self.refuses_rcpt(is_ascii, &parameters, &transaction) {
+                if let Some((cause, reply)) = self.refuses_rcpt(is_ascii, &parameters, &transaction)
+                {
                     self.state = State::Command(transaction);
-                    return self.mistake(reply);
+                    return self.mistake(cause, reply);
                 }
                 let recipient = Recipient {
                     forward_path: forward_path.clone(),
@@ -134,7 +139,7 @@ impl Session {
             Command::Data => {
                 if let Some(reply) = self.refuses_data(&transaction) {
                     self.state = State::Command(transaction);
-                    return self.mistake(reply);
+                    return self.mistake(Mistake::OutOfOrder, reply);
                 }
                 self.state = State::Asked(Asked::Data, transaction);
                 let pending = self.desk.open();
@@ -163,13 +168,12 @@ impl Session {
                 self.ok(252, EnhancedStatus::OK, VRFY_UNKNOWN);
             }
             Command::Expn(_) => {
-                self.refuse_command(
-                    &command,
-                    transaction,
+                let reply = Reply::certain(
                     502,
                     EnhancedStatus::INVALID_COMMAND,
                     "EXPN is not implemented",
                 );
+                self.refuse_command(&command, transaction, Mistake::NotOffered, reply);
             }
             Command::Help(_) => {
                 self.state = State::Command(transaction);
@@ -186,16 +190,14 @@ impl Session {
         &mut self,
         command: &Command<'_>,
         transaction: Transaction,
-        code: u16,
-        enhanced: EnhancedStatus,
-        text: &str,
+        cause: Mistake,
+        reply: Reply,
     ) {
-        let reply = Reply::certain(code, enhanced, text);
         if let Command::Bdat { size, .. } = command {
-            self.refuse_chunk(*size, transaction, Refusal::Mistake(reply));
+            self.refuse_chunk(*size, transaction, Refusal::Mistake(cause, reply));
         } else {
             self.state = State::Command(transaction);
-            self.mistake(reply);
+            self.mistake(cause, reply);
         }
     }
 
@@ -205,7 +207,7 @@ impl Session {
     /// message data before sending the appropriate 5XX or 4XX code."
     pub(super) fn refuse_chunk(&mut self, size: u64, transaction: Transaction, refusal: Refusal) {
         let why = match &refusal {
-            Refusal::Wanted(reply) | Refusal::Mistake(reply) => reply.clone(),
+            Refusal::Wanted(reply) | Refusal::Mistake(_, reply) => reply.clone(),
             Refusal::Silent => self.no_recipients(),
         };
         self.abort(&transaction, Abort::Refused(why));
@@ -216,6 +218,36 @@ impl Session {
         } else {
             self.state = State::Discard(Discard::new(size, refusal));
         }
+    }
+
+    /// Whether nothing may come behind a command, or behind what is none, before its reply.
+    fn must_wait(&self, command: Option<&Command<'_>>) -> bool {
+        // RFC 5321 §4.3.1: "Unless other arrangements are negotiated through service extensions, the sender MUST wait for this response
+        // before sending further commands."
+        if !self.hello.as_ref().is_some_and(|hello| hello.is_extended) {
+            return true;
+        }
+        // RFC 2920 §3.1: "The EHLO, DATA, VRFY, EXPN, TURN, QUIT, and NOOP commands can only appear as the last command in a group since
+        // their success or failure produces a change of state which the client SMTP must accommodate."
+        // RFC 4954 §4: "When the AUTH command is used together with the [PIPELINING] extension, it MUST be the last command in a
+        // pipelined group of commands.  The only exception to this rule is when the AUTH command contains an initial response".
+        // RFC 3207 §4: "If the SMTP client is using pipelining as defined in RFC 2920, the STARTTLS command must be the last command in
+        // a group."
+        matches!(
+            command,
+            Some(
+                Command::Ehlo(_)
+                    | Command::Helo(_)
+                    | Command::Lhlo(_)
+                    | Command::Data
+                    | Command::Vrfy(_)
+                    | Command::Expn(_)
+                    | Command::Quit
+                    | Command::Noop(_)
+                    | Command::Auth { initial: None, .. }
+                    | Command::StartTls
+            )
+        )
     }
 
     const fn is_idle(command: &Command<'_>) -> bool {
@@ -242,7 +274,8 @@ impl Session {
             } else {
                 "This is SMTP: say EHLO"
             };
-            return self.mistake(Reply::certain(500, EnhancedStatus::INVALID_COMMAND, text));
+            let reply = Reply::certain(500, EnhancedStatus::INVALID_COMMAND, text);
+            return self.mistake(Mistake::NotOffered, reply);
         }
         // RFC 5321 §4.1.4: "If it is issued after the session begins and the EHLO command is acceptable to the SMTP server, the SMTP
         // server MUST clear all buffers and reset the state exactly as if a RSET command had been issued."
@@ -293,13 +326,20 @@ impl Session {
         &self,
         parameters: &MailParameters,
         transaction: &Transaction,
-    ) -> Option<Reply> {
-        let reply = |code, enhanced, text: &str| Some(Reply::certain(code, enhanced, text));
+    ) -> Option<(Mistake, Reply)> {
+        let reply =
+            |cause, code, enhanced, text: &str| Some((cause, Reply::certain(code, enhanced, text)));
         let Some(hello) = &self.hello else {
-            return reply(503, EnhancedStatus::INVALID_COMMAND, "Say EHLO first");
+            return reply(
+                Mistake::OutOfOrder,
+                503,
+                EnhancedStatus::INVALID_COMMAND,
+                "Say EHLO first",
+            );
         };
         if transaction.envelope().is_some() {
             return reply(
+                Mistake::OutOfOrder,
                 503,
                 EnhancedStatus::INVALID_COMMAND,
                 "A transaction is open already",
@@ -308,7 +348,12 @@ impl Session {
         if self.config.role == Role::Submission && self.login.is_none() {
             // RFC 6409 §4.3: "The MSA MUST, by default, issue an error response to the MAIL command if the session has not been
             // authenticated using [SMTP-AUTH]".
-            return reply(530, EnhancedStatus::SECURITY, "Authentication required");
+            return reply(
+                Mistake::NotYet,
+                530,
+                EnhancedStatus::SECURITY,
+                "Authentication required",
+            );
         }
         let offered = self.extensions();
         let extended = hello.is_extended;
@@ -343,7 +388,12 @@ impl Session {
             .find(|(given, offered, _)| *given && !offered)
         {
             let text = format!("{name} is not offered");
-            return reply(555, EnhancedStatus::INVALID_ARGUMENTS, &text);
+            return reply(
+                Mistake::NotOffered,
+                555,
+                EnhancedStatus::INVALID_ARGUMENTS,
+                &text,
+            );
         }
         // RFC 1870 §6.1: "If the indicated size is larger than the server's fixed maximum message size, the server responds with
         // code "552 message size exceeds fixed maximium message size"." (spelt so there).
@@ -352,6 +402,7 @@ impl Session {
             .is_some_and(|size| size > self.config.limits.message)
         {
             return reply(
+                Mistake::TooMuch,
                 552,
                 EnhancedStatus::TOO_BIG,
                 "Message size exceeds fixed maximum message size",
@@ -365,26 +416,39 @@ impl Session {
         is_ascii: bool,
         parameters: &RcptParameters,
         transaction: &Transaction,
-    ) -> Option<Reply> {
-        let reply = |code, enhanced, text: &str| Some(Reply::certain(code, enhanced, text));
+    ) -> Option<(Mistake, Reply)> {
+        let reply =
+            |cause, code, enhanced, text: &str| Some((cause, Reply::certain(code, enhanced, text)));
         let Transaction::Open(envelope) = transaction else {
-            return reply(503, EnhancedStatus::INVALID_COMMAND, "Say MAIL first");
+            return reply(
+                Mistake::OutOfOrder,
+                503,
+                EnhancedStatus::INVALID_COMMAND,
+                "Say MAIL first",
+            );
         };
         if !is_ascii && !envelope.parameters.smtputf8 {
             // RFC 6531 §3.5: "When messages are rejected because the RCPT command requires an ASCII address, the reply-code 553 is
             // returned"
             return reply(
+                Mistake::Syntax,
                 553,
                 EnhancedStatus::NON_ASCII_ADDRESS,
                 "The mailbox needs SMTPUTF8",
             );
         }
         if (parameters.notify.is_some() || parameters.orcpt.is_some()) && !self.config.dsn {
-            return reply(555, EnhancedStatus::INVALID_ARGUMENTS, "DSN is not offered");
+            return reply(
+                Mistake::NotOffered,
+                555,
+                EnhancedStatus::INVALID_ARGUMENTS,
+                "DSN is not offered",
+            );
         }
         if envelope.recipients.len() >= self.config.limits.recipients {
             // RFC 5321 §4.5.3.1.10: "The correct reply code for this condition is 452."
             return reply(
+                Mistake::TooMuch,
                 452,
                 EnhancedStatus::TOO_MANY_RECIPIENTS,
                 "Too many recipients",
@@ -434,14 +498,17 @@ impl Session {
 
     fn start_tls(&mut self, transaction: Transaction) {
         let refusal = match self.config.start_tls {
-            _ if self.tls.is_some() => Some((503, "TLS is there already")),
-            StartTls::Unavailable => Some((502, "STARTTLS is not implemented")),
-            _ if self.hello.is_none() => Some((503, "Say EHLO first")),
+            _ if self.tls.is_some() => Some((Mistake::OutOfOrder, 503, "TLS is there already")),
+            StartTls::Unavailable => {
+                Some((Mistake::NotOffered, 502, "STARTTLS is not implemented"))
+            }
+            _ if self.hello.is_none() => Some((Mistake::OutOfOrder, 503, "Say EHLO first")),
             _ => None,
         };
-        if let Some((code, text)) = refusal {
+        if let Some((cause, code, text)) = refusal {
             self.state = State::Command(transaction);
-            return self.mistake(Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text));
+            let reply = Reply::certain(code, EnhancedStatus::INVALID_COMMAND, text);
+            return self.mistake(cause, reply);
         }
         self.abort(&transaction, Abort::StartTls);
         self.ok(220, EnhancedStatus::OK, "Ready to start TLS");
@@ -463,6 +530,29 @@ enum Greeting {
 pub(super) fn is_bdat(line: &[u8]) -> bool {
     line.get(..4)
         .is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+}
+
+/// What is wrong with a line that is no command.
+fn mistake(error: &CommandErrorCause, line: &[u8]) -> Mistake {
+    match error {
+        CommandErrorCause::Character if line.contains(&b'\r') => Mistake::BareNewline,
+        CommandErrorCause::UnknownVerb | CommandErrorCause::Character if is_foreign(line) => {
+            Mistake::ForeignCommand
+        }
+        CommandErrorCause::UnknownVerb => Mistake::UnknownCommand,
+        CommandErrorCause::UnknownParameter(_) => Mistake::NotOffered,
+        _ => Mistake::Syntax,
+    }
+}
+
+/// Whether a line that is no command cannot be meant as one: HTTP, a field of a header, or no word. An empty line is a mistake only.
+fn is_foreign(line: &[u8]) -> bool {
+    let verb = line.split(|octet| *octet == b' ').next();
+    match verb.unwrap_or_default() {
+        [] => false,
+        [first, ..] if !first.is_ascii_alphabetic() => true,
+        verb => verb.ends_with(b":") || is_http(line),
+    }
 }
 
 /// Whether a line is the first of a request in HTTP.

@@ -128,8 +128,11 @@ pub enum Event {
     AuthenticationFailed(AuthFailure),
     /// The transaction is lost: forget what came of the message.
     Aborted(Abort),
-    /// The client made a mistake, which was answered.
+    /// The client made a mistake, which was answered. A message that is refused for a CR or LF that stands alone is one too, told behind
+    /// its [`Aborted`](Self::Aborted).
     Mistake {
+        /// What it did.
+        cause: Mistake,
         /// The answer.
         reply: Reply,
         /// Past [`Limits::soft_errors`](super::Limits::soft_errors): wait a second before polling again, so that it costs the client
@@ -183,6 +186,48 @@ pub enum AuthFailure {
     /// The application could not answer.
     #[error("the application could not answer")]
     Unavailable,
+}
+
+/// What a client did wrong, and may mend.
+///
+/// That it did not wait for a reply is none of them: see [`Session::did_not_wait`](super::Session::did_not_wait).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// A command that is not known. It says nothing of the client (RFC 5321 §3.8: "Servers are expected to be tolerant of unknown
+    /// commands").
+    #[error("a command that is not known")]
+    UnknownCommand,
+    /// A line that cannot be meant as a command: it begins as a request of HTTP, as a field of a message's header, or with no letter.
+    /// Someone sends another protocol through the client, or it does not listen and sends a message that was refused. HTTP before the
+    /// greeting of the client ends the session instead ([`Error::CrossProtocol`](super::Error::CrossProtocol)).
+    #[error("a line of another protocol, or of a message")]
+    ForeignCommand,
+    /// A known command with an argument or a parameter that cannot be read (RFC 5321 §4.1.2).
+    #[error("a command that is malformed")]
+    Syntax,
+    /// A line of more than [`Limits::command_line`](super::Limits::command_line) octets (RFC 5321 §4.5.3.1.4).
+    #[error("a line that is too long")]
+    LineTooLong,
+    /// A CR or LF that stands alone, in a command or a message (RFC 5321 §2.3.8).
+    #[error("a CR or LF that stands alone")]
+    BareNewline,
+    /// A command that has no place here (RFC 5321 §4.1.4). An honest client that pipelines makes it as well: where MAIL is refused, its
+    /// RCPTs have no place.
+    #[error("a command out of order")]
+    OutOfOrder,
+    /// A command, mechanism or parameter that is not offered, here or at all (RFC 5321 §2.2.1).
+    #[error("something that is not offered")]
+    NotOffered,
+    /// A command that needs TLS first (RFC 3207 §4) or a login (RFC 6409 §4.3).
+    #[error("a command that needs TLS or a login")]
+    NotYet,
+    /// A size (RFC 1870 §6.1) or a number of recipients (RFC 5321 §4.5.3.1.10) beyond what the server takes.
+    #[error("more than is taken")]
+    TooMuch,
+    /// Anything but QUIT after the greeting 554 (RFC 5321 §3.1).
+    #[error("a command after it was turned away")]
+    TurnedAway,
 }
 
 /// Why a transaction was lost.

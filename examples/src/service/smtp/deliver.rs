@@ -203,7 +203,10 @@ async fn judged(
     };
     let judged = judge.finish().await.ok_or_else(local_error)?;
     let verdict = &judged.verdict;
-    let results = verdict.results();
+    let mut results = verdict.results();
+    for result in screened.iter().flat_map(|screened| screened.white_lists()) {
+        results.push(result);
+    }
     let seal = sealer.map_or_else(String::new, |sealer| {
         forwarding::seal(*sealer, &verdict.arc, &results)
     });

@@ -74,11 +74,12 @@ pub(super) fn settle(
                 None => Ok(Vec::new()),
             }
         }
-        Settlement::Retry { at, because } => {
+        Settlement::Retry { at, because } | Settlement::Held { at, because } => {
+            let tried = matches!(settlement, Settlement::Retry { .. });
             transaction.execute(
-                "UPDATE queue SET due = ?2, leased_until = 0, attempts = attempts + 1, last_reply = ?3
+                "UPDATE queue SET due = ?2, leased_until = 0, attempts = attempts + ?4, last_reply = ?3
                  WHERE id = ?1",
-                params![id, at, because],
+                params![id, at, because, tried],
             )?;
             Ok(Vec::new())
         }

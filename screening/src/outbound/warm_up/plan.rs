@@ -267,6 +267,11 @@ impl Plan {
         }
     }
 
+    /// The day since 1970 on which a pause that begins today is over: the rest of today does not count.
+    pub(super) const fn resume(&self, today: u32) -> u32 {
+        today.saturating_add(1).saturating_add(self.pause_days)
+    }
+
     /// The curve of a provider.
     pub fn curve(&self, provider: &Provider) -> &Curve {
         self.providers.get(provider).unwrap_or(&self.curve)

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use super::Plan;
 use crate::outbound::provider::Provider;
-use crate::outbound::reputation::{Level, Listing, Outcome, Reputation, Standing};
+use crate::outbound::reputation::{Level, Listing, Measure, Outcome, Reason, Reputation, Standing};
 use crate::outbound::{DAY, day, octets};
-use crate::store::{Key, Keys, Kind, Store, Value};
+use crate::store::{Beginning, Key, Keys, Kind, Store, Value};
 
-/// The most addresses of a scheduler. For each that warms up a message may cost a load for every day that thresholds look back.
+/// The most addresses of a scheduler. For each that is held a message costs a load from the store.
 pub const MAX_SOURCES: usize = 256;
 
 /// An address that mail can leave from.
@@ -60,12 +60,12 @@ pub enum Held {
         /// Of how much.
         quota: u32,
     },
-    /// The provider is left alone for a while.
+    /// The provider is left alone for a while. [`Scheduler::status`] has the figures.
     Paused {
         /// Until when, in seconds since 1970.
         until: u64,
-        /// How the address stands, and why.
-        standing: Standing,
+        /// Why.
+        causes: Causes,
     },
 }
 
@@ -79,8 +79,65 @@ impl fmt::Display for Held {
                     "{sent} of {quota} are sent, and no more is open at this hour"
                 )
             }
-            Self::Paused { until, standing } => write!(f, "paused until {until}: {standing}"),
+            Self::Paused { until, causes } => write!(f, "paused until {until}: {causes}"),
         }
+    }
+}
+
+/// What a pause is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Causes(u8);
+
+impl Causes {
+    const LISTED: u8 = 1 << 7;
+
+    const fn bit(measure: Measure) -> u8 {
+        match measure {
+            Measure::Complaints => 1,
+            Measure::Deferrals => 1 << 1,
+            Measure::Rejections => 1 << 2,
+            Measure::UnknownRecipients => 1 << 3,
+        }
+    }
+
+    /// Of what there was too much.
+    pub fn measures(self) -> impl Iterator<Item = Measure> {
+        let all = [
+            Measure::Complaints,
+            Measure::Deferrals,
+            Measure::Rejections,
+            Measure::UnknownRecipients,
+        ];
+        let is_one = move |measure: &Measure| self.0 & Self::bit(*measure) != 0;
+        all.into_iter().filter(is_one)
+    }
+
+    /// Whether a list has the address.
+    pub const fn is_listed(self) -> bool {
+        self.0 & Self::LISTED != 0
+    }
+}
+
+impl From<&Standing> for Causes {
+    fn from(standing: &Standing) -> Self {
+        let worst = standing
+            .reasons
+            .iter()
+            .filter(|it| it.level() == standing.level);
+        let bit = |reason: &Reason| match reason {
+            Reason::Rate { threshold, .. } => Self::bit(threshold.measure),
+            Reason::Listed(_) => Self::LISTED,
+        };
+        Self(worst.map(bit).fold(0, |all, bit| all | bit))
+    }
+}
+
+impl fmt::Display for Causes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let measures = self.measures().map(|measure| measure.to_string());
+        let listed = self.is_listed().then(|| "on a list".to_owned());
+        let all: Vec<String> = measures.chain(listed).collect();
+        f.write_str(&all.join(", "))
     }
 }
 
@@ -185,7 +242,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn take<S: Store>(
+    pub fn take<S: Store + ?Sized>(
         &self,
         store: &mut S,
         provider: &Provider,
@@ -200,7 +257,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn take_from<S: Store>(
+    pub fn take_from<S: Store + ?Sized>(
         &self,
         will_do: impl Fn(IpAddr) -> bool,
         store: &mut S,
@@ -214,9 +271,16 @@ impl Scheduler {
         let mut at = None::<u64>;
         let mut best: Option<(IpAddr, Standing)> = None;
         let usable = self.sources.iter().filter(|it| will_do(it.address));
+        let keys = self.keys(provider);
         for source in usable {
             let address = source.address;
-            let (before, state, standing) = self.state(store, source, provider, now)?;
+            let before = before(store, source, &keys, now)?;
+            if let Some((held, again)) = self.held(before.as_ref(), provider, now) {
+                because.push((address, held));
+                at = Some(at.map_or(again, |at| at.min(again)));
+                continue;
+            }
+            let (state, standing) = self.state(store, source, before.as_ref(), provider, now)?;
             let quota = (!source.is_warm).then(|| curve.quota(state.step)).flatten();
             let room = quota.map(|quota| state.room(&self.plan, quota, now));
             if let Some(Ok(room)) = room {
@@ -229,10 +293,7 @@ impl Scheduler {
                 self.save(store, address, provider, &state, now)?;
             }
             match room {
-                Some(Err((mut held, again))) => {
-                    if let Held::Paused { standing: why, .. } = &mut held {
-                        *why = standing;
-                    }
+                Some(Err((held, again))) => {
                     because.push((address, held));
                     at = Some(at.map_or(again, |at| at.min(again)));
                 }
@@ -265,7 +326,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn give_back<S: Store>(
+    pub fn give_back<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -291,7 +352,7 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn record<S: Store>(
+    pub fn record<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -310,15 +371,17 @@ impl Scheduler {
     /// # Errors
     ///
     /// The store's.
-    pub fn status<S: Store>(
+    pub fn status<S: Store + ?Sized>(
         &self,
         store: &mut S,
         provider: &Provider,
         now: u64,
     ) -> Result<Vec<Status>, S::Error> {
         let provider = &*self.plan.pool(provider);
+        let keys = self.keys(provider);
         let status = |source: &Source| {
-            let (_, state, standing) = self.state(store, source, provider, now)?;
+            let before = before(store, source, &keys, now)?;
+            let (state, standing) = self.state(store, source, before.as_ref(), provider, now)?;
             let curve = self.plan.curve(provider);
             let quota = (!source.is_warm).then(|| curve.quota(state.step)).flatten();
             Ok(Status {
@@ -333,41 +396,53 @@ impl Scheduler {
         self.sources.iter().map(status).collect()
     }
 
-    /// What is stored of an address, what has become of it by today, and how it stands.
+    /// Why an address sends nothing now, and when it will, where that is known without asking how it stands: it is paused, or what is
+    /// open today is spent. Whether it is to be paused, or for longer, is asked before it sends again.
+    fn held(&self, before: Option<&State>, provider: &Provider, now: u64) -> Option<(Held, u64)> {
+        let state = before?;
+        let longest = u64::from(self.plan.resume(today(now))).saturating_mul(DAY);
+        let is_paused = state.paused_until > now && state.paused_until <= longest;
+        if !is_paused && u64::from(state.day) != day(now) {
+            return None;
+        }
+        let quota = self.plan.curve(provider).quota(state.step)?;
+        state.room(&self.plan, quota, now).err()
+    }
+
+    /// What has become of an address by today, and how it stands.
     ///
     /// While it is paused it stands as it did: what happened before the pause is shown, and counts no more afterwards.
-    fn state<S: Store>(
+    fn state<S: Store + ?Sized>(
         &self,
         store: &mut S,
         source: &Source,
+        before: Option<&State>,
         provider: &Provider,
         now: u64,
-    ) -> Result<(Option<State>, State, Standing), S::Error> {
+    ) -> Result<(State, Standing), S::Error> {
         let (address, listings) = (source.address, &source.listings);
         let stands = |store: &mut S, since: u32| {
             let reputation = &self.reputation;
             reputation.standing_since(store, address, provider, listings, since.into(), now)
         };
         if source.is_warm {
-            return Ok((None, State::default(), stands(store, 0)?));
+            return Ok((State::default(), stands(store, 0)?));
         }
-        let key = self.key(address, provider);
-        let before = store.load(&key, now)?.map(State::of_value);
-        let today = u32::try_from(day(now)).unwrap_or(u32::MAX);
-        let state = before.clone().unwrap_or_else(|| State {
+        let today = today(now);
+        let state = before.cloned().unwrap_or_else(|| State {
             day: today,
             ..State::default()
         });
         let standing = stands(store, state.since)?;
-        let state = state.turned(&self.plan, provider, standing.level, today);
+        let state = state.turned(&self.plan, provider, &standing, today);
         let standing = match state.paused_until > now {
             true => stands(store, 0)?,
             false => standing,
         };
-        Ok((before, state, standing))
+        Ok((state, standing))
     }
 
-    fn save<S: Store>(
+    fn save<S: Store + ?Sized>(
         &self,
         store: &mut S,
         address: IpAddr,
@@ -381,9 +456,28 @@ impl Scheduler {
     }
 
     fn key(&self, address: IpAddr, provider: &Provider) -> Key {
-        let parts: [&[u8]; 3] = [b"warm-up", &octets(address), provider.as_str().as_bytes()];
-        self.keys.key(Kind::Outbound, &parts)
+        self.keys(provider).key(&[&octets(address)])
     }
+
+    /// The keys of all addresses with a provider.
+    fn keys(&self, provider: &Provider) -> Beginning {
+        let parts: [&[u8]; 2] = [b"warm-up", provider.as_str().as_bytes()];
+        self.keys.beginning(Kind::Outbound, &parts)
+    }
+}
+
+/// What is stored of an address that warms up.
+fn before<S: Store + ?Sized>(
+    store: &mut S,
+    source: &Source,
+    keys: &Beginning,
+    now: u64,
+) -> Result<Option<State>, S::Error> {
+    if source.is_warm {
+        return Ok(None);
+    }
+    let value = store.load(&keys.key(&[&octets(source.address)]), now)?;
+    Ok(value.map(State::of_value))
 }
 
 /// What is remembered of an address and a provider.
@@ -399,6 +493,12 @@ struct State {
     since: u32,
     /// Seconds since 1970; 0 for no pause.
     paused_until: u64,
+    /// What the last pause was for.
+    causes: Causes,
+}
+
+fn today(now: u64) -> u32 {
+    u32::try_from(day(now)).unwrap_or(u32::MAX)
 }
 
 impl State {
@@ -407,26 +507,27 @@ impl State {
         [
             pair(self.day, self.step),
             pair(self.sent, self.since),
-            self.paused_until,
+            // A day of 32 bits in seconds has less than 56 bits.
+            u64::from(self.causes.0) << 56 | self.paused_until,
         ]
     }
 
-    fn of_value([first, second, paused_until]: Value) -> Self {
+    fn of_value([first, second, third]: Value) -> Self {
         Self {
             // The halves of 64 bits.
             day: (first >> 32) as u32,
             step: first as u32,
             sent: (second >> 32) as u32,
             since: second as u32,
-            paused_until,
+            paused_until: third & (u64::MAX >> 8),
+            causes: Causes((third >> 56) as u8),
         }
     }
 
     /// What it has become by today.
-    fn turned(mut self, plan: &Plan, provider: &Provider, level: Level, today: u32) -> Self {
-        let curve = plan.curve(provider);
-        // The day on which a pause that begins now is over: the rest of today does not count.
-        let resume = today.saturating_add(1).saturating_add(plan.pause_days);
+    fn turned(mut self, plan: &Plan, provider: &Provider, standing: &Standing, today: u32) -> Self {
+        let (curve, level) = (plan.curve(provider), standing.level);
+        let resume = plan.resume(today);
         let longest = u64::from(resume).saturating_mul(DAY);
         // What lies beyond was written before the clock was set back.
         self.paused_until = self.paused_until.min(longest);
@@ -446,6 +547,7 @@ impl State {
         let is_paused = self.paused_until > u64::from(today).saturating_mul(DAY);
         if level == Level::Stop && !is_paused {
             self.paused_until = longest;
+            self.causes = standing.into();
             self.since = resume;
             // One that was warm goes back from the end of its curve.
             let last = u32::try_from(curve.days()).unwrap_or(u32::MAX);
@@ -463,9 +565,8 @@ impl State {
         if self.paused_until > now {
             let until = self.paused_until;
             let again = midnight(day(until)).saturating_add(hours.begin());
-            // Whoever asks has the reasons.
-            let standing = Standing::default();
-            return Err((Held::Paused { until, standing }, again.max(until)));
+            let causes = self.causes;
+            return Err((Held::Paused { until, causes }, again.max(until)));
         }
         // Where the clock was set back over midnight, the day that had begun is at its beginning.
         let second = now.saturating_sub(midnight(self.day.into()));

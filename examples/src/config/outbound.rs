@@ -1,0 +1,126 @@
+//! `[outbound]`: how mail leaves.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use screening::outbound::provider::Provider;
+use screening::outbound::shaping::Policy;
+use serde::Deserialize;
+
+use super::{ConfigError, Quota};
+
+/// How mail leaves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Outbound {
+    /// A host that takes all mail, instead of the recipients' exchangers.
+    pub smarthost: Option<String>,
+    /// The port to connect to; default: 25.
+    pub port: u16,
+    /// The local address to connect from, if there is no `warm_up`.
+    pub source: Option<IpAddr>,
+    /// A plan of warm-up, in the form that `warm-up-plan` reads: the addresses that mail leaves from, and how much new ones send. Default:
+    /// none; then all mail leaves from one address, without a quota.
+    pub warm_up: Option<PathBuf>,
+    /// Which domains are whose, in the form of `screening::outbound::provider::Providers`; default: the examples of that crate.
+    pub providers: Option<PathBuf>,
+    /// How much a destination gets at once.
+    pub shaping: Shaping,
+    /// The same of single providers, and of domains that stand for themselves; what is not set is as in `shaping`.
+    pub provider: BTreeMap<String, Shaping>,
+    /// Seconds to wait after each failure; the last repeats; default: 5 minutes, 15 minutes, 1 hour, 4 hours.
+    pub retry: Vec<u64>,
+    /// Seconds until a message is given up and bounced; default: five days.
+    pub give_up: u64,
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self {
+            smarthost: None,
+            port: 25,
+            source: None,
+            warm_up: None,
+            providers: None,
+            shaping: Shaping::default(),
+            provider: BTreeMap::new(),
+            // RFC 5321 §4.5.4.1: "the retry interval SHOULD be at least 30 minutes" holds after the first attempts.
+            retry: vec![300, 900, 3600, 14400],
+            // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days."
+            give_up: 5 * 86400,
+        }
+    }
+}
+
+/// How much a destination gets at once; the defaults are those of `screening::outbound::shaping::Policy`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Shaping {
+    /// Connections in the beginning; default: 5.
+    pub initial_connections: Option<u32>,
+    /// Connections at most; default: 20.
+    pub max_connections: Option<u32>,
+    /// Messages in a time; default: as many as the connections carry.
+    pub rate: Option<Quota>,
+    /// Connections that fail one after the other until it is left alone; default: 3.
+    pub failed_connections: Option<u32>,
+    /// Seconds for which it is left alone at first, doubled with each further time; default: 60.
+    pub back_off: Option<u64>,
+    /// Seconds for which it is left alone at most; default: 3,600.
+    pub longest_back_off: Option<u64>,
+}
+
+impl Shaping {
+    /// What is not set is as in another one.
+    #[must_use]
+    pub fn over(&self, other: &Policy) -> Policy {
+        let mut policy = other.clone();
+        let set = |to: &mut u32, from: Option<u32>| *to = from.unwrap_or(*to);
+        set(&mut policy.initial_connections, self.initial_connections);
+        set(&mut policy.max_connections, self.max_connections);
+        set(&mut policy.failed_connections, self.failed_connections);
+        let seconds =
+            |to: &mut Duration, from: Option<u64>| *to = from.map_or(*to, Duration::from_secs);
+        seconds(&mut policy.back_off, self.back_off);
+        seconds(&mut policy.longest_back_off, self.longest_back_off);
+        policy.rate = self.rate.map(Into::into).or(policy.rate);
+        policy
+    }
+}
+
+impl Outbound {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let value = |field, why: &dyn ToString| {
+            let why = why.to_string();
+            Err(ConfigError::Value { field, why })
+        };
+        if self.retry.is_empty() || self.retry.contains(&0) {
+            return value(
+                "outbound.retry",
+                &"name at least one wait, none of them zero",
+            );
+        }
+        for name in self.provider.keys() {
+            if let Err(error) = name.parse::<Provider>() {
+                return value("outbound.provider", &error);
+            }
+        }
+        if self.warm_up.is_some() && self.smarthost.is_some() {
+            return value(
+                "outbound.warm_up",
+                &"where a smarthost takes all mail, no provider sees our addresses",
+            );
+        }
+        if self.warm_up.is_some() && self.source.is_some() {
+            return value(
+                "outbound.source",
+                &"with a plan of warm-up its addresses are used: name this one there as `warm`",
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,432 @@
+//! What leaves, from which address, how fast; what is held, and what a provider's answers change.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use examples::resolver::Resolver;
+use examples::server::{Context, now};
+use examples::store::{Leased, Outgoing};
+use mail_dns::Zone;
+use screening::outbound::warm_up::Status;
+use support::Folder;
+use support::server::Running;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+const DAY: u64 = 86_400;
+
+/// A provider's server: it takes mail, or says to each recipient what it is told to.
+#[derive(Clone)]
+struct Provider {
+    address: SocketAddr,
+    /// From where each message that was taken came.
+    taken: Arc<Mutex<Vec<IpAddr>>>,
+    rcpt: Arc<Mutex<&'static str>>,
+    asked: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+    most_open: Arc<AtomicUsize>,
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = Self {
+            address: listener.local_addr().unwrap(),
+            taken: Arc::default(),
+            rcpt: Arc::new(Mutex::new("250 OK")),
+            asked: Arc::default(),
+            open: Arc::default(),
+            most_open: Arc::default(),
+        };
+        let serving = provider.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, peer)) = listener.accept().await {
+                let serving = serving.clone();
+                tokio::spawn(async move {
+                    let open = serving.open.fetch_add(1, Ordering::SeqCst) + 1;
+                    serving.most_open.fetch_max(open, Ordering::SeqCst);
+                    // A client that hangs up has ended its session.
+                    let _ = serving.session(socket, peer.ip()).await;
+                    serving.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        provider
+    }
+
+    async fn session(&self, socket: TcpStream, peer: IpAddr) -> std::io::Result<()> {
+        let mut socket = BufReader::new(socket);
+        socket.write_all(b"220 mx.dest.example\r\n").await?;
+        let (mut line, mut in_data) = (String::new(), false);
+        loop {
+            line.clear();
+            if socket.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
+                "." if in_data => {
+                    in_data = false;
+                    self.taken.lock().unwrap().push(peer);
+                    "250 2.0.0 taken"
+                }
+                _ if in_data => continue,
+                "EHLO" => "250 mx.dest.example",
+                "RCPT" => {
+                    self.asked.fetch_add(1, Ordering::SeqCst);
+                    *self.rcpt.lock().unwrap()
+                }
+                "DATA" => {
+                    in_data = true;
+                    "354 go on"
+                }
+                _ => "250 OK",
+            };
+            socket.write_all(format!("{reply}\r\n").as_bytes()).await?;
+            if reply.starts_with("421") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn say(&self, rcpt: &'static str) {
+        *self.rcpt.lock().unwrap() = rcpt;
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn taken(&self) -> Vec<IpAddr> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    fn taken_from(&self, source: &str) -> usize {
+        let source: IpAddr = source.parse().unwrap();
+        self.taken().into_iter().filter(|it| *it == source).count()
+    }
+
+    /// The configuration of a server whose mail comes here; `plan` is its plan of warm-up.
+    fn config(&self, folder: &Folder, plan: &str, more: &str) -> String {
+        folder.write("warm-up.toml", plan);
+        let port = self.address.port();
+        format!("[outbound]\nport = {port}\nwarm_up = \"warm-up.toml\"\nretry = [1]\n{more}\n")
+    }
+}
+
+fn resolver() -> Resolver {
+    let zone = Zone::new().mx("dest.example", 10, "mx.dest.example");
+    Resolver::from_zone(zone.a("mx.dest.example", [127, 0, 0, 1]))
+}
+
+/// Seconds until 23:00 UTC of the day after next: then all of a day's quota is open, with an hour to go.
+fn to_eleven() -> u64 {
+    let midnight = now() / DAY * DAY;
+    midnight + 2 * DAY - 3600 - now()
+}
+
+/// Puts messages into the queue.
+async fn submit(context: &Context, count: usize) {
+    let accepted = context.clock.now();
+    for _ in 0..count {
+        let put = context.store(move |store| {
+            let mut spool = store.spool()?;
+            spool.write(b"From: anna@example.org\r\nSubject: dinner\r\n\r\nIs it ready?\r\n")?;
+            let outgoing = Outgoing {
+                sender: "anna@example.org".to_owned(),
+                recipient: "dave@dest.example".to_owned(),
+                added: Vec::new(),
+                smtputf8: false,
+                accepted,
+            };
+            store.commit(spool, &[], &[outgoing])
+        });
+        put.await.unwrap();
+    }
+}
+
+/// Lets time pass.
+fn pass(context: &Context, seconds: u64) {
+    context.clock.advance(seconds);
+    context.store.0.queue_filled().notify_one();
+}
+
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: not within ten seconds");
+}
+
+/// Whether so many messages, and all that there are, wait for so many seconds at least.
+async fn are_held(context: &Context, count: usize, seconds: u64) -> bool {
+    let database = context.store.0.location().join("mail.sqlite");
+    let database = rusqlite::Connection::open(database).unwrap();
+    let since = context.clock.now() + seconds;
+    let all = "SELECT count(*), count(*) FILTER (WHERE leased_until = 0 AND due >= ?1) FROM queue";
+    let counted = database.query_row(all, [since], |row| {
+        Ok((row.get::<_, usize>(0)?, row.get::<_, usize>(1)?))
+    });
+    counted.unwrap() == (count, count)
+}
+
+/// The messages of the queue of a server that has ended.
+async fn queued(folder: &Folder, more: &str) -> Vec<Leased> {
+    let server = support::server::bind(folder, more, resolver()).await;
+    let later = now() + 90 * DAY;
+    let context = server.context();
+    let leased = context.store(move |store| store.lease(later, later, 100));
+    leased.await.unwrap()
+}
+
+fn status(context: &Context) -> Vec<Status> {
+    let domain = "dest.example".parse().unwrap();
+    let own = &context.own_addresses;
+    let (store, provider) = (&*context.store.0, own.provider(&domain, None));
+    let (_, rows) = own.status(store, &provider, context.clock.now()).unwrap();
+    rows.into_iter().map(|row| row.status).collect()
+}
+
+#[tokio::test]
+async fn a_quota_holds_the_rest_without_attempts_until_the_next_day_and_over_a_restart() {
+    let (folder, provider) = (Folder::new("queue-quota"), Provider::start().await);
+    let plan = "new = ['127.0.0.2']\n[plan]\ntable = [2, 3, 9]\n";
+    let more = provider.config(&folder, plan, "");
+    let server = Running::start_ahead(&folder, &more, resolver(), to_eleven()).await;
+    submit(&server.context, 6).await;
+    until("the quota is spent", async || {
+        provider.taken_from("127.0.0.2") == 2
+    })
+    .await;
+    until("the rest is held", async || {
+        are_held(&server.context, 4, 60).await
+    })
+    .await;
+    let (ahead, [only]) = (
+        server.context.clock.now() - now(),
+        status(&server.context).try_into().unwrap(),
+    );
+    let only: Status = only;
+    assert_eq!((only.day, only.quota, only.sent), (Some(1), Some(2), 2));
+    server.end().await;
+    let waiting = queued(&folder, &more).await;
+    assert_eq!(waiting.len(), 4);
+    assert!(waiting.iter().all(|leased| leased.attempts == 0));
+
+    // The quota is still spent, and on the next day there is more of it.
+    let server = Running::start_ahead(&folder, &more, resolver(), ahead).await;
+    submit(&server.context, 1).await;
+    until("the new one is held too", async || {
+        are_held(&server.context, 5, 60).await
+    })
+    .await;
+    assert_eq!(provider.taken().len(), 2);
+    pass(&server.context, DAY);
+    until("the next day's quota is spent", async || {
+        provider.taken_from("127.0.0.2") == 5
+    })
+    .await;
+    until("the rest is held", async || {
+        are_held(&server.context, 2, 60).await
+    })
+    .await;
+    assert_eq!(provider.taken().len(), 5);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_new_address_goes_by_a_warm_one() {
+    let (folder, provider) = (Folder::new("queue-overflow"), Provider::start().await);
+    let plan = "new = ['127.0.0.2']\nwarm = ['127.0.0.3']\n[plan]\ntable = [2]\n";
+    let more = provider.config(&folder, plan, "");
+    let server = Running::start_ahead(&folder, &more, resolver(), to_eleven()).await;
+    submit(&server.context, 5).await;
+    until("all are sent", async || provider.taken().len() == 5).await;
+    let by = |source| provider.taken_from(source);
+    assert_eq!((by("127.0.0.2"), by("127.0.0.3")), (2, 3));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn before_its_first_day_a_plan_sends_nothing_by_new_addresses() {
+    let (folder, provider) = (Folder::new("queue-first-day"), Provider::start().await);
+    let plan = "new = ['127.0.0.2']\nfirst_day = 2999-12-31\n";
+    let more = provider.config(&folder, plan, "");
+    let server = Running::start(&folder, &more, resolver()).await;
+    submit(&server.context, 1).await;
+    until("it is held", async || {
+        are_held(&server.context, 1, 4 * DAY).await
+    })
+    .await;
+    assert_eq!(provider.asked(), 0);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back() {
+    let (folder, provider) = (Folder::new("queue-deferrals"), Provider::start().await);
+    let plan = "new = ['127.0.0.2']\n[plan]\ntable = [2, 40, 60]\nstep_back = 1\n\
+        [[threshold]]\nmeasure = 'deferrals'\nrate = '30 %'\nlevel = 'stop'\ndays = 1\nevents = 2\n";
+    let more = provider.config(&folder, plan, "");
+    let server = Running::start_ahead(&folder, &more, resolver(), to_eleven()).await;
+    let context = Arc::clone(&server.context);
+    submit(&context, 2).await;
+    until("the first day's are sent", async || {
+        provider.taken().len() == 2
+    })
+    .await;
+    pass(&context, DAY);
+    assert_eq!(status(&context)[0].day, Some(2));
+
+    provider.say("421 4.7.0 Too many messages, slow down");
+    submit(&context, 1).await;
+    until("the provider was asked", async || provider.asked() == 3).await;
+    until("it is tried again later", async || {
+        are_held(&context, 1, 1).await
+    })
+    .await;
+    submit(&context, 2).await;
+    // The destination is left alone for a minute: nobody asks it.
+    until("they are held", async || are_held(&context, 3, 30).await).await;
+    assert_eq!(provider.asked(), 3);
+    provider.say("451 4.7.1 Rate limit exceeded");
+    pass(&context, 61);
+    until("it was asked again", async || provider.asked() >= 4).await;
+    pass(&context, 600);
+    until("the address pauses", async || {
+        status(&context)[0].paused_until.is_some()
+    })
+    .await;
+    let asked = provider.asked();
+    until("all are held", async || are_held(&context, 3, 3600).await).await;
+    assert_eq!(provider.asked(), asked);
+    let ahead = context.clock.now() - now();
+    server.end().await;
+    let mut attempts: Vec<u32> = queued(&folder, &more)
+        .await
+        .iter()
+        .map(|it| it.attempts)
+        .collect();
+    attempts.sort_unstable();
+    // Each that was refused is an attempt, and no other.
+    assert_eq!(attempts.len(), 3);
+    assert_eq!(attempts.iter().sum::<u32>() as usize, asked - 2);
+
+    // The pause, and the way back, outlive a restart.
+    let server = Running::start_ahead(&folder, &more, resolver(), ahead).await;
+    let context = Arc::clone(&server.context);
+    provider.say("250 OK");
+    submit(&context, 1).await;
+    until("the new one is held too", async || {
+        are_held(&context, 4, 3600).await
+    })
+    .await;
+    let [only] = status(&context).try_into().unwrap();
+    let only: Status = only;
+    assert_eq!((only.day, only.quota), (Some(1), Some(2)));
+    assert_eq!(provider.asked(), asked);
+    pass(&context, 2 * DAY);
+    until("the quota that it went back to is spent", async || {
+        provider.taken().len() == 4
+    })
+    .await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_destination_has_as_many_connections_as_it_should_and_the_others_wait() {
+    let (folder, provider) = (Folder::new("queue-connections"), Provider::start().await);
+    let more = format!(
+        "[outbound]\nport = {}\n[outbound.provider.'dest.example']\nmax_connections = 1\n",
+        provider.address.port()
+    );
+    let server = Running::start(&folder, &more, resolver()).await;
+    submit(&server.context, 8).await;
+    until("all are sent", async || provider.taken().len() == 8).await;
+    assert_eq!(provider.most_open.load(Ordering::SeqCst), 1);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_is_held_for_too_long_comes_back() {
+    let (folder, provider) = (Folder::new("queue-expiry"), Provider::start().await);
+    let plan = "new = ['127.0.0.2']\n[plan]\ntable = [1]\nhours = [0, 23]\n";
+    // Between 23:00 and midnight nothing is open.
+    let more = provider.config(&folder, plan, "give_up = 1800");
+    let server = Running::start_ahead(&folder, &more, resolver(), to_eleven()).await;
+    let context = Arc::clone(&server.context);
+    submit(&context, 1).await;
+    until("it is held to its end", async || {
+        are_held(&context, 1, 1700).await
+    })
+    .await;
+    pass(&context, 1801);
+    let bounce = async || {
+        let read = context.store(|store| {
+            let anna = store.account("anna")?.unwrap();
+            let inbox = store.mailbox(anna.id, "INBOX")?.unwrap().id;
+            match store.entries(inbox)?.pop() {
+                Some(last) => store.message(inbox, last.uid)?.read(1 << 16),
+                None => Ok(Vec::new()),
+            }
+        });
+        String::from_utf8(read.await.unwrap()).unwrap()
+    };
+    until("a bounce", async || !bounce().await.is_empty()).await;
+    let bounce = bounce().await;
+    assert!(bounce.contains("Status: 5.4.7"), "{bounce}");
+    assert!(
+        bounce.contains("waits for its turn: 127.0.0.2: "),
+        "{bounce}"
+    );
+    assert_eq!(provider.asked(), 0);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn mistakes_of_the_plan_are_told_at_the_start() {
+    let folder = Folder::new("queue-mistakes");
+    let provider = Provider::start().await;
+    for (plan, more, why) in [
+        (
+            "[plan]\nstart = 5\n",
+            "",
+            "new, warm: name the addresses that mail leaves from",
+        ),
+        ("warm = []\nfirst_day = 2026-02-30\n", "", "first_day"),
+        (
+            "warm = ['127.0.0.1']\n[plan]\nstart = 0\n",
+            "",
+            "the quota of day 1 is 0",
+        ),
+        (
+            "warm = []\n",
+            "smarthost = 'mx.dest.example'",
+            "no provider sees our addresses",
+        ),
+        (
+            "warm = []\n",
+            "source = '127.0.0.1'",
+            "name this one there as `warm`",
+        ),
+        (
+            "warm = []\n",
+            "[outbound.provider.'a b']",
+            "\"a b\" is neither the name of a provider nor a domain",
+        ),
+    ] {
+        let more = provider.config(&folder, plan, more);
+        let error = support::server::try_bind(&folder, &more, resolver())
+            .await
+            .unwrap_err();
+        assert!(error.contains(why), "{plan}: {error}");
+    }
+}
