@@ -274,11 +274,14 @@ impl Dmarc {
     fn existence_needed(&self) -> Existence {
         match &self.author {
             Ok(author)
-                if self.record_at(author, author.led()).is_some_and(|in_force| {
-                    in_force.labels != author.labels
-                        && in_force.record.policy_for(Place::Below)
-                            != in_force.record.policy_for(Place::NonExistentBelow)
-                }) && existence_question(author).is_some() =>
+                if self
+                    .record_at(author, author.led())
+                    .is_some_and(|in_force| {
+                        in_force.labels != author.labels
+                            && in_force.record.policy_for(Place::Below)
+                                != in_force.record.policy_for(Place::NonExistentBelow)
+                    })
+                    && existence_question(author).is_some() =>
             {
                 Existence::Wanted
             }

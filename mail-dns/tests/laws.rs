@@ -92,7 +92,7 @@ proptest! {
                 prop_assert!(names.wires().eq(wires));
                 for name in expected.into_iter().flatten() {
                     prop_assert_eq!(names.position(name.wire()), all.iter().position(|one| one.as_ref() == Some(&name)));
-                    prop_assert_eq!(names.position(name.prepend("y").unwrap_or(Name::root()).wire()), None);
+                    prop_assert_eq!(names.position(name.prepend("y").unwrap_or_else(|_| Name::root()).wire()), None);
                 }
                 prop_assert_eq!(names.position(&[]), None);
             }

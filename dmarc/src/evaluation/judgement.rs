@@ -166,11 +166,7 @@ impl Dmarc {
     }
 
     /// The alignment of every identifier of which it matters; `None` while answers are missing for one.
-    fn judge(
-        &self,
-        author: &Author,
-        record: &Record,
-    ) -> Option<Vec<Identifier>> {
+    fn judge(&self, author: &Author, record: &Record) -> Option<Vec<Identifier>> {
         let alignment = |candidate: &Candidate| {
             let mode = match candidate.mechanism {
                 Mechanism::Spf => record.aspf,

@@ -41,7 +41,9 @@ impl Suffixes {
             Some(&octets @ 1..) => Some(1 + N + usize::from(octets)).filter(|all| *all <= MAX_WIRE),
             _ => None,
         };
-        let room = labels.iter().map(|labels| 1 + length(*labels).unwrap_or_default());
+        let room = labels
+            .iter()
+            .map(|labels| 1 + length(*labels).unwrap_or_default());
         let room = room.sum();
         if room > usize::from(u16::MAX) {
             return Err(NameError::TooLong);
@@ -89,9 +91,8 @@ impl Suffixes {
     /// The place of the name with this wire form ([`Name::wire`]), in whatever case.
     pub fn position(&self, wire: &[u8]) -> Option<usize> {
         // Seldom do two names differ in case alone.
-        let is_same = |own: &[u8]| {
-            own.len() == wire.len() && (own == wire || own.eq_ignore_ascii_case(wire))
-        };
+        let is_same =
+            |own: &[u8]| own.len() == wire.len() && (own == wire || own.eq_ignore_ascii_case(wire));
         let position = self.wires().position(is_same);
         position.filter(|_| !wire.is_empty())
     }
