@@ -70,6 +70,23 @@ enum CandidateWalk {
 }
 
 impl Author {
+    fn begin_walk(&mut self, targets: &mut Targets, organizational_domain: &OrganizationalDomain) {
+        match organizational_domain {
+            OrganizationalDomain::TreeWalk => {
+                targets.walk_from(&self.domain, self.labels, &mut self.walk);
+            }
+            OrganizationalDomain::PublicSuffix(suffixes) => {
+                let above = suffixes.labels(&self.domain);
+                targets.domain_and_above(&self.domain, self.labels, above, &mut self.walk);
+                self.progress = Progress::Done(Led {
+                    organizational_domain: above,
+                    public_suffix: None,
+                });
+            }
+        }
+        targets.count(&self.walk);
+    }
+
     /// Where its walk led, if it came to an end.
     fn led(&self) -> Option<Led> {
         match self.progress {
@@ -99,34 +116,16 @@ impl Dmarc {
     /// Begins the evaluation of a message by these authors.
     #[must_use]
     pub fn new(author: &AuthorDomains, config: &Config) -> Self {
-        let mut targets = Targets::default();
-        let author = author_domain(author).map(|domain| {
-            let labels = label_count(&domain);
-            let (walk, progress) = match &config.organizational_domain {
-                OrganizationalDomain::TreeWalk => {
-                    (targets.walk_from(&domain, labels), Progress::Waiting)
-                }
-                OrganizationalDomain::PublicSuffix(suffixes) => {
-                    let led = Led {
-                        organizational_domain: suffixes.labels(&domain),
-                        public_suffix: None,
-                    };
-                    let walk = targets.domain_and_above(&domain, labels, led.organizational_domain);
-                    (walk, Progress::Done(led))
-                }
-            };
-            targets.count(&walk);
-            Author {
-                domain,
-                labels,
-                walk,
-                progress,
-            }
+        let author = author_domain(author).map(|domain| Author {
+            labels: label_count(&domain),
+            domain,
+            walk: Walk::default(),
+            progress: Progress::Waiting,
         });
-        Self {
+        let mut dmarc = Self {
             config: config.clone(),
             author,
-            targets,
+            targets: Targets::default(),
             existence: Existence::NotNeeded,
             identifiers: Vec::new(),
             identifiers_left_out: 0,
@@ -135,7 +134,11 @@ impl Dmarc {
             draw: 0,
             changed: true,
             trace: Vec::new(),
+        };
+        if let Ok(author) = &mut dmarc.author {
+            author.begin_walk(&mut dmarc.targets, &config.organizational_domain);
         }
+        dmarc
     }
 
     /// Hands in what SPF says of the MAIL FROM identity; for a null reverse-path that is `postmaster@` the HELO domain (RFC 7208 §2.4).

@@ -82,7 +82,8 @@ impl Walks {
     fn of(record_domain: &Domain, host: &Domain) -> Option<Self> {
         let shared = shared_labels(record_domain, host);
         let mut targets = Targets::default();
-        let of_record = targets.walk_from(record_domain, label_count(record_domain));
+        let mut of_record = Walk::default();
+        targets.walk_from(record_domain, label_count(record_domain), &mut of_record);
         (shared > 0).then(|| Self {
             of_host: targets.walk_beside(&of_record, host, label_count(host), shared),
             of_record,

@@ -17,7 +17,7 @@ pub(crate) struct Targets {
 
 /// The names that no walk came by before this one. The place of a target is its number among all, if each walk had brought as many as it
 /// may.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Brought {
     names: Suffixes,
     targets: [Target; MAX_QUERIES],
@@ -88,8 +88,11 @@ impl Walk {
 
 impl Targets {
     /// Asks for the records of the first walk, from this domain of so many `labels`.
-    pub(crate) fn walk_from(&mut self, domain: &Domain, labels: usize) -> Walk {
-        self.walk_beside(&Walk::default(), domain, labels, 0)
+    pub(crate) fn walk_from(&mut self, domain: &Domain, labels: usize, walk: &mut Walk) {
+        for labels in label_counts(labels) {
+            walk.push(labels, 0);
+        }
+        self.bring(domain, usize::from(walk.length), walk);
     }
 
     /// Asks for the records of this domain of so many `labels`, and of what is left of it with the last `above` of them.
@@ -98,14 +101,13 @@ impl Targets {
         domain: &Domain,
         labels: usize,
         above: usize,
-    ) -> Walk {
-        let mut walk = Walk::default();
+        walk: &mut Walk,
+    ) {
         walk.push(labels, 0);
         if above != labels {
             walk.push(above, 0);
         }
-        self.bring(domain, usize::from(walk.length), &mut walk);
-        walk
+        self.bring(domain, usize::from(walk.length), walk);
     }
 
     /// As [`Targets::walk_from`] for a later walk, from a domain that shares its last `shared` labels with that of the first.
@@ -134,13 +136,11 @@ impl Targets {
             return;
         }
         let begin = self.brought.len() * MAX_QUERIES;
-        self.brought.push(Brought {
-            names: record_names(domain, &walk.labels[..count]),
-            targets: Default::default(),
-        });
+        self.brought.push(Brought::default());
         let Some((brought, before)) = self.brought.split_last_mut() else {
             return;
         };
+        brought.names = record_names(domain, &walk.labels[..count]);
         let mut wires = brought.names.wires();
         for (place, target) in brought.targets.iter_mut().take(count).enumerate() {
             let wire = wires.next().unwrap_or_default();
