@@ -364,10 +364,13 @@ async fn what_others_answer_counts_for_our_own_standing() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let own = Arc::clone(&server.context.own_addresses);
-    let rows = server.context.store(move |store| {
-        let provider = "other.example".parse().unwrap();
-        own.status(store, &provider, examples::server::now())
-    });
+    let resolver = &server.context.resolver;
+    let provider = own
+        .provider(resolver, &"other.example".parse().unwrap())
+        .await;
+    let rows = server
+        .context
+        .store(move |store| own.status(store, &provider, examples::server::now()));
     let (provider, rows) = rows.await.unwrap();
     assert_eq!(provider.as_str(), "other.example");
     let [row] = rows.try_into().unwrap();
@@ -376,6 +379,57 @@ async fn what_others_answer_counts_for_our_own_standing() {
         row.to_string().starts_with("good; in 7 days 0 taken"),
         "{row}"
     );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_answer_of_a_correspondent_is_not_greylisted_and_a_forged_one_is() {
+    let folder = Folder::new("screening-correspondents");
+    let more = format!("{MORE}[pop_before_smtp]\nenabled = true\n");
+    let resolver = || {
+        let zone = format!(
+            "{ZONE}friend IN TXT \"v=spf1 ip4:192.0.2.7 -all\"\n\
+             lax IN TXT \"v=spf1 +all\"\nsoft IN TXT \"v=spf1 ~all\"\n"
+        );
+        Resolver::from_zone(zone.parse::<Zone>().unwrap())
+    };
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let client = "127.0.0.1".parse().unwrap();
+    server.context.accounts.read_by_pop(client, "anna").await;
+    let mut client = Client::connect(server.address(Service::Submission)).await;
+    client.ask("EHLO client.example", "250").await;
+    client.ask("MAIL FROM:<anna@example.org>", "250").await;
+    let they = ["zoe@friend.example", "zoe@lax.example", "zoe@soft.example"];
+    for theirs in they {
+        client.ask(&format!("RCPT TO:<{theirs}>"), "250").await;
+    }
+    client.ask("DATA", "354").await;
+    let message = "From: anna@example.org\r\n\r\nHello\r\n.";
+    client.ask(message, "250").await;
+    server.end().await;
+
+    // It is known after a restart too. 192.0.2.7 looks like a dial-up line.
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    for (sender, recipient, code) in [
+        // Nobody has written to her, and anybody may claim to be the others.
+        ("ben@friend.example", "anna@example.org", "450"),
+        ("zoe@lax.example", "anna@example.org", "450"),
+        ("zoe@soft.example", "anna@example.org", "450"),
+        ("", "anna@example.org", "450"),
+        ("Zoe@Friend.example", "anna@example.org", "250"),
+    ] {
+        let mut client = Client::connect_from("192.0.2.7", smtp).await;
+        client.ask("EHLO p12345.pool.example", "250").await;
+        client.ask(&format!("MAIL FROM:<{sender}>"), "250").await;
+        client.ask(&format!("RCPT TO:<{recipient}>"), code).await;
+        if code == "250" {
+            data(&mut client, "").await;
+        }
+    }
+    let [field] = fields(&newest(&server).await).try_into().unwrap();
+    assert!(field.starts_with("Yubin-Screening: accept, "), "{field}");
+    assert!(field.contains("-5 "), "{field}");
     server.end().await;
 }
 

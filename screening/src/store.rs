@@ -45,11 +45,13 @@ pub enum Kind {
     PopBeforeSmtp = 6,
     /// What others say of our own addresses.
     Outbound = 7,
+    /// Whom our users have written to.
+    Correspondent = 8,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::GreylistMessage,
         Self::GreylistClient,
         Self::Rate,
@@ -57,6 +59,7 @@ impl Kind {
         Self::Reputation,
         Self::PopBeforeSmtp,
         Self::Outbound,
+        Self::Correspondent,
     ];
 
     /// Its number, for stores outside of this crate; it never changes.

@@ -34,6 +34,8 @@ pub struct Screening {
     pub helo: Helo,
     /// Who is asked to come again.
     pub greylisting: Greylisting,
+    /// Whom our users have written to.
+    pub correspondents: Correspondents,
     /// Points of each finding, by the name that `screening::scorer::Weights` has for it.
     pub weights: Weights,
     /// What is done from which score on.
@@ -56,6 +58,7 @@ impl Default for Screening {
             s25r: S25r::default(),
             helo: Helo::default(),
             greylisting: Greylisting::default(),
+            correspondents: Correspondents::default(),
             weights: Weights::default(),
             thresholds: Thresholds::default(),
             rates: Rates::default(),
@@ -91,7 +94,7 @@ const fn four() -> i32 {
     4
 }
 
-const fn yes() -> bool {
+pub(super) const fn yes() -> bool {
     true
 }
 
@@ -206,6 +209,26 @@ impl Default for Greylisting {
     }
 }
 
+/// Whom our users have written to is not asked to come again, where SPF passes for the domain of his address.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Correspondents {
+    /// Whether anybody is known by that; default: yes.
+    pub enabled: bool,
+    /// Seconds for which an address is known after the last message to it; default: 90 days.
+    pub lifetime: u64,
+}
+
+impl Default for Correspondents {
+    fn default() -> Self {
+        let policy = screening::correspondents::Policy::default();
+        Self {
+            enabled: true,
+            lifetime: policy.lifetime.as_secs(),
+        }
+    }
+}
+
 /// From which score on what is done.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -298,7 +321,7 @@ fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de
         .map_err(|error| serde::de::Error::custom(format_args!("{text}: {error}")))
 }
 
-fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     parsed::<_, D>(&String::deserialize(deserializer)?)
 }
 

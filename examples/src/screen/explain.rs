@@ -86,6 +86,10 @@ impl Screen {
             let past = known_by.with(|client| reputation.score(memory, client, now))?;
             findings.past = Some(past);
         }
+        if let Some(correspondents) = &self.correspondents {
+            let known = correspondents.knows(memory, recipient, &sender, now);
+            findings.is_correspondent = known?;
+        }
         let verdict = self.scorer.score(&findings.evidence());
         let asks = matches!(verdict.decision, Decision::Greylist | Decision::Tarpit(_));
         let greylist = match self.greylist.as_ref().filter(|_| asks) {
@@ -141,6 +145,10 @@ impl Explanation {
         }
         if let Some(spf) = &findings.spf {
             found.push(("SPF", format!("{}: {}", spf.result, spf.cause)));
+        }
+        if findings.is_correspondent {
+            let whose = "the recipient has written to this address";
+            found.push(("correspondent", whose.to_owned()));
         }
         if let Some(past) = &findings.past {
             for reason in &past.reasons {

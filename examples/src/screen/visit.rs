@@ -215,6 +215,8 @@ impl Visit {
         let screen = &context.screen;
         let mut findings = screen.find(&context.resolver, claim, self.conduct).await;
         findings.past = screen.past(context, &findings.known_by()).await?;
+        let known = screen.is_correspondent(context, address(sender), recipient);
+        findings.is_correspondent = known.await?;
         let verdict = screen.scorer.score(&findings.evidence());
         tracing::info!(
             client = %self.client,
