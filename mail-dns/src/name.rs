@@ -468,13 +468,14 @@ mod tests {
 
     #[test]
     fn suffixes_below_a_label() {
-        fn of<const N: usize>(dotted: &str, labels: [usize; N]) -> [Option<Name>; N] {
-            let names = Name::of_suffixes(b"_x", dotted.as_bytes(), &labels).unwrap();
-            names.collect::<Vec<_>>().try_into().unwrap()
+        fn of<const N: usize>(dotted: &str, labels: [u8; N]) -> [Option<Name>; N] {
+            let names = Suffixes::new(b"_x", dotted.as_bytes(), &labels).unwrap();
+            assert_eq!(names.get(N), None);
+            core::array::from_fn(|place| names.get(place))
         }
         let some = |text: &str| Some(name(text));
         assert_eq!(
-            of("A.Example.com", [3, 2, 1, 0, 4, usize::MAX]),
+            of("A.Example.com", [3, 2, 1, 0, 4, u8::MAX]),
             [
                 some("_x.A.Example.com"),
                 some("_x.Example.com"),
@@ -512,11 +513,11 @@ mod tests {
             (".".repeat(255), NameError::EmptyLabel { at: 255 }),
             ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
         ] {
-            let failed = Name::of_suffixes(b"_x", dotted.as_bytes(), &[1]);
-            assert_eq!(failed.map(Vec::from_iter), Err(error));
+            let failed = Suffixes::new(b"_x", dotted.as_bytes(), &[1]);
+            assert_eq!(failed.err(), Some(error));
         }
-        let many = Name::of_suffixes(b"_x", fits.as_bytes(), &[4; 258]);
-        assert_eq!(many.map(Vec::from_iter), Err(NameError::TooLong));
+        let many = Suffixes::new(b"_x", fits.as_bytes(), &[4; 258]);
+        assert_eq!(many.err(), Some(NameError::TooLong));
     }
 
     #[test]
