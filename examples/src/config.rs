@@ -16,8 +16,8 @@ use serde::Deserialize;
 
 pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
 pub use self::screening::{
-    Codes, Correspondents, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject,
-    Threshold, Thresholds,
+    Codes, Correspondents, GreylistStage, Greylisting, Helo, List, Never, Rates, S25r, Screening,
+    Subject, Threshold, Thresholds,
 };
 
 /// Why the configuration cannot be used.

@@ -115,6 +115,10 @@ pub(super) async fn deliver(
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
+    let screened = trace.screened.as_ref();
+    if let Some(answer) = screened.and_then(|screened| screened.answer_to_message.as_ref()) {
+        return not_now(answer);
+    }
     let id = trace_id();
     let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
         return reply(
@@ -123,7 +127,6 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
-    let screened = trace.screened.as_ref();
     let (seal, above, junk) = match purpose {
         Purpose::Judge(judge, sealer) => {
             let report = feedback::is_wanted(context, recipients).then_some(&mut spool);
