@@ -22,6 +22,9 @@ pub const NAME: &str = "Authentication-Results";
 /// The most results of a field, and the most properties of a result, that are read.
 const MAX_ITEMS: usize = 200;
 
+/// The octets of a comment or reason that is written.
+const MAX_TEXT: usize = 255;
+
 /// The results that one server found for one message.
 ///
 /// ```
@@ -224,17 +227,19 @@ impl MethodResult {
         }
     }
 
-    /// Adds a comment, for people to read; control characters become `?`, and white space around it is left out.
+    /// Adds a comment, for people to read; control characters become `?`, white space around it is left out, and what is beyond
+    /// 255 octets is cut off.
     #[must_use]
     pub fn with_comment(mut self, comment: &str) -> Self {
-        self.comment = Some(printable(comment.trim())).filter(|comment| !comment.is_empty());
+        let comment = printable(cut(comment.trim()).trim_end());
+        self.comment = Some(comment).filter(|comment| !comment.is_empty());
         self
     }
 
-    /// Adds a reason; control characters become `?`.
+    /// Adds a reason; control characters become `?`, and what is beyond 255 octets is cut off.
     #[must_use]
     pub fn with_reason(mut self, reason: &str) -> Self {
-        self.reason = Some(printable(reason));
+        self.reason = Some(printable(cut(reason)));
         self
     }
 
@@ -459,6 +464,16 @@ fn read_value(lexer: &mut Lexer<'_>, fits: impl Fn(char) -> bool) -> Result<Stri
     })
 }
 
+/// The beginning of a text that may quote what a sender chose: with every character escaped it still fits on one line.
+fn cut(text: &str) -> &str {
+    let end = |(at, c): (usize, char)| at + c.len_utf8();
+    let fits = text
+        .char_indices()
+        .map(end)
+        .take_while(|end| *end <= MAX_TEXT);
+    text.get(..fits.last().unwrap_or(0)).unwrap_or("")
+}
+
 /// Text that fits on one line of a field, whatever else a reader may take for the end of a line.
 fn printable(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
@@ -583,6 +598,26 @@ mod tests {
             assert_eq!(read, results, "{evil:?}");
         }
         assert!("pass; dkim=pass".parse::<Outcome>().is_err());
+    }
+
+    #[test]
+    fn comments_and_reasons_fit_on_a_line() {
+        for (text, kept) in [
+            ("x".repeat(255), 255),
+            ("x".repeat(256), 255),
+            ("\u{e9}".repeat(200), 254),
+            ("\"".repeat(3_000), 255),
+            ("(\\".repeat(3_000), 255),
+            ("\u{10ffff}".repeat(3_000), 252),
+        ] {
+            let mut results = AuthenticationResults::new("mx");
+            let result = MethodResult::new(Method::Spf, Outcome::Fail);
+            results.push(result.with_comment(&text).with_reason(&text));
+            let told = &results.results()[0];
+            assert_eq!(told.reason().map(str::len), Some(kept));
+            assert_eq!(told.comment().map(str::len), Some(kept));
+            assert!(results.to_field().is_ok());
+        }
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Verdict {
     /// It goes above all fields that were there, and those that claim to come from this server must have been removed before.
     ///
     /// # Errors
-    /// If the authserv-id is too long for a line.
+    /// If the authserv-id is too long for a line, which no domain name is. Nothing that a sender chose can be: values are cut to 320
+    /// octets, reasons and comments to 255.
     // RFC 8601 §4: "An MTA MUST NOT add a result to an existing header field." So this is always a field of its own.
     pub fn authentication_results(&self) -> Result<String, FoldError> {
         self.results().to_field()
