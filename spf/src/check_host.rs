@@ -152,7 +152,7 @@ impl CheckHost {
         let (stage, frames) = match session.domain.clone() {
             Some(domain) => (Stage::Evaluating, vec![Frame::new(domain, 0, false)]),
             None => {
-                let cause = Cause::NoDomain;
+                let cause = session.no_domain();
                 (Stage::Done(SpfResult::None, cause, None), Vec::new())
             }
         };

@@ -36,8 +36,8 @@
 //!   client's names that `ptr` and `%{p}` look at: the first ten, and among equals the first.
 //! - An explanation is fetched only when asked for, and is one line of printable ASCII.
 //!
-//! With the feature `idna` a MAIL FROM domain may have U-labels (RFC 8616 §4); without it such a domain is no domain, and the result is
-//! `none`.
+//! With the feature `idna` a MAIL FROM domain may have U-labels (RFC 8616 §4); without it the result is `none`, and the
+//! cause [`Cause::ULabels`]. Whoever takes SMTPUTF8 turns it on, as `message-auth` does.
 //!
 //! With the feature `serde` a [`Verdict`] is written as data, names, terms and records as text.
 //!
