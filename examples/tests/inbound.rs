@@ -6,7 +6,7 @@ mod support;
 
 use examples::resolver::Resolver;
 use examples::server::Service;
-use mail_dns::Zone;
+use mail_dns::{Failure, Zone};
 use support::Folder;
 use support::server::{Client, Running};
 
@@ -41,4 +41,37 @@ async fn a_domain_in_u_labels_is_judged() {
         assert!(reply.starts_with(expected), "{mail_from}: {reply}");
     }
     server.end().await;
+}
+
+/// RFC 9989 §5.3.6: a check that cannot be done leaves the message to the receiver. By default no selector without an answer opens the door.
+#[tokio::test]
+async fn a_key_that_has_no_answer_does_not_get_a_forgery_in() {
+    let zone = Zone::new()
+        .txt("_dmarc.reject.example", "v=DMARC1; p=reject")
+        .txt("_dmarc.quarantine.example", "v=DMARC1; p=quarantine")
+        .txt("_dmarc.testing.example", "v=DMARC1; p=quarantine; t=y")
+        .txt("_dmarc.none.example", "v=DMARC1; p=none")
+        .fail("dead._domainkey.reject.example", Failure::ServFail)
+        .fail("dead._domainkey.quarantine.example", Failure::ServFail)
+        .fail("dead._domainkey.testing.example", Failure::ServFail)
+        .fail("dead._domainkey.none.example", Failure::ServFail)
+        .fail("_dmarc.unknown.example", Failure::ServFail);
+    for (more, expected) in [
+        ("", ["451 4.7.0", "451 4.7.0", "250 ", "250 ", "250 "]),
+        ("[inbound]\ntemperror = \"accept\"\n", ["250 "; 5]),
+        ("[inbound]\ndmarc = \"observe\"\n", ["250 "; 5]),
+    ] {
+        let folder = Folder::new("inbound-temperror");
+        let server = Running::start(&folder, more, Resolver::from_zone(zone.clone())).await;
+        let domains = ["reject", "quarantine", "testing", "none", "unknown"];
+        for (domain, expected) in domains.iter().zip(expected) {
+            let message = format!(
+                "DKIM-Signature: v=1; a=rsa-sha256; d={domain}.example; s=dead; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n\
+                 From: joe@{domain}.example\r\nSubject: dinner\r\n\r\nIs it ready?\r\n"
+            );
+            let reply = hand_in(&server, "<joe@evil.example>", &message).await;
+            assert!(reply.starts_with(expected), "{domain}, {more}: {reply}");
+        }
+        server.end().await;
+    }
 }
