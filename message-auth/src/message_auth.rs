@@ -56,10 +56,9 @@ pub struct Config {
     pub iprev: iprev::Limits,
     /// The limits.
     pub limits: Limits,
-    /// Whether DMARC leaves out signatures of keys in test mode (`t=y`). Default: no. RFC 6376 §3.6.1 has such mail treated no worse, and
-    /// no better, than unsigned; but many keys are in test mode for ever, receivers let their signatures count, and without that mail is
-    /// lost that its domain did sign.
-    pub ignore_testing_signatures: bool,
+    /// Whether signatures of keys in test mode (`t=y`) count for DMARC as any other. Default: no, as RFC 6376 §3.6.1 has it: such mail is
+    /// unsigned. Many keys are in test mode for ever, and some receivers let them count, so that no mail is lost that its domain did sign.
+    pub count_testing_signatures: bool,
 }
 
 /// How much one message may ask.
@@ -89,7 +88,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct MessageAuth {
     inbound: Inbound,
-    ignore_testing_signatures: bool,
+    count_testing_signatures: bool,
     dmarc_config: dmarc::Config,
     questions: Questions,
     mail_from: Run<CheckHost>,
@@ -136,7 +135,7 @@ impl MessageAuth {
             Check::Arc | Check::Iprev | Check::Helo => 0,
         };
         Self {
-            ignore_testing_signatures: config.ignore_testing_signatures,
+            count_testing_signatures: config.count_testing_signatures,
             dmarc_config: config.dmarc.clone(),
             questions: Questions::new(config.limits.questions, bounds),
             mail_from: Run::new(CheckHost::mail_from(
@@ -244,7 +243,8 @@ impl MessageAuth {
         {
             self.handed_in.dkim = true;
             let authentication = |signature: &dkim::SignatureVerdict| match signature.result {
-                _ if signature.testing && self.ignore_testing_signatures => Authentication::Fail,
+                // RFC 6376 §3.6.1: "Verifiers MUST NOT treat messages from Signers in testing mode differently from unsigned email".
+                _ if signature.testing && !self.count_testing_signatures => Authentication::Fail,
                 dkim::DkimResult::Pass => Authentication::Pass,
                 dkim::DkimResult::TempError => Authentication::TempError,
                 _ => Authentication::Fail,

@@ -175,6 +175,9 @@ fn signature_result(signature: &SignatureVerdict, b_values: &[String]) -> Method
     if signature.result != DkimResult::Pass {
         result = result.with_reason(&signature.cause.to_string());
     }
+    if signature.testing {
+        result = result.with_comment("key in test mode");
+    }
     let identity = signature
         .signature
         .as_ref()
