@@ -275,22 +275,22 @@ fn of_header(header: Result<Header<'_>, &HeaderError>) -> AuthorDomains {
     })
 }
 
-/// The override of a chain whose sealers are all trusted, and of which the first found the author's domain to pass.
+/// The override of a chain whose sealers are all trusted, and of which the first found the author's domain to pass and nothing else.
 fn vouched(author: &Domain, arc: &arc::Verdict, trusted: &[Domain]) -> Option<Override> {
     let vouches = |result: &MethodResult| {
         let from = result.property(&Ptype::Header, "from");
         let from = from.and_then(|from| Domain::parse_utf8(from).ok()?.to_a_labels().ok());
-        *result.method() == Method::Dmarc
-            && *result.outcome() == Outcome::Pass
-            && from.as_ref() == Some(author)
+        *result.outcome() == Outcome::Pass && from.as_ref() == Some(author)
     };
     let results = arc.trusted_results(|sealer| trusted.contains(sealer))?;
     // RFC 8617 §7.2.2: "it MAY indicate the influence of ARC on their local policy decision(s) by adding a reason of "local_policy"
     // with a comment string".
-    results
-        .registered()
-        .any(vouches)
-        .then(|| Override::of(PolicyOverride::LocalPolicy, Some(arc.report_comment())))
+    let mut dmarc = (results.registered())
+        .filter(|result| *result.method() == Method::Dmarc)
+        .peekable();
+    // All that it says of DMARC: a sealer that contradicts itself believed what others wrote.
+    let vouched = dmarc.peek().is_some() && dmarc.all(vouches);
+    vouched.then(|| Override::of(PolicyOverride::LocalPolicy, Some(arc.report_comment())))
 }
 
 /// The most questions of an SPF check: the record, and for each term that looks something up a name and its hosts (RFC 7208 §4.6.4).
