@@ -8,7 +8,7 @@ use mail_syntax::tag_list::{Tag, TagList};
 
 use super::{
     Algorithm, BASE64, CopiedField, FieldNames, Identity, Kind, Signature, SignatureError,
-    is_at_or_below, is_field_name,
+    is_at_or_below, is_field_name, to_a_labels,
 };
 use crate::canonicalization::Canonicalization;
 use crate::folded_base64;
@@ -153,7 +153,8 @@ fn identity(list: &TagList<'_>, domain: &Domain) -> Result<Option<Identity>, Sig
     let identity: Identity = text.parse().map_err(|_| error())?;
     // RFC 6376 §6.1.1: "Verifiers MUST confirm that the domain specified in the "d=" tag is the same as or a parent domain of the
     // domain part of the "i=" tag."
-    if is_at_or_below(&identity.domain, domain) {
+    // A domain without A-labels has no key either, and its cause says more than a mismatch.
+    if is_at_or_below(&identity.domain, domain) || to_a_labels(domain).is_err() {
         Ok(Some(identity))
     } else {
         let offset = tag.offset();

@@ -15,8 +15,12 @@ use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
+<<<<<<< HEAD
+use crate::config::{DmarcPolicy, DmarcTempError};
+=======
 use crate::config::DmarcPolicy;
 use crate::feedback;
+>>>>>>> main
 use crate::forwarding;
 use crate::identities;
 use crate::intake::{Purpose, date};
@@ -225,6 +229,16 @@ async fn judged(
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
+    if enforce
+        && context.config.inbound.temperror == DmarcTempError::Defer
+        && asks_for_more(&verdict.dmarc)
+    {
+        return Err(reply(
+            451,
+            EnhancedStatus::TEMPORARY_SECURITY,
+            "DMARC of the author's domain cannot be checked for now",
+        ));
+    }
     count(context, &judged, enforce).await;
     if let Some(screened) = screened {
         let signatures = verdict.dkim.passed();
@@ -250,6 +264,18 @@ async fn judged(
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((seal, format!("{results}{received_spf}"), junk))
+}
+
+/// Whether DMARC could not be checked for now, and the record that was found asks for more than delivery.
+// RFC 9989 §4.10.1: "they could result in the message being temporarily rejected (i.e., an SMTP 4yx reply), which invites the sending MTA to
+// try again after the condition has possibly cleared, allowing a definite DMARC conclusion to be reached ("fail closed")."
+fn asks_for_more(dmarc: &dmarc::Verdict) -> bool {
+    let asks = |record: &dmarc::Record| match dmarc.policy {
+        Some(policy) => policy.disposition(record.test_mode) != Disposition::None,
+        // Not known whether the author's domain exists, and so which of its policies applies.
+        None => true,
+    };
+    dmarc.result == DmarcResult::TempError && dmarc.record.as_deref().is_some_and(asks)
 }
 
 /// What was found of a stranger, for whoever looks why a message came or came late.
