@@ -158,6 +158,7 @@ impl Findings {
             SpfResult::PermError => Spf::PermError,
         });
         evidence.reputation = self.past.as_ref().map(|past| past.points);
+        evidence.network_reputation = self.past.as_ref().map(|past| past.network_points);
         evidence
     }
 
