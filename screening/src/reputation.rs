@@ -42,7 +42,7 @@ use std::net::IpAddr;
 use crate::Network;
 use crate::store::{Entry, Key, Keys, Kind, Store, Value};
 use crate::text::{Lower, Quoted};
-use record::{ONE, Record, STEP_BITS};
+use record::{ONE, Record, STEP_BITS, hour};
 
 /// How outcomes are weighed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,9 @@ pub struct Policy {
     pub most: u32,
     /// The points of the best reputation there can be, taken off a score. Default: 2: good conduct is cheap to feign.
     pub good_points: i32,
+    /// How long something must have been known until good outcomes are more than none at all. Default: 1 day, to the hour: whoever sends a
+    /// thousand messages at once shall not be trusted for the first hundred of them. Bad outcomes count at once.
+    pub good_after: Duration,
     /// The points of the worst reputation there can be. Default: 14: with one finding more it is a refusal, alone it is none.
     pub bad_points: i32,
     /// The points of the worst reputation that its networks can give a client. Default: 4, which is a greylisting once it is sure.
@@ -84,6 +87,7 @@ impl Default for Policy {
             minimum: 5,
             most: 200,
             good_points: 2,
+            good_after: Duration::from_secs(24 * 3600),
             bad_points: 14,
             network_points: 4,
             dkim_domains: 4,
@@ -264,7 +268,7 @@ impl fmt::Display for Subject<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opinion {
-    /// From -100, all that came was bad, to 100, all was good.
+    /// From -100, all that came was bad, to 100, all was good; 0 at most until it has been known for [`Policy::good_after`].
     pub value: i32,
     /// How much is behind it, in percent.
     pub confidence: u32,
@@ -371,10 +375,13 @@ impl Policy {
         }
         let percent = |part: u64, whole: u64| (part * 100 + whole / 2) / whole.max(1);
         let bad = percent(record.bad.weight, weight);
+        let hours = hour(now).saturating_sub(record.since);
+        let is_new = hours < self.good_after.as_secs().div_ceil(3_600);
+        // From 0 to 100, so that neither cast loses anything.
+        let value = 100 - 2 * bad as i32;
         let rounded = |number: u64| ((number + ONE / 2) / ONE) as u32;
         Some(Opinion {
-            // From 0 to 100, so that neither cast loses anything.
-            value: 100 - 2 * bad as i32,
+            value: if is_new { value.min(0) } else { value },
             confidence: (100 * weight / (weight + minimum)) as u32,
             bad: rounded(record.bad.count),
             of: rounded(record.bad.count + record.good.count),
@@ -439,6 +446,7 @@ impl Policy {
     fn aged(&self, value: Option<Value>, now: u64) -> Record {
         let Some(value) = value else {
             return Record {
+                since: hour(now),
                 updated: now,
                 ..Record::default()
             };
@@ -606,18 +614,19 @@ mod tests {
             (&[][..], 0, 0, 0, 0),
             // Too little to say anything.
             (&[(it, Spam, 4)], 0, 0, 0, 0),
-            (&[(it, Spam, 5)], 0, 6, -100, 50),
-            (&[(it, Spam, 400)], 0, 11, -100, 97),
-            (&[(it, Accepted, 400)], 0, -1, 100, 97),
+            (&[(it, Spam, 5)], 0, 7, -100, 50),
+            (&[(it, Spam, 400)], 0, 13, -100, 97),
+            (&[(it, Accepted, 400)], DAY - 3_601, 0, 0, 97),
+            (&[(it, Accepted, 400)], DAY, -1, 100, 97),
             (&[(it, Accepted, 20), (it, Spam, 20)], 0, 0, 0, 88),
             (&[(it, UnknownRecipient, 9)], 0, 0, 0, 0),
-            (&[(it, UnknownRecipient, 10)], 0, 6, -100, 50),
+            (&[(it, UnknownRecipient, 10)], 0, 7, -100, 50),
             // Some outcomes say enough alone.
-            (&[(it, SpamTrap, 1)], 0, 7, -100, 66),
+            (&[(it, SpamTrap, 1)], 0, 9, -100, 66),
             (&[(it, Accepted, 30), (it, Complaint, 6)], 0, 0, 0, 92),
             // Half in a week, then half again, then too little.
-            (&[(it, Spam, 20)], 7 * DAY, 7, -100, 66),
-            (&[(it, Spam, 20)], 14 * DAY, 6, -100, 50),
+            (&[(it, Spam, 20)], 7 * DAY, 9, -100, 66),
+            (&[(it, Spam, 20)], 14 * DAY, 7, -100, 50),
             (&[(it, Spam, 20)], 15 * DAY, 0, 0, 0),
             // What was good long ago no longer outweighs.
             (
@@ -637,25 +646,25 @@ mod tests {
     #[test]
     fn what_is_known_of_others_counts_less() {
         let bad = (named("203.0.113.80"), Outcome::Spam, 100);
-        for (seen, points, reasons) in [
-            ("203.0.113.80", 11, 7),
+        for (seen, points, network_points, reasons) in [
+            ("203.0.113.80", 13, 3, 7),
             // The network, and all names.
-            ("203.0.113.81", 8, 6),
-            // The names alone.
-            ("192.0.2.1", 8, 5),
+            ("203.0.113.81", 9, 3, 6),
+            // The names alone; of its AS number too little.
+            ("192.0.2.1", 9, 0, 5),
         ] {
             let score = score(&[bad], named(seen), 0);
             assert_eq!(
-                (score.points, score.reasons.len()),
-                (points, reasons),
+                (score.points, score.network_points, score.reasons.len()),
+                (points, network_points, reasons),
                 "{seen}"
             );
         }
         let network_only = score(&[bad], client("203.0.113.81"), 0);
-        assert_eq!((network_only.points, network_only.confidence), (5, 47));
+        assert_eq!((network_only.points, network_only.confidence), (0, 0));
         assert_eq!(
             network_only.to_string(),
-            "+5 points: network 203.0.113.0/24: 100 of 100 bad, -100 at a confidence of 95 % (halved every 7 days)"
+            "+0 points, +3 for its network: network 203.0.113.0/24: 100 of 100 bad, -100 at a confidence of 95 % (halved every 7 days)"
         );
         let stranger = score(&[bad], client("192.0.2.1"), 0);
         assert_eq!(stranger, Score::default());
@@ -663,11 +672,41 @@ mod tests {
     }
 
     #[test]
+    fn who_hops_over_ipv6_stays_one_client_and_then_a_network() {
+        let bad = (client("2001:db8:1:2::1"), Outcome::Spam, 200);
+        for (seen, points, network_points) in [
+            ("2001:db8:1:2:ffff::7", 13, 3),
+            ("2001:db8:1:3::1", 0, 3),
+            ("2001:db8:2::1", 0, 1),
+            ("2001:db9::1", 0, 0),
+        ] {
+            let score = score(&[bad], client(seen), 0);
+            let found = (score.points, score.network_points);
+            assert_eq!(found, (points, network_points), "{seen}: {score}");
+        }
+    }
+
+    #[test]
+    fn neighbours_greylist_at_most_and_not_whom_we_know() {
+        let neighbours = (client("203.0.113.80"), Outcome::SpamTrap, 1_000);
+        let honest = client("203.0.113.81");
+        let scorer = crate::scorer::Scorer::default();
+        for (mail, network_points, decision) in [(0, 3, "greylist"), (6, 0, "accept")] {
+            let score = score(&[neighbours, (honest, Outcome::Accepted, mail)], honest, DAY);
+            assert_eq!(score.network_points, network_points, "{score}");
+            let mut evidence = crate::scorer::Evidence::default();
+            evidence.reputation = Some(score.points);
+            evidence.network_reputation = Some(score.network_points);
+            assert_eq!(scorer.score(&evidence).decision.to_string(), decision);
+        }
+    }
+
+    #[test]
     fn new_misconduct_shows_through_a_long_good_record() {
         let it = client("203.0.113.80");
         let good = (it, Outcome::Accepted, 100_000);
         assert_eq!(score(&[good, (it, Outcome::Spam, 100)], it, 0).points, 0);
-        assert_eq!(score(&[good, (it, Outcome::Spam, 400)], it, 0).points, 8);
+        assert_eq!(score(&[good, (it, Outcome::Spam, 400)], it, 0).points, 9);
     }
 
     #[test]
@@ -769,9 +808,12 @@ mod tests {
                             _ => prop_assert!(after.value <= before.value),
                         }
                     }
-                    let subject = Subject::Asn(1);
-                    let score = policy.score([(subject, Some(after)), (subject, None)]);
-                    prop_assert!((-2..=5).contains(&score.points));
+                    let itself = Subject::Address("192.0.2.1".parse().unwrap());
+                    let network = Subject::Network("192.0.2.0/24".parse().unwrap());
+                    let score = policy.score([(itself, Some(after)), (network, None)]);
+                    prop_assert!((-2..=14).contains(&score.points) && score.network_points == 0);
+                    let score = policy.score([(itself, None), (network, Some(after))]);
+                    prop_assert!((0..=4).contains(&score.network_points) && score.points == 0);
                 }
                 value = Some(entry.value);
             }
@@ -780,7 +822,7 @@ mod tests {
         /// Time alone changes how sure a reputation is, not which way it points.
         #[test]
         fn time_makes_less_sure(good in 0_u32..300, bad in 0_u32..300, later in 0_u64..100 * DAY) {
-            let policy = Policy { most: 10_000, ..Policy::default() };
+            let policy = Policy { most: 10_000, good_after: Duration::ZERO, ..Policy::default() };
             let mut value = None;
             for (outcome, times) in [(Outcome::Accepted, good), (Outcome::Spam, bad)] {
                 for _ in 0..times {

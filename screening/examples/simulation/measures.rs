@@ -141,6 +141,11 @@ impl Measures {
         }
     }
 
+    /// Whether it is the default, with whatever it is given.
+    pub(crate) fn is_combination(&self) -> bool {
+        self.scorer == Scorer::default()
+    }
+
     pub(crate) fn called(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
