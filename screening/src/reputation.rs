@@ -253,7 +253,9 @@ const SHARES: u32 = 4;
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(network) if network.is_one() => write!(f, "address {}", network.address()),
+            Self::Address(network) if network.is_one() => {
+                write!(f, "address {}", network.address())
+            }
             Self::Address(network) => write!(f, "address {network}"),
             Self::Network(network) => write!(f, "network {network}"),
             Self::Asn(number) => write!(f, "AS{number}"),
@@ -692,7 +694,11 @@ mod tests {
         let honest = client("203.0.113.81");
         let scorer = crate::scorer::Scorer::default();
         for (mail, network_points, decision) in [(0, 3, "greylist"), (6, 0, "accept")] {
-            let score = score(&[neighbours, (honest, Outcome::Accepted, mail)], honest, DAY);
+            let score = score(
+                &[neighbours, (honest, Outcome::Accepted, mail)],
+                honest,
+                DAY,
+            );
             assert_eq!(score.network_points, network_points, "{score}");
             let mut evidence = crate::scorer::Evidence::default();
             evidence.reputation = Some(score.points);

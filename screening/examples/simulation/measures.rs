@@ -217,7 +217,7 @@ pub(crate) struct Server<'a> {
     measures: &'a Measures,
     lists: Lists,
     ours: Ours,
-    greylist: Greylist,
+    pub(crate) greylist: Greylist,
     rate: RateLimit,
     reputation: Reputation,
     store: MemoryStore,
@@ -277,8 +277,7 @@ impl<'a> Server<'a> {
         client.helo = helo.as_deref();
         client.spf_domain = domain.filter(|_| attempt.spf == population::Spf::Pass);
         let past = self.past(&client, attempt.at);
-        let is_known =
-            past.points < 0 || self.known[&attempt.client].lists.score < 0;
+        let is_known = past.points < 0 || self.known[&attempt.client].lists.score < 0;
         let mut response = self.decide(attempt, &client, &past);
         // Last, so that an attempt which was told to come again is not counted twice.
         let is_accepted = |response| !matches!(response, Response::Later | Response::Refused);
@@ -289,7 +288,11 @@ impl<'a> Server<'a> {
             let found = self.measures.content_filter && attempt.looks_like_spam;
             let signed = attempt.dkim_domain.map(|domain| [domain]);
             client.dkim_domains = signed.as_ref().map_or(&[], |domains| domains);
-            let outcome = if found { Conduct::Spam } else { Conduct::Accepted };
+            let outcome = if found {
+                Conduct::Spam
+            } else {
+                Conduct::Accepted
+            };
             self.record(&client, outcome, attempt.at);
         }
         response

@@ -112,7 +112,12 @@ fn write_groups(f: &mut fmt::Formatter<'_>, name: &str, groups: &[GroupOutcome])
     )?;
     writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
     for group in groups {
-        let delayed: Vec<u64> = group.delays.iter().copied().filter(|delay| *delay > 0).collect();
+        let delayed: Vec<u64> = group
+            .delays
+            .iter()
+            .copied()
+            .filter(|delay| *delay > 0)
+            .collect();
         writeln!(
             f,
             "| {} | {} | {:.1} % | {} | {} | {:.1} % | {} s |",

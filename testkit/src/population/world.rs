@@ -4,9 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use mail_dns::{Answer, Name, Question, Record};
 
-use super::{
-    DAY, Group, HOUR, Names, Population, START, Spf, chance, exponential, fraction, pick,
-};
+use super::{DAY, Group, HOUR, Names, Population, START, Spf, chance, exponential, fraction, pick};
 use crate::Random;
 
 /// The zone of the block list: whoever is in it has 127.0.0.2.
@@ -29,7 +27,10 @@ impl World {
     /// The answer to a question at a time.
     pub fn answer(&self, question: &Question, at: u64) -> Answer {
         let name = &question.name;
-        let records = self.records.get(name).map(|records| (name.clone(), records));
+        let records = self
+            .records
+            .get(name)
+            .map(|records| (name.clone(), records));
         // Lists hold networks of IPv6, not addresses: the entry of a /64 has 16 labels less.
         let network = || {
             let labels = name.label_count();
@@ -43,7 +44,9 @@ impl World {
         match self.listed.get(&name) {
             Some(from) if at < *from => Answer::nx_domain(),
             _ => {
-                let of_kind = records.iter().filter(|record| record.kind() == question.kind);
+                let of_kind = records
+                    .iter()
+                    .filter(|record| record.kind() == question.kind);
                 Answer::found(of_kind.cloned())
             }
         }
@@ -101,7 +104,14 @@ impl World {
             let name = reverse_name(random, group.names.value, address, at, &sender.domain);
             if let Some(name) = &name {
                 let leads_back = chance(random, group.confirmed.value);
-                self.leads(name, if leads_back { address } else { elsewhere(address) });
+                self.leads(
+                    name,
+                    if leads_back {
+                        address
+                    } else {
+                        elsewhere(address)
+                    },
+                );
                 if let Ok(name) = name.parse() {
                     self.insert(Name::reverse(address), Record::Ptr(name));
                 }
