@@ -34,6 +34,8 @@ pub struct Screening {
     pub helo: Helo,
     /// Who is asked to come again.
     pub greylisting: Greylisting,
+    /// Whom our users have written to.
+    pub correspondents: Correspondents,
     /// Points of each finding, by the name that `screening::scorer::Weights` has for it.
     pub weights: Weights,
     /// What is done from which score on.
@@ -56,6 +58,7 @@ impl Default for Screening {
             s25r: S25r::default(),
             helo: Helo::default(),
             greylisting: Greylisting::default(),
+            correspondents: Correspondents::default(),
             weights: Weights::default(),
             thresholds: Thresholds::default(),
             rates: Rates::default(),
@@ -91,7 +94,7 @@ const fn four() -> i32 {
     4
 }
 
-const fn yes() -> bool {
+pub(super) const fn yes() -> bool {
     true
 }
 
@@ -206,6 +209,26 @@ impl Default for Greylisting {
     }
 }
 
+/// Whom our users have written to is not asked to come again, where SPF passes for the domain of his address.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Correspondents {
+    /// Whether anybody is known by that; default: yes.
+    pub enabled: bool,
+    /// Seconds for which an address is known after the last message to it; default: 90 days.
+    pub lifetime: u64,
+}
+
+impl Default for Correspondents {
+    fn default() -> Self {
+        let policy = screening::correspondents::Policy::default();
+        Self {
+            enabled: true,
+            lifetime: policy.lifetime.as_secs(),
+        }
+    }
+}
+
 /// From which score on what is done.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -267,8 +290,12 @@ impl From<Threshold> for Option<i64> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
-    /// Messages of a stranger's address; default: 60 in an hour.
+    /// Messages of an address that is not known; default: 60 in an hour. A small server does not send as many to one other, and what an
+    /// address sends before it has earned a good past is bounded. Raising it lets a machine that runs wild send more.
     pub address: Option<Quota>,
+    /// Messages of an address that is: of a good past, by the address, its network or the domain that SPF proves, or on a list of good
+    /// senders; default: 1,000 in an hour. One address of a large provider sends some hundreds to a company.
+    pub known_address: Option<Quota>,
     /// Messages of a stranger's network, the /24 or the /64; default: none.
     pub network: Option<Quota>,
     /// Messages of a stranger's MAIL FROM; default: none.
@@ -283,6 +310,7 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             address: Some(Quota::new(60, 3600)),
+            known_address: Some(Quota::new(1000, 3600)),
             network: None,
             sender: None,
             login: Some(Quota::new(1000, 86_400)),
@@ -298,7 +326,7 @@ fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de
         .map_err(|error| serde::de::Error::custom(format_args!("{text}: {error}")))
 }
 
-fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     parsed::<_, D>(&String::deserialize(deserializer)?)
 }
 

@@ -177,7 +177,7 @@ impl Visit {
                 // Who is told to come again has not sent anything that counts.
                 if screened.answer.is_none() {
                     let screen = &context.screen;
-                    let too_much = screen.too_much(context, self.client, address(sender));
+                    let too_much = screen.too_much(context, &screened.findings);
                     screened.answer = too_much.await?.map(Answer::too_much);
                 }
                 screened
@@ -215,6 +215,8 @@ impl Visit {
         let screen = &context.screen;
         let mut findings = screen.find(&context.resolver, claim, self.conduct).await;
         findings.past = screen.past(context, &findings.known_by()).await?;
+        let known = screen.is_correspondent(context, address(sender), recipient);
+        findings.is_correspondent = known.await?;
         let verdict = screen.scorer.score(&findings.evidence());
         tracing::info!(
             client = %self.client,
