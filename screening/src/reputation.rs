@@ -25,7 +25,7 @@
 //!     reputation.record(&mut store, &client, Outcome::Accepted, now)?;
 //! }
 //! let score = reputation.score(&mut store, &client, now)?;
-//! assert_eq!((score.points, score.network_points), (7, 2));
+//! assert_eq!((score.points, score.network_points), (7, 0));
 //! assert_eq!(
 //!     score.reasons[0].to_string(),
 //!     "address 203.0.113.80: 40 of 50 bad, -60 at a confidence of 90 % (halved every 7 days)"
@@ -287,8 +287,8 @@ pub struct Score {
     /// What a scorer adds for what the client itself has sent: above 0 for a bad reputation, below 0 for a good one, 0 where too little is
     /// known. Between `-Policy::good_points` and `Policy::bad_points`.
     pub points: i32,
-    /// What a scorer adds for what came from its networks, and what must refuse nobody: from 0 to `Policy::network_points`. 0 where the
-    /// client's own reputation is good.
+    /// What a scorer adds for what came from its networks, and what must refuse nobody: by how much they are worse than the client itself,
+    /// from 0 to `Policy::network_points`. 0 where the client's own reputation is good.
     pub network_points: i32,
     /// From -100, all that the client sent was bad, to 100, all was good; what is surer and more specific counts more.
     pub value: i32,
@@ -409,13 +409,13 @@ impl Policy {
                 half_life: self.half_life,
             });
         }
+        let points = own.points(self.good_points, self.bad_points);
+        // What the client did itself stands in its networks' past, too.
+        let beyond = neighbours.points(0, self.network_points) - points.max(0);
         let is_good = own.value() > 0;
         Score {
-            points: own.points(self.good_points, self.bad_points),
-            network_points: match is_good {
-                true => 0,
-                false => neighbours.points(0, self.network_points),
-            },
+            points,
+            network_points: if is_good { 0 } else { beyond.max(0) },
             value: own.value() as i32,
             confidence: own.confidence as u32,
             reasons,
@@ -649,9 +649,9 @@ mod tests {
     fn what_is_known_of_others_counts_less() {
         let bad = (named("203.0.113.80"), Outcome::Spam, 100);
         for (seen, points, network_points, reasons) in [
-            ("203.0.113.80", 13, 3, 7),
+            ("203.0.113.80", 13, 0, 7),
             // The network, and all names.
-            ("203.0.113.81", 9, 3, 6),
+            ("203.0.113.81", 9, 0, 6),
             // The names alone; of its AS number too little.
             ("192.0.2.1", 9, 0, 5),
         ] {
@@ -677,7 +677,7 @@ mod tests {
     fn who_hops_over_ipv6_stays_one_client_and_then_a_network() {
         let bad = (client("2001:db8:1:2::1"), Outcome::Spam, 200);
         for (seen, points, network_points) in [
-            ("2001:db8:1:2:ffff::7", 13, 3),
+            ("2001:db8:1:2:ffff::7", 13, 0),
             ("2001:db8:1:3::1", 0, 3),
             ("2001:db8:2::1", 0, 1),
             ("2001:db9::1", 0, 0),
