@@ -15,12 +15,8 @@ use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
-<<<<<<< HEAD
 use crate::config::{DmarcPolicy, DmarcTempError};
-=======
-use crate::config::DmarcPolicy;
 use crate::feedback;
->>>>>>> main
 use crate::forwarding;
 use crate::identities;
 use crate::intake::{Purpose, date};
