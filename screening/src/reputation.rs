@@ -700,9 +700,11 @@ mod tests {
                 DAY,
             );
             assert_eq!(score.network_points, network_points, "{score}");
-            let mut evidence = crate::scorer::Evidence::default();
-            evidence.reputation = Some(score.points);
-            evidence.network_reputation = Some(score.network_points);
+            let evidence = crate::scorer::Evidence {
+                reputation: Some(score.points),
+                network_reputation: Some(score.network_points),
+                ..Default::default()
+            };
             assert_eq!(scorer.score(&evidence).decision.to_string(), decision);
         }
     }
