@@ -135,6 +135,31 @@ async fn what_looks_like_a_dial_up_line_passes_when_it_comes_back_and_is_known_a
 }
 
 #[tokio::test]
+async fn greylisting_may_wait_for_the_message() {
+    let folder = Folder::new("screening-greylist-message");
+    let more = format!("{MORE}reply_to = 'message'\n");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    let name = "p12345.pool.example";
+    for code in ["450", "250"] {
+        let mut client = Client::connect_from("192.0.2.7", smtp).await;
+        rcpt(&mut client, name, "anna@example.org", "250").await;
+        client.ask("DATA", "354").await;
+        client
+            .send(b"From: joe@elsewhere.example\r\n\r\nHello\r\n")
+            .await;
+        let reply = client.ask(".", code).await;
+        assert_eq!(code == "450", reply.starts_with("450 4.7.1 Not known"));
+        let has_come = !newest_or_none(&server).await.is_empty();
+        assert_eq!(has_come, code == "250");
+    }
+    // A refusal for good costs nobody a whole message.
+    let mut client = Client::connect_from("192.0.2.66", smtp).await;
+    rcpt(&mut client, "mx.example.org", "anna@example.org", "550").await;
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_listed_client_that_lies_in_helo_is_refused_and_honest_ones_are_not() {
     let folder = Folder::new("screening-refuse");
     let server = Running::start_behind_proxy(&folder, MORE, resolver()).await;

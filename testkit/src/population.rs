@@ -390,9 +390,8 @@ impl Group {
     /// Seconds until the next attempt; none if the message is given up.
     fn wait(&self, message: &Message, now: u64) -> Option<u64> {
         let retries = &self.retries.value;
-        let wait = retries
-            .get(message.attempts as usize)
-            .or_else(|| retries.last())?;
+        let next = retries.get(message.attempts as usize);
+        let wait = next.or_else(|| retries.last())?;
         let queued = (now + wait).saturating_sub(message.first);
         (queued as f64 <= self.queue_hours.value * HOUR).then_some(*wait)
     }

@@ -167,12 +167,25 @@ pub struct Helo {
     pub our_addresses: Vec<std::net::IpAddr>,
 }
 
+/// Where the client is told to come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GreylistStage {
+    /// In answer to RCPT, which costs the least.
+    Recipient,
+    /// In answer to the message, behind its last octet: for clients that take a 450 to RCPT for good, and for those who verify addresses of
+    /// ours by a transaction that ends after RCPT (RFC 6647 §4.2).
+    Message,
+}
+
 /// Who reaches the threshold is asked to come again (RFC 6647).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Greylisting {
     /// Whether anybody is; default: yes.
     pub enabled: bool,
+    /// Where the client is told to come again; default: at the recipient.
+    pub reply_to: GreylistStage,
     /// Seconds until a retry counts; default: 60.
     pub delay: u64,
     /// Seconds after which a retry is a first attempt again; default: 24 hours.
@@ -200,6 +213,7 @@ impl Default for Greylisting {
         let policy = screening::greylisting::Policy::default();
         Self {
             enabled: true,
+            reply_to: GreylistStage::Recipient,
             delay: policy.delay.as_secs(),
             retry_window: policy.retry_window.as_secs(),
             lifetime: policy.lifetime.as_secs(),
