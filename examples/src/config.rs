@@ -14,9 +14,10 @@ use ::screening::Network;
 use ::screening::rate_limit;
 use serde::Deserialize;
 
-pub use self::outbound::{Outbound, Shaping};
+pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
 pub use self::screening::{
-    Codes, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject, Threshold, Thresholds,
+    Codes, Correspondents, GreylistStage, Greylisting, Helo, List, Never, Rates, S25r, Screening,
+    Subject, Threshold, Thresholds,
 };
 
 /// Why the configuration cannot be used.
@@ -458,7 +459,7 @@ impl Config {
         {
             return value("reports.from", format!("{from}: {error}"));
         }
-        self.outbound.check()
+        self.outbound.check(&self.domains)
     }
 
     /// Whether mail for this domain ends here.
@@ -483,6 +484,8 @@ mod tests {
         assert!(config.submission.own_addresses_only);
         let default = Screening::default();
         assert_eq!(format!("{:?}", config.screening), format!("{default:?}"));
+        let default = ::screening::outbound::shaping::Policy::default();
+        assert_eq!(config.outbound.shaping.over(&default), default);
     }
 
     #[test]

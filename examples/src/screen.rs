@@ -8,11 +8,13 @@ mod findings;
 mod list_tests;
 mod visit;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use screening::Network;
+use screening::correspondents::Correspondents;
 use screening::dnsbl::{self, HealthPolicy, List, ListHealth, Lists};
 use screening::greylisting::Greylist;
 use screening::helo::Ours;
@@ -33,6 +35,9 @@ pub use visit::{Answer, Screened, Visit, is_postmaster};
 /// Everything that is asked about a message must have been answered within this time; what is not, counts for nobody and against nobody.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Correspondents that one message makes: one to more is a circular, whose recipients have no reason to answer.
+const MOST_PAIRS: usize = 100;
+
 /// How strangers are screened.
 #[derive(Debug)]
 pub struct Screen {
@@ -45,6 +50,7 @@ pub struct Screen {
     s25r: S25r,
     scorer: Scorer,
     greylist: Option<Greylist>,
+    correspondents: Option<Correspondents>,
     reputation: Option<Reputation>,
     rates: config::Rates,
     rate_limit: RateLimit,
@@ -88,6 +94,7 @@ impl Screen {
             s25r,
             scorer: scorer(screening),
             greylist: greylist(screening, keys),
+            correspondents: correspondents(screening, keys),
             reputation: screening.reputation.then(|| Reputation::new(keys)),
             rates: screening.rates.clone(),
             rate_limit: RateLimit::new(keys),
@@ -106,11 +113,15 @@ impl Screen {
     }
 
     /// What bounds a stranger's message.
-    fn quotas<'a>(&self, client: IpAddr, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
-        let rates = &self.rates;
+    fn quotas<'a>(&self, findings: &Findings, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
+        let (rates, client) = (&self.rates, findings.claim.client);
+        let address = match findings.is_known() {
+            true => rates.known_address,
+            false => rates.address,
+        };
         let network = Network::new(client, if client.is_ipv4() { 24 } else { 64 });
         let quotas = [
-            (Subject::Address(client), rates.address),
+            (Subject::Address(client), address),
             (Subject::Network(network), rates.network),
             (Subject::Sender(sender), rates.sender),
         ];
@@ -121,14 +132,14 @@ impl Screen {
     async fn too_much(
         &self,
         context: &Arc<Context>,
-        client: IpAddr,
-        sender: String,
+        findings: &Findings,
     ) -> Result<Option<u64>, StoreError> {
-        let shared = Arc::clone(context);
+        let (shared, findings) = (Arc::clone(context), findings.clone());
         context
             .store(move |store| {
                 let screen = &shared.screen;
-                spend(store, screen.rate_limit, &screen.quotas(client, &sender))
+                let sender = visit::address(&findings.claim.sender);
+                spend(store, screen.rate_limit, &screen.quotas(&findings, &sender))
             })
             .await
     }
@@ -174,6 +185,56 @@ impl Screen {
             })
         });
         score.await.map(Some)
+    }
+
+    /// Whether somebody has written from the address of a recipient to that of a sender.
+    async fn is_correspondent(
+        &self,
+        context: &Context,
+        sender: String,
+        recipient: &str,
+    ) -> Result<bool, StoreError> {
+        let Some(correspondents) = self.correspondents.clone() else {
+            return Ok(false);
+        };
+        let recipient = recipient.to_owned();
+        let known = context.store(move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                correspondents.knows(memory, &recipient, &sender, now)
+            })
+        });
+        known.await
+    }
+
+    /// Remembers that a user who has logged in has written from addresses of ours to addresses elsewhere.
+    pub(crate) async fn user_wrote(
+        &self,
+        context: &Context,
+        ours: BTreeSet<String>,
+        theirs: Vec<String>,
+    ) {
+        let Some(correspondents) = self.correspondents.clone() else {
+            return;
+        };
+        if theirs.is_empty() || ours.len() * theirs.len() > MOST_PAIRS {
+            return;
+        }
+        let remembered = context.store(move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                for (ours, theirs) in ours.iter().flat_map(|ours| {
+                    let pair = move |theirs| (ours, theirs);
+                    theirs.iter().map(pair)
+                }) {
+                    correspondents.wrote(memory, ours, theirs, now)?;
+                }
+                Ok(())
+            })
+        });
+        if let Err(error) = remembered.await {
+            tracing::error!(%error, "screening: a correspondent could not be remembered");
+        }
     }
 
     /// Remembers what became of something that a client sent.
@@ -293,10 +354,28 @@ fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
     let configured = &screening.greylisting;
     configured.enabled.then(|| {
         let mut greylist = Greylist::new(keys);
-        greylist.policy.delay = Duration::from_secs(configured.delay);
-        greylist.policy.retry_window = Duration::from_secs(configured.retry_window);
-        greylist.policy.lifetime = Duration::from_secs(configured.lifetime);
+        let policy = &mut greylist.policy;
+        policy.delay = Duration::from_secs(configured.delay);
+        policy.retry_window = Duration::from_secs(configured.retry_window);
+        policy.lifetime = Duration::from_secs(configured.lifetime);
+        policy.known_after = configured.known_after;
+        policy.ipv4_prefix = configured.ipv4_prefix;
+        policy.ipv6_prefix = configured.ipv6_prefix;
+        policy.null_sender_passes = configured.null_sender_passes;
+        greylist.exempt.clone_from(&configured.exempt);
         greylist
+            .exempt_domains
+            .clone_from(&configured.exempt_domains);
+        greylist
+    })
+}
+
+fn correspondents(screening: &config::Screening, keys: Keys) -> Option<Correspondents> {
+    let configured = &screening.correspondents;
+    configured.enabled.then(|| {
+        let mut correspondents = Correspondents::new(keys);
+        correspondents.policy.lifetime = Duration::from_secs(configured.lifetime);
+        correspondents
     })
 }
 

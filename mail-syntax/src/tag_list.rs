@@ -238,16 +238,15 @@ impl<'a> Iterator for Tags<'a> {
 fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     let lead = text.len() - trim_start(text).len();
     let offset = start + lead;
-    let name_length = text[lead..]
-        .bytes()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == b'_')
-        .count();
-    let name = &text[lead..lead + name_length];
+    let text_behind = &text[lead..];
+    let is_of_name = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    let name_length = text_behind.bytes().position(|c| !is_of_name(c));
+    let (name, behind) = text_behind.split_at(name_length.unwrap_or(text_behind.len()));
     // RFC 6376 §3.2: "tag-name  =  ALPHA *ALNUMPUNC"
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    if !name.bytes().next().is_some_and(|c| c.is_ascii_alphabetic()) {
         return Err(TagListError::Name { offset });
     }
-    let behind = trim_start(&text[lead + name_length..]);
+    let behind = trim_start(behind);
     let raw_value = behind
         .strip_prefix('=')
         .ok_or(TagListError::MissingEquals { offset })?;

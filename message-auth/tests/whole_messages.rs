@@ -104,11 +104,8 @@ fn a_good_message_passes_everything() {
         (verdict.dmarc.result, verdict.disposition),
         (DmarcResult::Pass, Disposition::None)
     );
-    assert_eq!(
-        verdict.dmarc.aligned_spf.clone().unwrap(),
-        "news.example.com"
-    );
-    assert_eq!(verdict.dmarc.aligned_dkim.clone().unwrap(), "example.com");
+    assert_eq!(verdict.dmarc.aligned_spf().unwrap(), "news.example.com");
+    assert_eq!(verdict.dmarc.aligned_dkim().unwrap(), "example.com");
 
     let results = read(&verdict);
     let told: Vec<(&Method, &Outcome)> = results
@@ -288,10 +285,7 @@ fn a_null_reverse_path_is_the_helo_name() {
     };
     let verdict = judge(null, MESSAGE, |question| zone.answer(question));
     assert_eq!(verdict.spf_mail_from.result, SpfResult::Pass);
-    assert_eq!(
-        verdict.dmarc.aligned_spf.clone().unwrap(),
-        "mail.example.com"
-    );
+    assert_eq!(verdict.dmarc.aligned_spf().unwrap(), "mail.example.com");
     assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
     assert_eq!(
         read(&verdict).results()[0].property(&Ptype::Smtp, "mailfrom"),

@@ -24,6 +24,8 @@ use core::fmt;
 use core::time::Duration;
 use std::net::IpAddr;
 
+use mail_dns::Name;
+
 use crate::Network;
 use crate::store::{Entry, Key, Keys, Kind, Store, Value};
 use crate::text::Lower;
@@ -117,7 +119,7 @@ pub enum Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Known {
-    /// The client's network is in the list of exceptions (RFC 6647 §5 point 6).
+    /// The client's network, or the domain of which SPF passed, is in the list of exceptions (RFC 6647 §5 point 6).
     Exempt,
     /// A list of good senders has the client (RFC 6647 §2.7).
     Dnswl,
@@ -289,6 +291,9 @@ pub struct Greylist {
     pub policy: Policy,
     /// Networks that are never delayed (RFC 6647 §5 point 6); each costs a comparison at each attempt.
     pub exempt: Vec<Network>,
+    /// Domains whose mail is never delayed if SPF passes, and that of their subdomains: those that send codes for a login, which are
+    /// worthless when they come late. Each costs a comparison at each attempt.
+    pub exempt_domains: Vec<Name>,
     keys: Keys,
 }
 
@@ -298,6 +303,7 @@ impl Greylist {
         Self {
             policy: Policy::default(),
             exempt: Vec::new(),
+            exempt_domains: Vec::new(),
             keys,
         }
     }
@@ -349,7 +355,9 @@ impl Greylist {
     /// Whether an attempt passes without having been seen.
     pub fn exempts(&self, attempt: &Attempt<'_>) -> Option<Known> {
         let client = attempt.client;
-        if self.exempt.iter().any(|network| network.contains(client)) {
+        if self.exempt.iter().any(|network| network.contains(client))
+            || self.exempts_domain(attempt)
+        {
             Some(Known::Exempt)
         } else if attempt.dnswl {
             Some(Known::Dnswl)
@@ -360,6 +368,17 @@ impl Greylist {
         } else {
             None
         }
+    }
+
+    fn exempts_domain(&self, attempt: &Attempt<'_>) -> bool {
+        if self.exempt_domains.is_empty() {
+            return false;
+        }
+        let domain = attempt.spf_pass.and_then(|domain| domain.parse().ok());
+        domain.is_some_and(|domain: Name| {
+            let mut exempt = self.exempt_domains.iter();
+            exempt.any(|exempt| domain.is_subdomain_of(exempt))
+        })
     }
 
     /// Under what an attempt is remembered.
@@ -421,6 +440,7 @@ mod tests {
         let mut greylist = Greylist::new(Keys::new([1; 16]));
         greylist.policy = policy;
         greylist.exempt = vec!["198.51.100.0/24".parse().unwrap()];
+        greylist.exempt_domains = vec!["codes.example".parse().unwrap()];
         greylist
     }
 
@@ -553,12 +573,17 @@ mod tests {
         let mut claims_to_be = friend;
         claims_to_be.spf_pass = None;
         let bounce = attempt("192.0.2.1", "");
+        let code = |domain| spf("192.0.2.1", "c@codes.example", domain);
         story(
             Policy::default(),
             &[
                 (0, good, Pass(Known::Dnswl)),
                 (1, friend, Pass(Known::Correspondent)),
                 (1, claims_to_be, new),
+                (1, code("codes.example"), Pass(Known::Exempt)),
+                (1, code("Mail.Codes.Example"), Pass(Known::Exempt)),
+                (1, code("badcodes.example"), new),
+                (1, attempt("192.0.2.1", "d@codes.example"), new),
                 (2, bounce, new),
                 (62, bounce, Pass(Known::Retry)),
             ],

@@ -189,6 +189,11 @@ impl Helo {
         }
     }
 
+    /// The domain, if it is one: what the verdict will have, known before any answer.
+    pub const fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
+    }
+
     fn found(&self, kind: RecordType, answer: &Answer) -> Found {
         let records = match answer.outcome() {
             Ok(records) => records,

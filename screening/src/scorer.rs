@@ -92,7 +92,7 @@ impl Scorer {
             self.helo(helo, &mut reasons);
         }
         if let Some(lists) = evidence.lists {
-            self.lists(lists, &mut reasons);
+            self.lists(lists, evidence, &mut reasons);
         }
         self.conduct(evidence, &mut reasons);
         self.sender(evidence, &mut reasons);
@@ -165,12 +165,15 @@ impl Scorer {
         reasons.add(points, || Why::HeloLeads(helo.resolution));
     }
 
-    fn lists(&self, lists: &dnsbl::Verdict, reasons: &mut Reasons) {
+    fn lists(&self, lists: &dnsbl::Verdict, evidence: &Evidence<'_>, reasons: &mut Reasons) {
         let mut room = self.weights.block_lists_most.max(0);
         for row in &lists.lists {
             let dnsbl::Outcome::Listed { codes, reason } = &row.outcome else {
                 continue;
             };
+            if row.points < 0 && !evidence.proves(row.list.subject) {
+                continue;
+            }
             let points = row.points.min(room);
             room -= points.max(0);
             reasons.add(points, || Why::Listed {

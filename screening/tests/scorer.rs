@@ -88,6 +88,48 @@ fn score(zone: &Zone, helo: &str, more: impl Fn(&mut Evidence<'_>)) -> Verdict {
     Scorer::default().score(&evidence)
 }
 
+/// Whoever is not a good sender can still call himself one.
+#[test]
+fn a_white_list_of_names_counts_where_the_name_is_the_clients() {
+    let lists = [Subject::MailFrom, Subject::Helo, Subject::ReverseName].map(|subject| {
+        let zone = format!("{subject:?}.example").to_lowercase();
+        List::of(subject, name(&zone), -1 << subject as u32)
+    });
+    let lists = Lists::new(lists, 0, &Default::default()).unwrap();
+    let mut subjects = Subjects::default();
+    for field in [
+        &mut subjects.mail_from,
+        &mut subjects.helo,
+        &mut subjects.reverse_name,
+    ] {
+        *field = Some(name("mail.good.example"));
+    }
+    let listed = |question: &mail_dns::Question| {
+        let zone = Zone::new().a(&question.name.to_string(), [127, 0, 0, 2]);
+        zone.answer(question)
+    };
+    let verdict = resolve_blocking(Dnsbl::new(subjects, &lists), listed);
+    assert_eq!(verdict.listed().count(), 3);
+    let honest = named("mail.good.example", true).a("mail.good.example", [192, 0, 2, 7]);
+    let forged = named("mail.good.example", false);
+    for (zone, spf, expected) in [
+        (&honest, Spf::Pass, -(8 + 16 + 32)),
+        (&honest, Spf::Neutral, -(16 + 32)),
+        (&forged, Spf::Pass, -8),
+        (&forged, Spf::None, 0),
+    ] {
+        let known = known(zone, "mail.good.example", &self::lists());
+        let mut evidence = Evidence::default();
+        evidence.iprev = Some(&known.iprev);
+        evidence.helo = Some(&known.helo);
+        evidence.spf = Some(spf);
+        let without = Scorer::default().score(&evidence).score;
+        evidence.lists = Some(&verdict);
+        let with = Scorer::default().score(&evidence).score;
+        assert_eq!(with - without, expected, "{spf:?}");
+    }
+}
+
 #[test]
 fn decisions_in_words() {
     let bad = |zone: Zone| {

@@ -214,10 +214,14 @@ impl<'a> Server<'a> {
     /// What this attempt gets.
     pub(crate) fn respond(&mut self, world: &World, attempt: &Attempt<'_>) -> Response {
         let past = reputation::Client::new(attempt.client);
-        let mut response = self.decide(world, attempt, &past);
+        let points = self.measures.reputation.then(|| {
+            let Ok(score) = self.reputation.score(&mut self.store, &past, attempt.at);
+            score.points
+        });
+        let mut response = self.decide(world, attempt, points);
         // Last, so that an attempt which was told to come again is not counted twice.
         if matches!(response, Response::Accepted | Response::AcceptedAfter(_))
-            && !self.within_rate(attempt)
+            && !self.within_rate(attempt, points)
         {
             response = Response::Later;
         }
@@ -235,19 +239,7 @@ impl<'a> Server<'a> {
         response
     }
 
-    fn decide(
-        &mut self,
-        world: &World,
-        attempt: &Attempt<'_>,
-        past: &reputation::Client<'_>,
-    ) -> Response {
-        let points = match self.measures.reputation {
-            true => {
-                let Ok(score) = self.reputation.score(&mut self.store, past, attempt.at);
-                Some(score.points)
-            }
-            false => None,
-        };
+    fn decide(&mut self, world: &World, attempt: &Attempt<'_>, points: Option<i32>) -> Response {
         self.look_up(world, attempt);
         let known = &self.known[&attempt.client];
         let mut evidence = Evidence::default();
@@ -292,10 +284,14 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn within_rate(&mut self, attempt: &Attempt<'_>) -> bool {
-        let Some(count) = self.measures.rate else {
+    /// Whoever has a good past, or is on a white list, may send more.
+    fn within_rate(&mut self, attempt: &Attempt<'_>, points: Option<i32>) -> bool {
+        let Some(unknown) = self.measures.rate else {
             return true;
         };
+        let is_known =
+            points.is_some_and(|points| points < 0) || self.known[&attempt.client].lists.score < 0;
+        let count = if is_known { 1_000 } else { unknown };
         let quota = Quota::new(count, Duration::from_secs(3_600));
         let wanted = [(Subject::Address(attempt.client), quota)];
         let Ok(decision) = self.rate.check(&mut self.store, &wanted, 1, attempt.at);

@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+use crate::dnsbl::{self, Subject};
 use crate::early_talker::Conduct;
-use crate::{dnsbl, helo, iprev, s25r};
+use crate::helo::{self, Resolution};
+use crate::iprev::{self, IprevResult};
+use crate::s25r;
 
 /// What is known of a client and its message; what is not known is left out and worth nothing.
 ///
@@ -25,7 +28,8 @@ pub struct Evidence<'a> {
     pub s25r: Option<&'a s25r::Finding>,
     /// What the client calls itself.
     pub helo: Option<&'a helo::Verdict>,
-    /// What the lists say.
+    /// What the lists say. A white list of names counts only where the name is the client's: SPF says pass for the domain of the reverse-path,
+    /// the name of HELO leads to the client, the reverse name does.
     pub lists: Option<&'a dnsbl::Verdict>,
     /// How it speaks SMTP.
     pub conduct: Conduct,
@@ -35,6 +39,24 @@ pub struct Evidence<'a> {
     pub known_correspondent: bool,
     /// What its past is worth in points: positive for a bad one, negative for a good one.
     pub reputation: Option<i32>,
+}
+
+impl Evidence<'_> {
+    /// Whether the client is what a list was asked for, and does not only say so.
+    pub(super) fn proves(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Address | Subject::Ipv4 | Subject::Ipv6 => true,
+            Subject::MailFrom => self.spf == Some(Spf::Pass),
+            Subject::Helo => {
+                let helo = self.helo.map(|helo| helo.resolution);
+                helo == Some(Resolution::Client)
+            }
+            Subject::ReverseName => {
+                let iprev = self.iprev.map(|iprev| iprev.result);
+                iprev == Some(IprevResult::Pass)
+            }
+        }
+    }
 }
 
 /// A result of SPF (RFC 7208 §2.6), told to the scorer.

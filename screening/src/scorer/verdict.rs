@@ -167,7 +167,7 @@ const MAX_REASON: usize = 450;
 pub enum Stage {
     /// In place of the greeting.
     Greeting,
-    /// In answer to a recipient, or to another command.
+    /// In answer to a recipient, to the whole message behind its last octet, or to another command.
     Recipient,
 }
 
@@ -214,7 +214,7 @@ impl Verdict {
     ///
     /// Accepted clients get none; greylisted ones only a temporary refusal of the recipient, and only where the greylist does not know them.
     ///
-    /// | decision | greeting | recipient |
+    /// | decision | greeting | recipient, message |
     /// |---|---|---|
     /// | accept | | |
     /// | greylist, tarpit | | `450 4.7.1` |

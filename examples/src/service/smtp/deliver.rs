@@ -16,6 +16,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
 use crate::config::{DmarcPolicy, DmarcTempError};
+use crate::feedback;
 use crate::forwarding;
 use crate::identities;
 use crate::intake::{Purpose, date};
@@ -111,9 +112,13 @@ pub(super) async fn deliver(
     smtputf8: bool,
     recipients: &[ForwardPath],
     routes: &BTreeSet<Route>,
-    spool: Spool,
+    mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
+    let screened = trace.screened.as_ref();
+    if let Some(answer) = screened.and_then(|screened| screened.answer_to_message.as_ref()) {
+        return not_now(answer);
+    }
     let id = trace_id();
     let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
         return reply(
@@ -122,12 +127,14 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
-    let screened = trace.screened.as_ref();
     let (seal, above, junk) = match purpose {
-        Purpose::Judge(judge, sealer) => match judged(context, *judge, sealer, screened).await {
-            Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
-            Err(refusal) => return refusal,
-        },
+        Purpose::Judge(judge, sealer) => {
+            let report = feedback::is_wanted(context, recipients).then_some(&mut spool);
+            match judged(context, *judge, sealer, screened, report).await {
+                Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
+                Err(refusal) => return refusal,
+            }
+        }
         Purpose::Submit(submission) => match submission.sign() {
             Ok((added, signatures)) => (
                 String::new(),
@@ -193,6 +200,7 @@ async fn judged(
     judge: Judge,
     sealer: Option<Box<Sealer>>,
     screened: Option<&Screened>,
+    report: Option<&mut Spool>,
 ) -> Result<(String, String, bool), Reply> {
     let local_error = || {
         reply(
@@ -246,6 +254,9 @@ async fn judged(
             EnhancedStatus::NOT_AUTHORIZED,
             "Refused by the DMARC policy of the author's domain",
         ));
+    }
+    if let Some(report) = report {
+        feedback::read(context, report, verdict).await;
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((seal, format!("{results}{received_spf}"), junk))
