@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use mail_dns::{Zone, resolve_blocking};
-use mail_syntax::authentication_results::AuthenticationResults;
+use mail_syntax::authentication_results::{AuthenticationResults, Ptype};
 use message_auth::{Config, Inbound, MessageAuth, Verdict};
 
 const NOW: u64 = 1_700_000_000;
@@ -93,5 +93,96 @@ fn no_sender_makes_it_unprintable() {
                 }
             }
         }
+    }
+}
+
+/// RFC 8601 §2.7.2: the local part only if a policy that was used looked at it.
+#[test]
+fn the_local_part_is_told_if_the_policy_looked_at_it() {
+    for (record, mail_from, told) in [
+        (
+            "v=spf1 ip4:192.0.2.1 -all",
+            "<joe@example.com>",
+            Some("example.com"),
+        ),
+        (
+            "v=spf1 a:%{d} -all",
+            "<joe@example.com>",
+            Some("example.com"),
+        ),
+        (
+            "v=spf1 exists:%{l}.example.net -all",
+            "<joe@example.com>",
+            Some("joe@example.com"),
+        ),
+        (
+            "v=spf1 include:%{s}.example.net -all",
+            "<joe@example.com>",
+            Some("joe@example.com"),
+        ),
+        (
+            "v=spf1 redirect=%{l}.example.net",
+            "<joe@example.com>",
+            Some("joe@example.com"),
+        ),
+        // Behind the term that matches, and in what explains a fail, it is not looked at.
+        (
+            "v=spf1 ip4:192.0.2.1 exists:%{l}.example.net -all",
+            "<joe@example.com>",
+            Some("example.com"),
+        ),
+        (
+            "v=spf1 -all exp=%{l}.example.net",
+            "<joe@example.com>",
+            Some("example.com"),
+        ),
+        ("v=spf1 a -all", "<>", Some("mail.example.com")),
+    ] {
+        let inbound = Inbound {
+            mail_from: mail_from.parse().unwrap(),
+            ..inbound()
+        };
+        let zone = Zone::new()
+            .txt("example.com", record)
+            .txt("mail.example.com", "v=spf1 a -all");
+        let verdict = judge(inbound, b"From: a@example.com\r\n\r\n", &zone);
+        let results = read(&verdict);
+        assert_eq!(
+            results.results()[0].property(&Ptype::Smtp, "mailfrom"),
+            told,
+            "{record}"
+        );
+    }
+}
+
+/// HELO comes before SMTPUTF8: what it says is told in ASCII, or not at all.
+#[test]
+fn a_helo_name_beyond_ascii_is_told_in_ascii() {
+    for (helo, told) in [
+        ("b\u{fc}cher.example", Some("xn--bcher-kva.example")),
+        ("\u{e9}", Some("xn--9ca")),
+        ("\u{e9} x", None),
+        ("\u{e9}\u{200d}.example", None),
+        ("", None),
+        ("[192.0.2.1]", Some("[192.0.2.1]")),
+    ] {
+        let inbound = Inbound {
+            helo: helo.to_owned(),
+            mail_from: "<>".parse().unwrap(),
+            ..inbound()
+        };
+        let verdict = judge(inbound, b"From: a@example.com\r\n\r\n", &Zone::new());
+        let results = read(&verdict);
+        assert_eq!(
+            results.results()[0].property(&Ptype::Smtp, "mailfrom"),
+            told,
+            "{helo}"
+        );
+        assert_eq!(
+            results.results()[1].property(&Ptype::Smtp, "helo"),
+            told,
+            "{helo}"
+        );
+        assert!(results.to_string().is_ascii(), "{results}");
     }
 }

@@ -126,7 +126,7 @@ fn a_good_message_passes_everything() {
     );
     assert_eq!(
         results.results()[0].property(&Ptype::Smtp, "mailfrom"),
-        Some("bounces@news.example.com")
+        Some("news.example.com")
     );
     assert_eq!(
         results.results()[1].property(&Ptype::Smtp, "helo"),
@@ -289,7 +289,7 @@ fn a_null_reverse_path_is_the_helo_name() {
     assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
     assert_eq!(
         read(&verdict).results()[0].property(&Ptype::Smtp, "mailfrom"),
-        Some("postmaster@mail.example.com")
+        Some("mail.example.com")
     );
     // The HELO identity alone counts for nothing: CVE-2019-20790.
     let helo = Inbound {

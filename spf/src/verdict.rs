@@ -123,6 +123,9 @@ pub struct Verdict {
     pub authorized_bits: Option<u8>,
     /// What the domain has to say on its `fail`; only where [`crate::Config::explain`] asked for it. A third party's words.
     pub explanation: Option<Explanation>,
+    /// Whether a term that was evaluated asked for the local part (`%{l}`, `%{s}`). Else the result is that of the domain, and a report of it
+    /// names no more (RFC 8601 §2.7.2).
+    pub uses_local_part: bool,
     /// Terms that counted against [`crate::Limits::terms`].
     pub terms: usize,
     /// Terms that counted against [`crate::Limits::void_lookups`].
