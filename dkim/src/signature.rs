@@ -61,6 +61,14 @@ impl Algorithm {
         }
     }
 
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::RsaSha256 => "rsa-sha256",
+            Self::Ed25519Sha256 => "ed25519-sha256",
+            Self::RsaSha1 => "rsa-sha1",
+        }
+    }
+
     /// A hash of its length.
     const fn zero_hash(self) -> Digest {
         match self {
@@ -72,11 +80,7 @@ impl Algorithm {
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::RsaSha256 => "rsa-sha256",
-            Self::Ed25519Sha256 => "ed25519-sha256",
-            Self::RsaSha1 => "rsa-sha1",
-        })
+        f.pad(self.name())
     }
 }
 

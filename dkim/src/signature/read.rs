@@ -11,6 +11,7 @@ use super::{
     is_at_or_below, is_field_name, to_a_labels,
 };
 use crate::canonicalization::Canonicalization;
+use crate::folded_base64;
 use crate::quoted_printable;
 use crate::signing_input::Digest;
 
@@ -235,8 +236,8 @@ fn copied_fields(list: &TagList<'_>) -> Result<Vec<CopiedField>, SignatureError>
 }
 
 fn octets(b: &Tag<'_>) -> Result<Vec<u8>, SignatureError> {
-    match BASE64.decode(b.compact().as_bytes()) {
-        Ok(octets) if !octets.is_empty() => Ok(octets),
+    match folded_base64::decode(b.value()) {
+        Some(octets) if !octets.is_empty() => Ok(octets),
         _ => Err(value_error("b", b)),
     }
 }

@@ -238,8 +238,11 @@ impl Visit {
         let is_refused = match screened.verdict.decision {
             Decision::Accept => false,
             Decision::Refuse => {
-                let known_by = screened.known_by(&[]);
-                screen.record(context, &known_by, Outcome::Refused).await;
+                // Names, lists and the past are no outcome: a refusal would be the reason of the next.
+                if screened.verdict.is_for_conduct() {
+                    let known_by = screened.known_by(&[]);
+                    screen.record(context, &known_by, Outcome::Refused).await;
+                }
                 true
             }
             Decision::Greylist | Decision::Tarpit(_) => {
