@@ -74,7 +74,7 @@ pub fn mail_syntax_from_author(data: &[u8]) {
         }
         // One whose domain is none.
         AuthorDomains::Malformed(_) => {
-            assert!(of_mailboxes().count() < list.mailboxes().count(), "{list}")
+            assert!(of_mailboxes().count() < list.mailboxes().count(), "{list}");
         }
     }
 }
