@@ -2,7 +2,7 @@
 
 pub mod sending;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,9 +120,11 @@ pub async fn settle(context: &Context, day: u64, domain: &str) -> Result<(), Sto
         .store(move |store| store.report_rows(day, &about))
         .await?;
     let traffic = traffic(&rows);
-    let mut by_address: BTreeMap<String, Vec<Report>> = BTreeMap::new();
+    // RFC 9990 §3.5: "The Mail Receiver, after preparing a report, MUST evaluate the provided reporting URIs (see [RFC9989]) in the order
+    // given."
+    let mut by_address: Vec<(String, Vec<Report>)> = Vec::new();
     for (record, report) in reports(context, day, domain, rows) {
-        let (mut addresses, mut later) = (BTreeSet::new(), false);
+        let (mut addresses, mut later) = (Vec::new(), false);
         for uri in &record.rua {
             match destinations(context, domain, uri).await {
                 Some(confirmed) => addresses.extend(confirmed),
@@ -133,8 +135,13 @@ pub async fn settle(context: &Context, day: u64, domain: &str) -> Result<(), Sto
         if later && now() / DAY <= day + KEPT {
             return Ok(());
         }
+        let mut told = BTreeSet::new();
+        addresses.retain(|address: &String| told.insert(address.clone()));
         for address in addresses {
-            by_address.entry(address).or_default().push(report.clone());
+            match by_address.iter_mut().find(|(known, _)| *known == address) {
+                Some((_, reports)) => reports.push(report.clone()),
+                None => by_address.push((address, vec![report.clone()])),
+            }
         }
     }
     let mut too_soon = false;

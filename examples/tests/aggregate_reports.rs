@@ -51,7 +51,7 @@ async fn reports_go_to_those_who_may_have_them() {
     let context = server.context();
 
     let domain = "example.net".parse().unwrap();
-    let record = "v=DMARC1; p=reject; rua=mailto:anna@example.org,mailto:dmarc@example.net,mailto:x@example.com"
+    let record = "v=DMARC1; p=reject; rua=mailto:anna@example.org,mailto:dmarc@example.net,mailto:x@example.com,mailto:a@example.net"
         .parse()
         .unwrap();
     let silent = "v=DMARC1; p=reject".parse().unwrap();
@@ -96,7 +96,11 @@ async fn reports_go_to_those_who_may_have_them() {
             )
         })
         .collect();
-    assert_eq!(elsewhere, [("", "dmarc@example.net")]);
+    // RFC 9990 §3.5: "in the order given", and "to every remaining URI".
+    assert_eq!(
+        elsewhere,
+        [("", "dmarc@example.net"), ("", "a@example.net")]
+    );
     let mail = here.read(1 << 20).unwrap();
     let (report, defects) = Report::read(&mail, &Default::default()).unwrap();
     assert!(defects.is_empty(), "{defects:?}");

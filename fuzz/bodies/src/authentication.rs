@@ -11,7 +11,7 @@ use message_auth::{Config, Inbound, MessageAuth};
 use crate::pieces::pieces;
 
 /// When the message of RFC 8463 appendix A was signed.
-const NOW: u64 = 1_528_637_909;
+pub(crate) const NOW: u64 = 1_528_637_909;
 
 /// The signatures of RFC 8463 appendix A.3, which only the owner of the keys could make.
 const KNOWN_SIGNATURES: [&str; 2] = [
@@ -20,7 +20,7 @@ const KNOWN_SIGNATURES: [&str; 2] = [
 ];
 
 /// What is published where the messages of the corpus come from; the keys are those of RFC 8463 appendix A.2.
-fn zone() -> Zone {
+pub(crate) fn zone() -> Zone {
     Zone::new()
         .txt(
             "brisbane._domainkey.football.example.com",

@@ -20,6 +20,11 @@
 //! | [`screening_score`] | points add up; log line, header field and replies are lines of printable ASCII |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
 //! | [`dmarc_aggregate_report`], [`dmarc_failure_report`], [`feedback_report`] | rows are lent as they are collected; what is read is bounded, and written so that it reads the same |
+//! | [`spf_received_spf`] | what was read is printed as text that reads the same |
+//! | [`mail_syntax_from_author`] | a list is printed as one with the same authors; nobody is an author whom it does not name |
+//! | [`authentication_results_strip`] | no field that bears our name is left, however it is read; all else is |
+//! | [`mail_dns_master_file`] | a zone is read or refused at one of its lines; its records print as what reads the same |
+//! | [`dkim_diagnosis`] | it has the verifier's results, and finds nothing wrong with what passes |
 //! | [`screening_greylist_ops`] | who comes again when told to passes, however the clock jumped before; nobody else does; the table is bounded |
 
 #![forbid(unsafe_code)]
@@ -35,6 +40,7 @@ mod arc;
 mod authentication;
 mod dkim;
 mod dmarc;
+mod fields;
 mod greylist;
 mod imap;
 mod mime;
@@ -53,6 +59,10 @@ pub use self::screening::{screening_dnsbl_answers, screening_score};
 pub use self::spf::spf_check_host;
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
+pub use fields::{
+    authentication_results_strip, dkim_diagnosis, mail_dns_master_file, mail_syntax_from_author,
+    spf_received_spf,
+};
 pub use greylist::screening_greylist_ops;
 pub use imap::{imap_response_roundtrip, imap_server_split};
 pub use mime::mail_syntax_mime_tree;
@@ -67,7 +77,7 @@ pub use testkit::Random;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 27] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -93,4 +103,9 @@ pub const TARGETS: [Target; 22] = [
     ("feedback_report", feedback_report),
     ("screening_greylist_ops", screening_greylist_ops),
     ("dmarc_evaluation", dmarc_evaluation),
+    ("spf_received_spf", spf_received_spf),
+    ("mail_syntax_from_author", mail_syntax_from_author),
+    ("authentication_results_strip", authentication_results_strip),
+    ("mail_dns_master_file", mail_dns_master_file),
+    ("dkim_diagnosis", dkim_diagnosis),
 ];
