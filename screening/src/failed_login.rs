@@ -432,12 +432,13 @@ impl FailedLogin {
         let login = Lower::new(login);
         let login = login.octets();
         let key = |parts: &[&[u8]]| Some(self.keys.key(Kind::FailedLogin, parts));
-        let of_login = key(&[b"login", login]);
+        let named = |parts: &[&[u8]]| Some(self.keys.key(Kind::FailedLoginName, parts));
+        let of_login = named(&[b"login", login]);
         if self.exempt.iter().any(|network| network.contains(client)) {
             return [None, None, None, of_login];
         }
         [
-            key(&[b"login at address", login, &address]),
+            named(&[b"login at address", login, &address]),
             key(&[b"address", &address]),
             key(&[b"network", &network]),
             of_login,
