@@ -277,6 +277,10 @@ impl Server {
                 () = &mut patience => break,
             }
         }
+        let written = self.context.store(|store| store.write_screening()).await;
+        if let Err(error) = written {
+            tracing::error!(%error, "what screening remembers could not be written");
+        }
         tracing::info!("stopped");
     }
 }
