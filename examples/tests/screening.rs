@@ -264,7 +264,7 @@ async fn who_guesses_passwords_is_banned_and_the_owner_elsewhere_is_not() {
         let answer = accounts.answer(client, &mut login, right()).await;
         assert!(matches!(answer, AuthAnswer::Password(is) if is == is_right));
         for _ in 0..3 {
-            accounts.failed(guesser, &login).await;
+            accounts.failed(guesser, &mut login).await;
         }
     }
     let mut login = Login::default();
