@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use dmarc::{Alignment, Authentication, Disposition, DmarcResult, Identifier};
 use examples::command_line::{
     Clock, Dns, EXIT_CODES, Message, Outcome, ToolError, dkim_lines, exit, print, print_json,
@@ -33,11 +34,14 @@ struct Arguments {
     #[arg(long, value_parser = reverse_path, required_unless_present = "replay")]
     mail_from: Option<ReversePath>,
     /// The name that vouches for the results.
-    #[arg(long, default_value = "localhost")]
+    #[arg(long, default_value = "localhost", value_parser = NonEmptyStringValueParser::new())]
     authserv_id: String,
     /// A forwarder or mailing list, by the domain of its ARC seals, that is believed where DMARC fails; may be given several times.
     #[arg(long, value_name = "DOMAIN")]
     trust_sealer: Vec<Domain>,
+    /// Take the message octet by octet as it is, lines that end in LF alone included.
+    #[arg(long)]
+    exact: bool,
     /// Print {spf, dkim, arc, dmarc, overrides, iprev, authentication_results, questions}: see docs/auth-check-json.md.
     #[arg(long)]
     json: bool,
@@ -45,7 +49,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Judge what --record wrote, without asking anything; the message and all that is told of it come from there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "helo", "mail_from", "record"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "helo", "mail_from", "record", "now", "zone", "exact"])]
     replay: Option<PathBuf>,
     #[command(flatten)]
     clock: Clock,
@@ -87,7 +91,10 @@ async fn judge(arguments: Arguments, config: Config) -> Result<Verdict, ToolErro
         authserv_id: arguments.authserv_id,
         now: arguments.clock.now(),
     };
-    let message = arguments.message.read()?;
+    let message = match arguments.exact {
+        true => arguments.message.read_exact()?,
+        false => arguments.message.read()?,
+    };
     let mut auth = MessageAuth::new(inbound, &config);
     auth.write(&message);
     auth.finish();

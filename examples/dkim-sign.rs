@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use dkim::signature::Identity;
-use dkim::{Canonicalization, PrivateKey, Signer, Signing};
+use dkim::{Canonicalization, PrivateKey, SignError, Signer, Signing};
 use examples::command_line::{
-    Clock, EXIT_CODES, Message, Outcome, ToolError, exit, print, print_octets,
+    Clock, EXIT_CODES, Message, Outcome, ToolError, exit, print, print_octets, with_crlf,
 };
 use examples::dkim_keys;
 use mail_syntax::Domain;
@@ -89,12 +89,17 @@ fn sign(arguments: &Arguments) -> Result<Outcome, ToolError> {
     if arguments.print_record {
         return Ok(Outcome::Yes);
     }
-    let message = arguments.message.read()?;
+    let message = with_crlf(&arguments.message.read_exact()?);
     let mut signer = Signer::new(signings, arguments.clock.now());
     signer.write(&message);
-    let fields = signer
-        .finish()
-        .map_err(|error| ToolError::Refused(error.to_string()))?;
+    let fields = signer.finish().map_err(|error| match error {
+        // The message has no part in these.
+        SignError::Identity
+        | SignError::FieldName { .. }
+        | SignError::Algorithm { .. }
+        | SignError::Domain { .. } => ToolError::Usage(error.to_string()),
+        _ => ToolError::Refused(error.to_string()),
+    })?;
     let fields = fields.concat();
     let rest = match arguments.fields_only {
         true => &[][..],

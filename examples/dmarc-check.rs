@@ -46,7 +46,7 @@ struct Arguments {
 /// Reads `example.com`, `example.com=pass`, `example.com=softfail`.
 fn identifier(text: &str) -> Result<(Domain, Authentication), String> {
     let (domain, result) = text.split_once('=').unwrap_or((text, "pass"));
-    let authentication = match result {
+    let authentication = match result.to_ascii_lowercase().as_str() {
         "pass" => Authentication::Pass,
         "temperror" => Authentication::TempError,
         "fail" | "none" | "neutral" | "softfail" | "permerror" | "policy" => Authentication::Fail,

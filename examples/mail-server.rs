@@ -15,6 +15,7 @@ use examples::command_line::{
 use examples::config::Config;
 use examples::demo::{self, Demo};
 use examples::dkim_keys;
+use examples::own_listings::OwnListings;
 use examples::own_reputation::OwnAddresses;
 use examples::resolver::Resolver;
 use examples::screen::{Claim, Screen};
@@ -22,6 +23,7 @@ use examples::server::{Security, Server, Service, now};
 use examples::store::{Sqlite, Store, StoreError};
 use mail_syntax::{Domain, ReversePath};
 use screening::early_talker::Offence;
+use screening::outbound::provider::Provider;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -59,11 +61,12 @@ enum Command {
     /// Exits with 0 if the recipient would be accepted, 1 if refused for good, 75 if the client would have to come again.
     #[command(after_help = format!("EXAMPLE: mail-server screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org\n\n{EXIT_CODES}"))]
     Screen(Message),
-    /// Tells how our source address stands with those who take the mail of these domains, by what they have answered in the last days.
+    /// Tells how our addresses stand with those who take the mail of these domains, by what they have answered in the last days, by
+    /// complaints, and by the plan of warm-up.
     Reputation {
-        /// Domains that mail was sent to.
+        /// Domains that mail was sent to, or providers such as gmail; others is what small domains are together, in a plan of warm-up.
         #[arg(required = true)]
-        domains: Vec<Domain>,
+        providers: Vec<Provider>,
     },
     /// Makes an Ed25519 key that signs mail, and prints the record to publish.
     DkimKey {
@@ -129,7 +132,9 @@ fn main() -> ExitCode {
         Some(Command::Screen(message)) => {
             return exit("mail-server", screen(arguments.config.as_deref(), message));
         }
-        Some(Command::Reputation { domains }) => reputation(arguments.config.as_deref(), domains),
+        Some(Command::Reputation { providers }) => {
+            reputation(arguments.config.as_deref(), providers)
+        }
         Some(Command::User(user)) => users(arguments.config.as_deref(), user),
         Some(Command::DkimKey {
             domain,
@@ -237,6 +242,7 @@ fn check(config: Option<&Path>) -> Result<(), Failure> {
     examples::signing::keys(&config.dkim)?;
     Screen::new(&config, &[0; 32])?;
     OwnAddresses::new(&config.outbound, &[0; 32])?;
+    OwnListings::new(&config.outbound.lists)?;
     if let Some(zone) = &config.dns.zone {
         std::fs::read_to_string(zone)?.parse::<mail_dns::Zone>()?;
     }
@@ -294,12 +300,26 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
     })
 }
 
-fn reputation(config: Option<&Path>, domains: &[Domain]) -> Result<(), Failure> {
+fn reputation(config: Option<&Path>, providers: &[Provider]) -> Result<(), Failure> {
     let config = configured(config)?;
     let store = Sqlite::open_beside(&config.data)?;
     let own = OwnAddresses::new(&config.outbound, &store.secret()?)?;
-    for domain in domains {
-        let provider = own.provider(domain, None);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let resolver = Resolver::new(&config.dns)?;
+    let mut listings = OwnListings::new(&config.outbound.lists)?;
+    for address in own.addresses() {
+        let found = runtime.block_on(listings.ask(&resolver, address, now()));
+        own.listed(address, &found);
+    }
+    for provider in providers {
+        let provider = match provider.as_str().parse::<Domain>() {
+            Ok(domain) if provider.is_domain() => {
+                runtime.block_on(own.provider(&resolver, &domain))
+            }
+            _ => provider.clone(),
+        };
         let (provider, rows) = own.status(&store, &provider, now())?;
         for row in rows {
             println!("{provider}: {row}");

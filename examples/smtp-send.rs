@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use examples::command_line::{
     EXIT_CODES, Message, Outcome, Server, ToolError, exit, needs_smtputf8, password, print,
-    reverse_path, trust,
+    reverse_path, trust, with_crlf,
 };
 use examples::outgoing::{Connection, Content, SendError, send};
 use examples::tls::Trust;
@@ -73,7 +73,7 @@ fn forward_path(text: &str) -> Result<ForwardPath, mail_syntax::mailbox::Mailbox
 }
 
 async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
-    let message = arguments.message.read()?;
+    let message = with_crlf(&arguments.message.read_exact()?);
     let trust = match (arguments.tls, &arguments.ca) {
         (Tls::Never, _) | (Tls::Opportunistic, None) => Trust::Anyone,
         (_, ca) => trust(ca.as_deref())?,

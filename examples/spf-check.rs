@@ -4,14 +4,16 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use examples::command_line::{
-    Clock, Dns, EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path, spf_json,
+    Clock, Dns, EXIT_CODES, Outcome, Sender, ToolError, exit, print, print_json, spf_json,
 };
 use mail_dns::{Answer, Name, Question};
-use mail_syntax::ReversePath;
 use serde_json::{Value, json};
 use spf::lint::{DomainReport, Finding, LintDomain, Problem, Severity, lint};
-use spf::{CheckHost, Client, Config, Explain, ReceivedSpf, SpfResult, TraceStep, Verdict};
+use spf::{
+    CheckHost, Client, Config, Explain, Identity, ReceivedSpf, SpfResult, TraceStep, Verdict,
+};
 
 /// Checks SPF: the identity of MAIL FROM, or without --mail-from that of HELO.
 ///
@@ -32,9 +34,12 @@ struct Arguments {
         required_unless_present_any = ["mail_from", "lint"]
     )]
     helo: String,
-    /// The reverse-path of MAIL FROM; '<>' is the null one, which stands for postmaster@ and the HELO name.
-    #[arg(long, value_parser = reverse_path)]
-    mail_from: Option<ReversePath>,
+    /// The reverse-path of MAIL FROM; an empty one or '<>' is the null one, which stands for postmaster@ and the HELO name. A domain alone stands for its postmaster.
+    #[arg(long)]
+    mail_from: Option<Sender>,
+    /// Who checks: named in Received-SPF, and to those who explain (%{r}).
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    authserv_id: Option<String>,
     /// Tell each term that was evaluated, and each lookup.
     #[arg(long)]
     trace: bool,
@@ -74,11 +79,15 @@ async fn check(arguments: &Arguments, ip: IpAddr) -> Result<Outcome, ToolError> 
     config.trace = arguments.trace;
     config.look_ahead = arguments.look_ahead;
     config.explain = Some(Explain {
-        receiver: "unknown".to_owned(),
+        receiver: arguments
+            .authserv_id
+            .clone()
+            .unwrap_or_else(|| "unknown".to_owned()),
         now: arguments.clock.now(),
     });
     let check = match &arguments.mail_from {
-        Some(path) => CheckHost::mail_from(&client, path, &config),
+        Some(Sender::Path(path)) => CheckHost::mail_from(&client, path, &config),
+        Some(Sender::Other(text)) => CheckHost::new(&client, Identity::MailFrom, text, &config),
         None => CheckHost::helo(&client, &config),
     };
     let verdict = arguments.dns.resolve(check).await?;
@@ -92,7 +101,8 @@ async fn check(arguments: &Arguments, ip: IpAddr) -> Result<Outcome, ToolError> 
         if let Some(explanation) = &verdict.explanation {
             print(format_args!("the domain explains: {explanation}"))?;
         }
-        let field = ReceivedSpf::new(&verdict, &client, "localhost").to_field();
+        let receiver = arguments.authserv_id.as_deref().unwrap_or("localhost");
+        let field = ReceivedSpf::new(&verdict, &client, receiver).to_field();
         print(field.map_err(|error| ToolError::usage("--helo", error))?)?;
     }
     Ok(match verdict.result {

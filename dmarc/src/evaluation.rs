@@ -28,7 +28,7 @@ pub struct Dmarc {
     dkim_questions: usize,
     /// For `pct`.
     draw: u8,
-    /// Whether something was handed in since the last poll that found nothing: only then is there something to find.
+    /// Whether since the last poll that found nothing something was handed in or came to light: only then is there something to find.
     changed: bool,
     trace: Vec<(Question, Answer)>,
 }
@@ -39,8 +39,8 @@ struct Author {
     domain: Domain,
     labels: usize,
     walk: Walk,
-    /// Where the walk led, once that is known; by public suffixes from the beginning.
-    led: Option<Led>,
+    /// What the walk has come to; by public suffixes where it leads is known from the beginning.
+    progress: Progress,
 }
 
 /// An identifier, and how far it is looked into.
@@ -48,9 +48,10 @@ struct Author {
 struct Candidate {
     mechanism: Mechanism,
     handed_in: Domain,
-    /// The domain in A-labels; `None` where it has none, and so no name in the DNS.
-    domain: Option<Domain>,
-    /// How many labels it has, and how many of them, from the right, in common with the Author Domain: that is all that alignment takes.
+    /// The domain in A-labels, where that is another.
+    a_labels: Option<Domain>,
+    /// How many labels it has in A-labels, and how many of them, from the right, in common with the Author Domain: that is all that alignment
+    /// takes. None where it has no A-labels, and so no name in the DNS.
     labels: usize,
     shared: usize,
     authentication: Authentication,
@@ -62,8 +63,37 @@ enum CandidateWalk {
     NotAsked,
     Asked(Walk),
     BeyondLimit,
+    /// This lookup failed.
+    Failed(Question, Failure),
     /// Its Organizational Domain has so many labels.
     Led(usize),
+}
+
+impl Author {
+    fn begin_walk(&mut self, targets: &mut Targets, organizational_domain: &OrganizationalDomain) {
+        match organizational_domain {
+            OrganizationalDomain::TreeWalk => {
+                targets.walk_from(&self.domain, self.labels, &mut self.walk);
+            }
+            OrganizationalDomain::PublicSuffix(suffixes) => {
+                let above = suffixes.labels(&self.domain);
+                targets.domain_and_above(&self.domain, self.labels, above, &mut self.walk);
+                self.progress = Progress::Done(Led {
+                    organizational_domain: above,
+                    public_suffix: None,
+                });
+            }
+        }
+        targets.count(&self.walk);
+    }
+
+    /// Where its walk led, if it came to an end.
+    fn led(&self) -> Option<Led> {
+        match self.progress {
+            Progress::Done(led) => Some(led),
+            Progress::Waiting | Progress::Failed(..) => None,
+        }
+    }
 }
 
 impl Candidate {
@@ -86,32 +116,16 @@ impl Dmarc {
     /// Begins the evaluation of a message by these authors.
     #[must_use]
     pub fn new(author: &AuthorDomains, config: &Config) -> Self {
-        let mut targets = Targets::default();
-        let author = author_domain(author).map(|domain| {
-            let labels = label_count(&domain);
-            let (walk, led) = match &config.organizational_domain {
-                OrganizationalDomain::TreeWalk => (targets.walk_from(&domain), None),
-                OrganizationalDomain::PublicSuffix(suffixes) => {
-                    let led = Led {
-                        organizational_domain: suffixes.labels(&domain),
-                        public_suffix: None,
-                    };
-                    let walk = targets.domain_and_above(&domain, led.organizational_domain);
-                    (walk, Some(led))
-                }
-            };
-            targets.count(&walk);
-            Author {
-                domain,
-                labels,
-                walk,
-                led,
-            }
+        let author = author_domain(author).map(|domain| Author {
+            labels: label_count(&domain),
+            domain,
+            walk: Walk::default(),
+            progress: Progress::Waiting,
         });
-        Self {
+        let mut dmarc = Self {
             config: config.clone(),
             author,
-            targets,
+            targets: Targets::default(),
             existence: Existence::NotNeeded,
             identifiers: Vec::new(),
             identifiers_left_out: 0,
@@ -120,7 +134,11 @@ impl Dmarc {
             draw: 0,
             changed: true,
             trace: Vec::new(),
+        };
+        if let Ok(author) = &mut dmarc.author {
+            author.begin_walk(&mut dmarc.targets, &config.organizational_domain);
         }
+        dmarc
     }
 
     /// Hands in what SPF says of the MAIL FROM identity; for a null reverse-path that is `postmaster@` the HELO domain (RFC 7208 §2.4).
@@ -154,7 +172,9 @@ impl Dmarc {
     ///
     /// The question whether the Author Domain exists, for its A records, is to be answered by [`Evaluation::answer`].
     pub fn answer_published(&mut self, question: &Question, published: &Published) {
-        self.changed |= self.targets.publish(question, || published.clone());
+        if self.targets.publish(question, || published.clone()) {
+            self.advance();
+        }
     }
 
     fn identifier(
@@ -177,30 +197,14 @@ impl Dmarc {
                 self.identifiers_left_out += 1;
                 return;
             }
-            let domain = handed_in.to_a_labels().ok();
-            let walk = match (&self.config.organizational_domain, &domain) {
-                (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
-                    CandidateWalk::Led(suffixes.labels(domain))
-                }
-                _ => CandidateWalk::NotAsked,
-            };
-            self.identifiers.push(Candidate {
-                mechanism,
-                handed_in: handed_in.clone(),
-                labels: domain.as_ref().map_or(0, label_count),
-                shared: domain
-                    .as_ref()
-                    .map_or(0, |domain| shared_labels(domain, &author.domain)),
-                domain,
-                authentication,
-                walk,
-            });
+            self.identifiers
+                .push(Candidate::new(mechanism, handed_in, author, &self.config));
         }
         if let Some(candidate) = self.identifiers.get_mut(at) {
             candidate.authentication = candidate.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
-        let organizational_domain = author.led.map_or(2, |led| led.organizational_domain);
+        let organizational_domain = author.led().map_or(2, |led| led.organizational_domain);
         self.ask_for_identifier(at, organizational_domain.min(2));
     }
 
@@ -210,16 +214,15 @@ impl Dmarc {
         let (Ok(author), Some(candidate)) = (&self.author, self.identifiers.get_mut(at)) else {
             return;
         };
-        let (CandidateWalk::NotAsked, Some(domain)) = (&candidate.walk, &candidate.domain) else {
-            return;
-        };
-        if candidate.authentication == Authentication::Fail
+        if !matches!(candidate.walk, CandidateWalk::NotAsked)
+            || candidate.authentication == Authentication::Fail
             || candidate.shared < shared
             || candidate.is_author(author)
         {
             return;
         }
         let before = self.targets.len();
+        let domain = candidate.a_labels.as_ref().unwrap_or(&candidate.handed_in);
         let walk =
             self.targets
                 .walk_beside(&author.walk, domain, candidate.labels, candidate.shared);
@@ -237,25 +240,35 @@ impl Dmarc {
         candidate.walk = CandidateWalk::Asked(walk);
     }
 
-    /// Keeps where walks have come to an end, and asks what has become worth asking by that.
+    /// Goes on with the walks as far as the answers lead, and asks what has become worth asking by that.
     fn advance(&mut self) {
+        // What stands at one more name settles nothing while the walks that come by it go on, but for public suffixes: they have no walk.
+        self.changed |= !self.by_tree_walk();
         let Ok(author) = &mut self.author else {
             return;
         };
-        if author.led.is_none()
-            && let Progress::Done(led) = self.targets.progress(&author.walk)
-        {
-            author.led = Some(led);
-            self.existence = self.existence_needed();
-            for at in 0..self.identifiers.len() {
-                self.ask_for_identifier(at, led.organizational_domain);
+        if matches!(author.progress, Progress::Waiting) {
+            author.progress = self.targets.progress(&author.walk);
+            let led = author.led();
+            // The record of the Author Domain itself is in force before the walk has come to its end.
+            let own = self.targets.published(&author.walk, author.labels);
+            self.changed |= !matches!(author.progress, Progress::Waiting)
+                || matches!(own, Some((_, Published::Record(_))));
+            if let Some(led) = led {
+                self.existence = self.existence_needed();
+                for at in 0..self.identifiers.len() {
+                    self.ask_for_identifier(at, led.organizational_domain);
+                }
             }
         }
         for candidate in &mut self.identifiers {
-            if let CandidateWalk::Asked(walk) = &candidate.walk
-                && let Progress::Done(led) = self.targets.progress(walk)
-            {
-                candidate.walk = CandidateWalk::Led(led.organizational_domain);
+            if let CandidateWalk::Asked(walk) = &candidate.walk {
+                candidate.walk = match self.targets.progress(walk) {
+                    Progress::Waiting => continue,
+                    Progress::Failed(question, failure) => CandidateWalk::Failed(question, failure),
+                    Progress::Done(led) => CandidateWalk::Led(led.organizational_domain),
+                };
+                self.changed = true;
             }
         }
     }
@@ -264,22 +277,41 @@ impl Dmarc {
     fn existence_needed(&self) -> Existence {
         match &self.author {
             Ok(author)
-                if self.record_at(author, author.led).is_some_and(|in_force| {
-                    in_force.labels != author.labels
-                        && in_force.record.policy_for(Place::Below)
-                            != in_force.record.policy_for(Place::NonExistentBelow)
-                }) && existence_question(author).is_some() =>
+                if self
+                    .record_at(author, author.led())
+                    .is_some_and(|in_force| {
+                        in_force.labels != author.labels
+                            && in_force.record.policy_for(Place::Below)
+                                != in_force.record.policy_for(Place::NonExistentBelow)
+                    })
+                    && existence_question(author).is_some() =>
             {
                 Existence::Wanted
             }
             _ => Existence::NotNeeded,
         }
     }
+}
 
-    fn author_progress(&self, author: &Author) -> Progress<'_> {
-        match author.led {
-            Some(led) => Progress::Done(led),
-            None => self.targets.progress(&author.walk),
+impl Candidate {
+    fn new(mechanism: Mechanism, handed_in: &Domain, author: &Author, config: &Config) -> Self {
+        let converted = (!handed_in.is_ascii()).then(|| handed_in.to_a_labels().ok());
+        let domain = converted.as_ref().map_or(Some(handed_in), Option::as_ref);
+        let walk = match (&config.organizational_domain, domain) {
+            (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
+                CandidateWalk::Led(suffixes.labels(domain))
+            }
+            _ => CandidateWalk::NotAsked,
+        };
+        Self {
+            mechanism,
+            handed_in: handed_in.clone(),
+            labels: domain.map_or(0, label_count),
+            shared: domain.map_or(0, |domain| shared_labels(domain, &author.domain)),
+            a_labels: converted.flatten(),
+            // The least; what is handed in is added.
+            authentication: Authentication::Fail,
+            walk,
         }
     }
 }
@@ -333,10 +365,13 @@ impl Evaluation for Dmarc {
                 .is_ok_and(|author| existence_question(author).as_ref() == Some(question));
         if is_of_existence {
             self.existence = exists(question, answer);
+            self.changed = true;
         }
-        let awaited = self.targets.answer(question, answer) || is_of_existence;
-        self.changed |= awaited;
-        if awaited && self.config.trace {
+        let is_of_walk = self.targets.answer(question, answer);
+        if is_of_walk {
+            self.advance();
+        }
+        if (is_of_existence || is_of_walk) && self.config.trace {
             self.trace.push((question.clone(), answer.clone()));
         }
     }

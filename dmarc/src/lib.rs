@@ -25,7 +25,7 @@
 //! dmarc.no_more_identifiers();
 //! let verdict = resolve_blocking(dmarc, |question| zone.answer(question));
 //! assert_eq!(verdict.result, DmarcResult::Pass);
-//! assert_eq!(verdict.aligned_spf, Some("bounces.example.com".parse()?));
+//! assert_eq!(verdict.aligned_spf(), Some(&"bounces.example.com".parse()?));
 //! assert_eq!(verdict.organizational_domain, Some("example.com".parse()?));
 //!
 //! // The same author, and nothing of his.

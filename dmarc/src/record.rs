@@ -197,9 +197,9 @@ pub(crate) fn begins_with_version(text: &[u8]) -> bool {
     )
 }
 
-/// The raw values of the tags that DMARC knows, each with the number of times it stands there.
+/// The raw values of the tags that DMARC knows.
 #[derive(Debug, Default)]
-struct KnownTags<'a>([(usize, &'a str); NAMES.len() + 1]);
+struct KnownTags<'a>([Value<'a>; NAMES.len() + 1]);
 
 /// The tags of a record behind its version, as RFC 9989 has them.
 pub(crate) const NAMES: [&str; 10] = [
@@ -209,21 +209,19 @@ pub(crate) const NAMES: [&str; 10] = [
 impl<'a> KnownTags<'a> {
     fn add(&mut self, tag: &Tag<'a>) {
         // RFC 9989 §4.7: "unknown tags MUST be ignored."
-        let mut names = NAMES.iter().chain(&["pct"]);
-        let known = names.position(|name| name.eq_ignore_ascii_case(tag.name()));
-        if let Some((count, value)) = known.and_then(|known| self.0.get_mut(known)) {
-            *count += 1;
-            *value = tag.value();
+        for (name, value) in NAMES.iter().chain(&["pct"]).zip(&mut self.0) {
+            if is_word(name, tag.name()) {
+                *value = match value {
+                    Value::Absent => Value::Once(tag.value()),
+                    Value::Once(_) | Value::Invalid => Value::Invalid,
+                };
+                return;
+            }
         }
     }
 
     fn record(&self) -> Record {
-        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf, pct] =
-            self.0.map(|(count, value)| match count {
-                0 => Value::Absent,
-                1 => Value::Once(value),
-                _ => Value::Invalid,
-            });
+        let [p, sp, np, adkim, aspf, psd, t, fo, rua, ruf, pct] = self.0;
         let rua = rua.uris();
         let ruf = ruf.uris();
         let [p, sp, np] = [p, sp, np].map(|value| value.read(Policy::read));
@@ -266,10 +264,13 @@ fn percent(value: &str) -> Option<u8> {
     number.filter(|_| is_number)
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What a record has for a tag.
+#[derive(Clone, Copy, Debug, Default)]
 enum Value<'a> {
+    #[default]
     Absent,
     Once(&'a str),
+    /// It stands there twice.
     Invalid,
 }
 
@@ -290,19 +291,31 @@ impl Value<'_> {
         let Self::Once(value) = self else {
             return Vec::new();
         };
-        value
-            .split(',')
-            .filter_map(|uri| ReportingUri::read(uri.trim_ascii()))
-            .take(MAX_REPORTING_URIS)
-            .collect()
+        let mut uris = Vec::new();
+        let mut rest = Some(value);
+        while let Some(list) = rest
+            && uris.len() < MAX_REPORTING_URIS
+        {
+            let comma = list.bytes().position(|octet| octet == b',');
+            let (uri, behind) = list.split_at(comma.unwrap_or(list.len()));
+            uris.extend(ReportingUri::read(uri.trim_ascii()));
+            rest = behind.get(1..);
+        }
+        uris
     }
+}
+
+/// Whether the words are the same, but for case. Most differ in length.
+#[inline]
+fn is_word(known: &str, word: &str) -> bool {
+    known.len() == word.len() && known.eq_ignore_ascii_case(word)
 }
 
 /// What the word stands for; words of DMARC have no case.
 pub(crate) fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
     words
         .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(word))
+        .find(|(known, _)| is_word(known, word))
         .map(|(_, value)| *value)
 }
 
@@ -407,7 +420,7 @@ impl ReportingUri {
 
 /// A reporting URI and the size that old records have behind it, with its exclamation mark; `None` if that is no size.
 pub(crate) fn split_size(value: &str) -> Option<(&str, Option<&str>)> {
-    let Some(at) = value.find('!') else {
+    let Some(at) = value.bytes().position(|octet| octet == b'!') else {
         return Some((value, None));
     };
     let (uri, size) = value.split_at(at);
@@ -422,27 +435,30 @@ pub(crate) fn split_size(value: &str) -> Option<(&str, Option<&str>)> {
 
 /// RFC 3986 §3: a scheme, a colon, and something; only its characters, a `%` only before two hexadecimal digits.
 fn is_uri(uri: &str) -> bool {
-    let Some((scheme, rest)) = uri.split_once(':') else {
+    let octets = uri.as_bytes();
+    let Some(colon) = octets.iter().position(|octet| *octet == b':') else {
         return false;
     };
-    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    let (scheme, rest) = (&octets[..colon], &octets[colon + 1..]);
+    let scheme_ok = scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
-    let characters_ok = rest.bytes().all(|c| URI_CHARACTERS[usize::from(c)]);
-    let escapes_ok = !rest.contains('%')
-        || rest.split('%').skip(1).all(|behind| {
-            behind
-                .as_bytes()
-                .get(..2)
-                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-        });
-    scheme_ok && characters_ok && escapes_ok && !rest.is_empty()
+            .iter()
+            .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(c));
+    let is_plain = |part: &[u8]| part.iter().all(|c| URI_CHARACTERS[usize::from(*c)]);
+    let is_escaped = |part: &[u8]| {
+        let hex = part.get(..2);
+        hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) && is_plain(part)
+    };
+    let rest_ok = is_plain(rest) || {
+        let mut parts = rest.split(|octet| *octet == b'%');
+        parts.next().is_some_and(is_plain) && parts.all(is_escaped)
+    };
+    scheme_ok && rest_ok && !rest.is_empty()
 }
 
-/// What may stand in a URI behind its scheme. The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing.
+/// What may stand in a URI behind its scheme, but for `%`. The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing.
 const URI_CHARACTERS: [bool; 256] = {
-    let punctuation = b"-._~:/?#[]@$&'()*+=%";
+    let punctuation = b"-._~:/?#[]@$&'()*+=";
     let mut may = [false; 256];
     let mut octet = 0;
     while octet < may.len() {

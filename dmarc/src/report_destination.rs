@@ -6,7 +6,7 @@ use mail_dns::{
 use mail_syntax::Domain;
 
 use crate::record::{Record, ReportingUri};
-use crate::tree_walk::{Progress, Targets, Walk, label_count, record_question, shared_labels};
+use crate::tree_walk::{Progress, Targets, Walk, label_count, shared_labels};
 
 /// The most records at the confirming name that are read: 20.
 const MAX_RECORDS: usize = 20;
@@ -82,7 +82,8 @@ impl Walks {
     fn of(record_domain: &Domain, host: &Domain) -> Option<Self> {
         let shared = shared_labels(record_domain, host);
         let mut targets = Targets::default();
-        let of_record = targets.walk_from(record_domain);
+        let mut of_record = Walk::default();
+        targets.walk_from(record_domain, label_count(record_domain), &mut of_record);
         (shared > 0).then(|| Self {
             of_host: targets.walk_beside(&of_record, host, label_count(host), shared),
             of_record,
@@ -115,8 +116,8 @@ impl ReportDestination {
         };
         let progress = |walk| walks.targets.progress(walk);
         match (progress(&walks.of_record), progress(&walks.of_host)) {
-            (Progress::Failed(name, failure), _) | (_, Progress::Failed(name, failure)) => {
-                Some(Err((record_question(name), failure)))
+            (Progress::Failed(question, failure), _) | (_, Progress::Failed(question, failure)) => {
+                Some(Err((question, failure)))
             }
             (Progress::Waiting, _) | (_, Progress::Waiting) => None,
             (Progress::Done(of_record), Progress::Done(of_host)) => {

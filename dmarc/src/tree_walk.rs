@@ -1,11 +1,14 @@
 //! The DNS Tree Walk (RFC 9989 §4.10): from a domain up to its Organizational Domain.
 
+mod targets;
+
 use std::sync::Arc;
 
 use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType, Suffixes};
 use mail_syntax::Domain;
 
-use crate::record::{Psd, Record, RecordError, begins_with_version};
+use crate::record::{Record, RecordError, begins_with_version};
+pub(crate) use targets::{Led, Progress, Targets, Walk};
 
 /// The most names of one walk: 8 (RFC 9989 §4.10: "Author Domains with more than eight labels do not result in more than eight DNS
 /// queries").
@@ -89,296 +92,41 @@ fn label_counts(all: usize) -> impl Iterator<Item = usize> {
 
 /// How many labels a domain has.
 pub(crate) fn label_count(domain: &Domain) -> usize {
-    let dots = domain.as_str().bytes().filter(|octet| *octet == b'.');
-    dots.count() + 1
+    // A domain has at most 255 octets; numbers of one octet are added many at a time.
+    let dots = domain.as_str().bytes().map(|octet| u8::from(octet == b'.'));
+    usize::from(dots.sum::<u8>()) + 1
 }
 
 /// How many labels two domains have in common, from the right; both in A-labels.
 #[must_use]
 pub fn shared_labels(one: &Domain, other: &Domain) -> usize {
-    let mut octets = one.as_str().bytes().rev();
-    let mut others = other.as_str().bytes().rev();
-    let mut labels = 0;
-    loop {
-        match (octets.next(), others.next()) {
-            (Some(b'.'), Some(b'.')) => labels += 1,
-            (None | Some(b'.'), None | Some(b'.')) => return labels + 1,
-            (Some(one), Some(other)) if one.eq_ignore_ascii_case(&other) => {}
-            _ => return labels,
-        }
-    }
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    let octets = pairs
+        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
+        .count();
+    // Each dot among them ends a label that both have, and so does the front of both.
+    let (one, shared) = one.split_at(one.len() - octets);
+    let (other, _) = other.split_at(other.len() - octets);
+    let is_label = |rest: &[u8]| rest.last().is_none_or(|octet| *octet == b'.');
+    let dots = shared.iter().filter(|octet| **octet == b'.').count();
+    dots + usize::from(octets > 0 && is_label(one) && is_label(other))
 }
 
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.
 #[must_use]
 pub fn record_name(domain: &Domain) -> Option<Name> {
-    let names = record_names(domain, &[label_count(domain)]);
-    names?.next()?
+    // A domain has at most 128 labels.
+    record_names(domain, &[label_count(domain) as u8]).get(0)
 }
 
-/// The names at which what is left of a domain with these numbers of labels publishes its records; `None` where a label is too long for the
-/// DNS, which is as if all were.
-fn record_names(domain: &Domain, labels: &[usize]) -> Option<Suffixes> {
-    Name::of_suffixes(b"_dmarc", domain.as_str().as_bytes(), labels).ok()
-}
-
-/// The names that are asked for their records: each once, for any number of walks.
-#[derive(Clone, Debug)]
-pub(crate) struct Targets {
-    targets: Vec<Target>,
-    /// How many of them were handed out.
-    handed_out: usize,
-}
-
-impl Default for Targets {
-    fn default() -> Self {
-        Self {
-            // For one walk.
-            targets: Vec::with_capacity(MAX_QUERIES),
-            handed_out: 0,
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Target {
-    /// `None` where that would be no DNS name.
-    name: Option<Name>,
-    /// `None` while the answer is awaited.
-    published: Option<Published>,
-    /// Whether it counts as asked for the Author Domain or for a DKIM domain.
-    counted: bool,
-}
-
-/// Where one walk goes: the longest domain first.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Walk {
-    /// How many labels of the domain at which the walk began the domain of each step has, from the right.
-    labels: [u8; MAX_QUERIES],
-    /// Its place in the list of targets.
-    targets: [u32; MAX_QUERIES],
-    length: u8,
-}
-
-/// What a walk has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress<'a> {
-    /// Answers are missing below the stop.
-    Waiting,
-    /// This lookup below the stop failed; where the walk would have led cannot be told.
-    Failed(&'a Name, Failure),
-    Done(Led),
-}
-
-/// Where a walk led: how many labels of the domain at which it began are that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Led {
-    pub(crate) organizational_domain: usize,
-    /// The Public Suffix Domain that ended the walk, where one did.
-    pub(crate) public_suffix: Option<usize>,
-}
-
-impl Walk {
-    /// The steps: labels and target.
-    fn steps(&self) -> impl Iterator<Item = (usize, usize)> {
-        let steps = self.labels.iter().zip(&self.targets);
-        steps
-            .take(usize::from(self.length))
-            .map(|(labels, target)| (usize::from(*labels), *target as usize))
-    }
-
-    /// The target at the domain of this number of labels.
-    fn target(&self, labels: usize) -> Option<usize> {
-        let (_, target) = self.steps().find(|step| step.0 == labels)?;
-        Some(target)
-    }
-
-    /// A step more; there are at most [`MAX_QUERIES`].
-    fn push(&mut self, labels: usize, target: usize) {
-        let at = usize::from(self.length);
-        // A domain has at most 128 labels.
-        self.labels[at] = labels as u8;
-        self.targets[at] = target as u32;
-        self.length += 1;
-    }
-}
-
-impl Targets {
-    /// Asks for the records of a walk from this domain.
-    pub(crate) fn walk_from(&mut self, domain: &Domain) -> Walk {
-        self.walk_beside(&Walk::default(), domain, label_count(domain), 0)
-    }
-
-    /// As [`Targets::walk_from`] for a domain of so many `labels`, beside another walk that began at a domain with which it shares the last
-    /// `shared` of them.
-    pub(crate) fn walk_beside(
-        &mut self,
-        other: &Walk,
-        domain: &Domain,
-        labels: usize,
-        shared: usize,
-    ) -> Walk {
-        let mut walk = Walk::default();
-        // What the other walk does not come by has more labels, so it is what comes first.
-        let mut new = [0; MAX_QUERIES];
-        let mut count = 0;
-        for labels in label_counts(labels) {
-            let known = (labels <= shared).then(|| other.target(labels)).flatten();
-            if known.is_none() {
-                new[count] = labels;
-                count += 1;
-            }
-            walk.push(labels, known.unwrap_or_default());
-        }
-        self.place(domain, &new[..count], &mut walk.targets);
-        walk
-    }
-
-    /// Asks for the records of this domain, and of what is left of it with this number of labels.
-    pub(crate) fn domain_and_above(&mut self, domain: &Domain, labels: usize) -> Walk {
-        let mut walk = Walk::default();
-        let labels = [label_count(domain), labels];
-        for labels in labels {
-            walk.push(labels, 0);
-        }
-        self.place(domain, &labels, &mut walk.targets);
-        walk
-    }
-
-    /// The places of what is left of a domain with these numbers of labels, put at the end of the list where they are new.
-    fn place(&mut self, domain: &Domain, labels: &[usize], places: &mut [u32]) {
-        let mut names = record_names(domain, labels);
-        for place in places.iter_mut().take(labels.len()) {
-            let name = names.as_mut().and_then(Iterator::next).flatten();
-            let known = name.as_ref().and_then(|name| {
-                let mut targets = self.targets.iter();
-                targets.position(|target| target.name.as_ref().is_some_and(|known| known == name))
-            });
-            *place = known.unwrap_or(self.targets.len()) as u32;
-            if known.is_none() {
-                self.targets.push(Target {
-                    published: name.is_none().then_some(Published::Nothing),
-                    counted: false,
-                    name,
-                });
-            }
-        }
-    }
-
-    /// How many names there are.
-    pub(crate) fn len(&self) -> usize {
-        self.targets.len()
-    }
-
-    /// Forgets the names behind the first `length`.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.targets.truncate(length);
-    }
-
-    /// How many questions of a walk are not counted.
-    pub(crate) fn not_counted(&self, walk: &Walk) -> usize {
-        let targets = walk.steps().filter_map(|(_, at)| self.targets.get(at));
-        targets
-            .filter(|target| target.name.is_some() && !target.counted)
-            .count()
-    }
-
-    /// Counts the questions of a walk.
-    pub(crate) fn count(&mut self, walk: &Walk) {
-        for (_, at) in walk.steps() {
-            if let Some(target) = self.targets.get_mut(at) {
-                target.counted = true;
-            }
-        }
-    }
-
-    /// The next question that was not handed out.
-    pub(crate) fn next_question(&mut self) -> Option<Question> {
-        while let Some(target) = self.targets.get(self.handed_out) {
-            self.handed_out += 1;
-            if let Some(name) = &target.name {
-                return Some(record_question(name));
-            }
-        }
-        None
-    }
-
-    /// Takes an answer; false if it is not awaited.
-    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        self.publish(question, || Published::read(answer))
-    }
-
-    /// Takes what an answer comes to; false if it is not awaited.
-    pub(crate) fn publish(
-        &mut self,
-        question: &Question,
-        published: impl FnOnce() -> Published,
-    ) -> bool {
-        let awaited = |target: &&mut Target| {
-            target.published.is_none() && target.name.as_ref() == Some(&question.name)
-        };
-        let mut targets = self.targets.iter_mut();
-        match targets.find(awaited) {
-            Some(target) if question.kind == RecordType::Txt => {
-                target.published = Some(published());
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// What stands at the domain of this number of labels, if the walk comes by it and the answer is there; and its name.
-    pub(crate) fn published(
-        &self,
-        walk: &Walk,
-        labels: usize,
-    ) -> Option<(Option<&Name>, &Published)> {
-        let target = self.targets.get(walk.target(labels)?)?;
-        Some((target.name.as_ref(), target.published.as_ref()?))
-    }
-
-    /// Where a walk leads by what is known. Names above a stop are not looked at.
-    pub(crate) fn progress(&self, walk: &Walk) -> Progress<'_> {
-        let start = walk.steps().next().map_or(0, |(labels, _)| labels);
-        let done = |organizational_domain, public_suffix| {
-            Progress::Done(Led {
-                organizational_domain,
-                public_suffix,
-            })
-        };
-        let mut highest = None;
-        for (labels, at) in walk.steps() {
-            let Some(target) = self.targets.get(at) else {
-                return Progress::Waiting;
-            };
-            let psd = match (&target.published, &target.name) {
-                (None, _) => return Progress::Waiting,
-                (Some(Published::Failed(failure)), Some(name)) => {
-                    return Progress::Failed(name, *failure);
-                }
-                (Some(Published::Record(record)), _) => record.psd,
-                (Some(_), _) => continue,
-            };
-            match psd {
-                // RFC 9989 §4.10.2: "If a valid DMARC Policy Record contains the "psd" tag set to "n" ("psd=n"), this is the Organizational
-                // Domain, and the selection process is complete."
-                Psd::No => return done(labels, None),
-                // RFC 9989 §4.10.2: "If a valid DMARC Policy Record, other than the one for the domain where the Tree Walk started,
-                // contains the "psd" tag set to "y" ("psd=y"), the Organizational Domain is the domain one label below this one in the
-                // DNS hierarchy, and the selection process is complete."
-                Psd::Yes if labels != start => return done(labels + 1, Some(labels)),
-                // RFC 9989 §4.10: "If a single record remains and it contains a "psd=n" or "psd=y" tag, stop."
-                Psd::Yes => return done(labels, None),
-                Psd::Unspecified => highest = Some(labels),
-            }
-        }
-        // RFC 9989 §4.10.2: "Otherwise, select the DMARC Policy Record found at the name with the fewest number of labels." … "If this
-        // process does not determine the Organizational Domain, then the initial target domain is the Organizational Domain."
-        done(highest.unwrap_or(start), None)
-    }
+/// The names at which what is left of a domain with these numbers of labels publishes its records; none at all where a label is too long
+/// for the DNS.
+fn record_names(domain: &Domain, labels: &[u8]) -> Suffixes {
+    Suffixes::new(b"_dmarc", domain.as_str().as_bytes(), labels).unwrap_or_default()
 }
 
 /// The question for the records at such a name.
-pub(crate) fn record_question(name: &Name) -> Question {
-    Question::new(name.clone(), RecordType::Txt)
+fn record_question(name: Name) -> Question {
+    Question::new(name, RecordType::Txt)
 }

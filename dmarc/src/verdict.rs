@@ -34,16 +34,32 @@ pub struct Verdict {
     pub policy: Option<Policy>,
     /// Whether `pct` exempts the message from the policy; only with [`PublicSuffixes`](crate::PublicSuffixes).
     pub sampled_out: bool,
-    /// The SPF domain that passed and is aligned.
-    pub aligned_spf: Option<Domain>,
-    /// The first DKIM domain that passed and is aligned.
-    pub aligned_dkim: Option<Domain>,
     /// The identifiers handed in, each domain of a mechanism once, in order.
     pub identifiers: Vec<Identifier>,
     /// How many identifiers were left out because of [`Limits::identifiers`](crate::Limits::identifiers).
     pub identifiers_left_out: usize,
     /// The questions and answers in the order of the answers; empty unless [`Config::trace`](crate::Config::trace) is set.
     pub trace: Vec<(Question, Answer)>,
+}
+
+impl Verdict {
+    /// The SPF domain that passed and is aligned.
+    #[must_use]
+    pub fn aligned_spf(&self) -> Option<&Domain> {
+        self.aligned(Mechanism::Spf)
+    }
+
+    /// The first DKIM domain that passed and is aligned.
+    #[must_use]
+    pub fn aligned_dkim(&self) -> Option<&Domain> {
+        self.aligned(Mechanism::Dkim)
+    }
+
+    fn aligned(&self, mechanism: Mechanism) -> Option<&Domain> {
+        let mut identifiers = self.identifiers.iter();
+        let passed = identifiers.find(|one| one.mechanism == mechanism && one.makes_pass());
+        passed.map(|identifier| &identifier.domain)
+    }
 }
 
 /// The result, in the words of RFC 8601 §2.7 as RFC 9989 §9.2 has them for `dmarc`.
@@ -198,6 +214,13 @@ pub struct Identifier {
     pub authentication: Authentication,
     /// Whether it is aligned; `None` where that made no difference.
     pub alignment: Option<Alignment>,
+}
+
+impl Identifier {
+    /// Whether it passed and is aligned.
+    pub(crate) fn makes_pass(&self) -> bool {
+        self.authentication == Authentication::Pass && self.alignment == Some(Alignment::Aligned)
+    }
 }
 
 /// Whether an identifier is aligned with the Author Domain.

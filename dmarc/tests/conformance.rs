@@ -123,7 +123,7 @@ fn said(key: &str, verdict: &Verdict) -> Option<Value> {
             .map_or(Value::Null, |domain| domain.to_string().into())
     };
     // The peer names what the two domains have in common.
-    let aligned = |identifier: &Option<Domain>| match identifier {
+    let aligned = |identifier: Option<&Domain>| match identifier {
         Some(_) => domain(&verdict.organizational_domain),
         None => Value::Null,
     };
@@ -140,12 +140,12 @@ fn said(key: &str, verdict: &Verdict) -> Option<Value> {
         "sp" => record?.sp?.to_string().into(),
         "domain" | "record_domain" | "status.header.d" => domain(&verdict.record_domain),
         "status.header.from" => domain(&verdict.author_domain),
-        "alignment.spf.result" => aligned(&verdict.aligned_spf),
-        "alignment.dkim.result" => aligned(&verdict.aligned_dkim),
+        "alignment.spf.result" => aligned(verdict.aligned_spf()),
+        "alignment.dkim.result" => aligned(verdict.aligned_dkim()),
         "alignment.spf.strict" => strict(record.map(|record| record.aspf)),
         "alignment.dkim.strict" => strict(record.map(|record| record.adkim)),
-        "aligned_spf" => verdict.aligned_spf.is_some().into(),
-        "aligned_dkim" => verdict.aligned_dkim.is_some().into(),
+        "aligned_spf" => verdict.aligned_spf().is_some().into(),
+        "aligned_dkim" => verdict.aligned_dkim().is_some().into(),
         "reject" => (verdict.disposition == Disposition::Reject).into(),
         _ => return None,
     })
@@ -320,7 +320,7 @@ fn alignment() {
         dmarc.dkim(&other.parse().unwrap(), Authentication::Pass);
         dmarc.no_more_identifiers();
         let verdict = resolve_blocking(dmarc, |question| zone.answer(question));
-        let aligned = verdict.aligned_dkim.is_some();
+        let aligned = verdict.aligned_dkim().is_some();
         assert_eq!(verdict.policy, Some(Policy::Reject));
         (aligned == case["aligned"].as_bool().unwrap())
             .then_some(())

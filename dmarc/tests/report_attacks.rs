@@ -120,20 +120,45 @@ fn a_bomb_ends_at_the_limit_and_not_in_memory() {
 
 #[test]
 fn entities_are_never_expanded() {
-    let laughs = "<!DOCTYPE feedback [<!ENTITY a \"lol\"><!ENTITY b \"&a;&a;&a;\"><!ENTITY c SYSTEM \"file:///etc/passwd\">]>";
-    let xml = format!(
-        "{laughs}{}",
-        whole(RECORD).replace("<org_name>o", "<org_name>&b;&c;&amp;lt;")
-    );
+    let xml = whole(RECORD).replace("<org_name>o", "<org_name>&b;&c;&amp;lt;");
     let (report, defects) = read(xml.as_bytes()).unwrap();
     assert_eq!(report.metadata.org_name, "&b;&c;&lt;");
-    assert_eq!(
-        defects,
-        [
-            (Defect::DocumentType, Element::Feedback),
-            (Defect::UnknownEntity, Element::OrgName)
-        ]
-    );
+    assert_eq!(defects, [(Defect::UnknownEntity, Element::OrgName)]);
+}
+
+#[test]
+fn a_document_type_is_an_error_wherever_it_stands() {
+    let laughs = "<!DOCTYPE feedback [<!ENTITY a \"lol\"><!ENTITY b \"&a;&a;&a;\"><!ENTITY c SYSTEM \"file:///etc/passwd\">]>";
+    let whole = whole(RECORD);
+    for (at, document_type) in [
+        (0, laughs),
+        (0, "<!doctype feedback>"),
+        (whole.find("<org_name>").unwrap(), "<!DOCTYPE x"),
+        (whole.find("</org_name>").unwrap(), laughs),
+    ] {
+        let (before, behind) = whole.split_at(at);
+        let xml = format!("{before}{document_type}{behind}");
+        let offset = at as u64;
+        let expected = Err(ReadError::DocumentType { offset });
+        assert_eq!(read(xml.as_bytes()), expected);
+        assert_eq!(read(&gzip(xml.as_bytes())), expected);
+    }
+    // What only looks like one is text.
+    let text = whole.replace("<org_name>o", "<org_name>a <!DOC b");
+    let (report, _) = read(text.as_bytes()).unwrap();
+    assert!(report.metadata.org_name.starts_with("a <!DOC b"));
+}
+
+#[test]
+fn a_report_that_says_nothing_is_none() {
+    for nothing in [
+        "<feedback/>",
+        "<feedback></feedback>",
+        "<feedback>&lol;</feedback>",
+        "<feedback><report_metadata><org_name>o</org_name></report_metadata></feedback>",
+    ] {
+        assert_eq!(read(nothing.as_bytes()), Err(ReadError::Empty), "{nothing}");
+    }
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn section_11_5_every_kind_of_from_has_its_own_outcome() {
             Need::Done(verdict) => {
                 assert_eq!(verdict.disposition, Disposition::Reject);
                 assert_eq!(verdict.result, DmarcResult::PermError);
-                assert!(verdict.aligned_dkim.is_none() && verdict.record.is_none());
+                assert!(verdict.aligned_dkim().is_none() && verdict.record.is_none());
                 Some(verdict.cause)
             }
             Need::Lookup(_) => None,

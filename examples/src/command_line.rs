@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use dkim::DkimResult;
 use mail_dns::{Answer, Evaluation, Failure, Name, Question, Record, RecordType, Txt, Zone};
 use mail_syntax::{Mailbox, ReversePath};
 use serde_json::{Value, json};
@@ -123,19 +124,22 @@ pub fn readable(line: &str) -> String {
 /// The message to read.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Message {
-    /// The message; `-` is standard input. Lines may end in LF alone, and are taken as if they ended in CRLF.
+    /// The message; `-` is standard input. Where all lines end in LF alone, they are taken as if they ended in CRLF.
     #[arg(default_value = "-")]
     message: PathBuf,
 }
 
 impl Message {
-    /// The message, its lines ending in CRLF.
+    /// The message as it would come over the wire: one that is stored with LF at the end of its lines has CRLF there. One that has any
+    /// CRLF is as it is: a line that ends in LF alone among others is a defect of its own.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, or of more than 64 MiB.
     pub fn read(&self) -> Result<Vec<u8>, ToolError> {
-        Ok(with_crlf(&self.read_exact()?))
+        let octets = self.read_exact()?;
+        let has_crlf = octets.windows(2).any(|pair| pair == b"\r\n");
+        Ok(if has_crlf { octets } else { with_crlf(&octets) })
     }
 
     /// The message as it is stored, whatever its lines end in.
@@ -221,7 +225,7 @@ impl Dns {
         let wrong = |error: &dyn Display| ToolError::usage(path.display(), error);
         let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
         let zone = match path.extension() {
-            Some(extension) if extension == "json" => {
+            Some(extension) if extension.eq_ignore_ascii_case("json") => {
                 zone_from_json(&text).map_err(|error| wrong(&error))?
             }
             _ => text.parse().map_err(|error| wrong(&error))?,
@@ -232,8 +236,9 @@ impl Dns {
 
 /// Reads a zone of the form `{"name": {"TXT": ["…" or ["string", "string"]], "A": ["…"], "MX": ["10 host"], "_rcode": "SERVFAIL"}}`.
 ///
-/// Types are A, AAAA, CNAME, MX, PTR and TXT. `_rcode` is NXDOMAIN, SERVFAIL, REFUSED or TIMEOUT, and then the answer to every question
-/// for the name. A name that is not there does not exist, unless one below it does (RFC 8020 §2).
+/// Types are A, AAAA, CNAME, MX, PTR and TXT; others that zones have are passed over. `_rcode` is NXDOMAIN, SERVFAIL, REFUSED or TIMEOUT,
+/// and then the answer to every question for the name; NOERROR says nothing. A name that is not there does not exist, unless one below
+/// it does (RFC 8020 §2). An empty name is the root.
 ///
 /// # Errors
 ///
@@ -254,13 +259,17 @@ pub fn zone_from_json(text: &str) -> Result<Zone, String> {
                     Some("SERVFAIL") => Answer::failed(Failure::ServFail),
                     Some("REFUSED") => Answer::failed(Failure::Refused),
                     Some("TIMEOUT") => Answer::failed(Failure::Timeout),
+                    Some("NOERROR") => continue,
                     _ => {
                         return Err(wrong(
-                            &"_rcode is none of NXDOMAIN, SERVFAIL, REFUSED, TIMEOUT",
+                            &"_rcode is none of NOERROR, NXDOMAIN, SERVFAIL, REFUSED, TIMEOUT",
                         ));
                     }
                 };
                 zone.inject(name.clone(), None, answer);
+                continue;
+            }
+            if RecordType::is_of_others(kind) {
                 continue;
             }
             let kind: RecordType = kind.parse().map_err(|error| wrong(&error))?;
@@ -281,17 +290,21 @@ fn record_from_json(kind: RecordType, value: &Value) -> Option<Record> {
         return Some(Record::Txt(Txt::new(strings?)));
     }
     let text = value.as_str()?;
+    let name = |text: &str| match text {
+        "" => Some(Name::root()),
+        text => text.parse().ok(),
+    };
     Some(match kind {
         RecordType::Txt => Record::Txt(Txt::new([text])),
         RecordType::A => Record::A(text.parse().ok()?),
         RecordType::Aaaa => Record::Aaaa(text.parse().ok()?),
-        RecordType::Cname => Record::Cname(text.parse().ok()?),
-        RecordType::Ptr => Record::Ptr(text.parse().ok()?),
+        RecordType::Cname => Record::Cname(name(text)?),
+        RecordType::Ptr => Record::Ptr(name(text)?),
         RecordType::Mx => {
             let (preference, exchange) = text.split_once(' ')?;
             Record::Mx {
                 preference: preference.parse().ok()?,
-                exchange: exchange.trim().parse().ok()?,
+                exchange: name(exchange.trim())?,
             }
         }
         _ => return None,
@@ -307,6 +320,26 @@ pub fn reverse_path(text: &str) -> Result<ReversePath, mail_syntax::mailbox::Mai
     match text.starts_with('<') {
         true => ReversePath::parse_utf8(text),
         false => ReversePath::parse_utf8(&format!("<{text}>")),
+    }
+}
+
+/// What MAIL FROM may be asked about: a reverse-path, or what no server would take for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A reverse-path.
+    Path(ReversePath),
+    /// Any other text, such as a domain alone, which SPF has a result for all the same (RFC 7208 §4.3).
+    Other(String),
+}
+
+impl std::str::FromStr for Sender {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match reverse_path(text) {
+            Ok(path) => Self::Path(path),
+            Err(_) => Self::Other(text.trim_matches(['<', '>']).to_owned()),
+        })
     }
 }
 
@@ -404,19 +437,41 @@ pub fn spf_json(verdict: &spf::Verdict) -> Value {
     })
 }
 
-/// DKIM for `--json`: for each signature from the top of the header `result`, `domain`, `selector`, `algorithm`, `cause`.
+/// DKIM for `--json`: for each signature from the top of the header `result`, `domain`, `selector`, `algorithm`, `cause`. A
+/// header that goes past a limit is one `permerror` of nothing that is known.
 #[must_use]
 pub fn dkim_json(verdict: &dkim::Verdict) -> Value {
+    if let Some(error) = &verdict.header_error {
+        return json!([{
+            "result": DkimResult::PermError.to_string(),
+            "domain": null,
+            "selector": null,
+            "algorithm": null,
+            "cause": error.to_string(),
+        }]);
+    }
     let signature = |signature: &dkim::SignatureVerdict| {
         json!({
             "result": signature.result.to_string(),
             "domain": text(signature.domain.as_ref()),
             "selector": text(signature.selector.as_ref()),
             "algorithm": text(signature.algorithm),
-            "cause": signature.cause.to_string(),
+            "cause": cause(signature),
         })
     };
     verdict.signatures.iter().map(signature).collect()
+}
+
+/// Why a signature has its result, and what speaks against its key.
+fn cause(signature: &dkim::SignatureVerdict) -> String {
+    let mut cause = signature.cause.to_string();
+    if let Some(bits) = signature.key_bits.filter(|_| signature.weak_key) {
+        cause += &format!("; the key is weak, {bits} bits");
+    }
+    if signature.testing {
+        cause += "; the domain is only testing DKIM";
+    }
+    cause
 }
 
 /// ARC for `--json`: `result`, `oldest_pass`, `cause`, and of each set from the oldest `instance`, `domain`, `selector`.
@@ -477,7 +532,7 @@ pub fn dkim_lines(verdict: &dkim::Verdict) -> Vec<String> {
         let domain = (signature.domain.as_ref()).map_or_else(unknown, ToString::to_string);
         let selector = (signature.selector.as_ref()).map_or_else(unknown, ToString::to_string);
         let algorithm = (signature.algorithm).map_or_else(unknown, |it| it.to_string());
-        let (result, cause) = (signature.result, &signature.cause);
+        let (result, cause) = (signature.result, cause(signature));
         format!("{result} d={domain} s={selector} a={algorithm}: {cause}")
     };
     let mut lines: Vec<String> = verdict.signatures.iter().map(line).collect();
@@ -532,6 +587,19 @@ mod tests {
                 .map(|server| (server.host.as_str(), server.port));
             assert_eq!(server, wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_zone_may_have_what_mail_does_not_ask_for() {
+        let zone = r#"{"a.example": {"SPF": ["v=spf1"], "dnskey": [], "TYPE65": ["x"], "_rcode": "NOERROR"},
+            "b.example": {"CNAME": [""], "MX": ["0 "]}}"#;
+        let zone = zone_from_json(zone).unwrap();
+        let ask = |name: &str| {
+            let name: Name = name.parse().unwrap();
+            zone.answer(&Question::new(name, RecordType::Mx)).data
+        };
+        assert_eq!(ask("a.example"), mail_dns::Data::NoData);
+        assert_eq!(ask("c.example"), mail_dns::Data::NxDomain);
     }
 
     #[test]

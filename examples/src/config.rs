@@ -14,9 +14,10 @@ use ::screening::Network;
 use ::screening::rate_limit;
 use serde::Deserialize;
 
-pub use self::outbound::{Outbound, Shaping};
+pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
 pub use self::screening::{
-    Codes, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject, Threshold, Thresholds,
+    Codes, Correspondents, GreylistStage, Greylisting, Helo, List, Never, Rates, S25r, Screening,
+    Subject, Threshold, Thresholds,
 };
 
 /// Why the configuration cannot be used.
@@ -174,12 +175,26 @@ pub enum DmarcPolicy {
     Observe,
 }
 
+/// What is done with a message whose DMARC check could not be done for now (`temperror`), though a record was found that asks for more
+/// than `none`. Where the record itself could not be had, the message is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DmarcTempError {
+    /// Refuse it for now: a forger cannot escape the policy by a signature whose key has no answer, and who is honest comes again.
+    #[default]
+    Defer,
+    /// Take it.
+    Accept,
+}
+
 /// How mail from outside is judged.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inbound {
     /// What DMARC does.
     pub dmarc: DmarcPolicy,
+    /// What is done where DMARC has a temporary error; nothing if it only observes.
+    pub temperror: DmarcTempError,
 }
 
 /// So many in so many seconds.
@@ -470,7 +485,7 @@ impl Config {
         {
             return value("reports.from", format!("{from}: {error}"));
         }
-        self.outbound.check()
+        self.outbound.check(&self.domains)
     }
 
     /// Whether mail for this domain ends here.
@@ -495,6 +510,8 @@ mod tests {
         assert!(config.submission.own_addresses_only);
         let default = Screening::default();
         assert_eq!(format!("{:?}", config.screening), format!("{default:?}"));
+        let default = ::screening::outbound::shaping::Policy::default();
+        assert_eq!(config.outbound.shaping.over(&default), default);
     }
 
     #[test]

@@ -78,6 +78,12 @@ pub enum HeaderError {
 pub struct Authors(BTreeSet<(&'static str, String)>);
 
 impl Authors {
+    /// The addresses of From.
+    pub fn from(&self) -> impl Iterator<Item = &str> {
+        let from = self.0.iter().filter(|(field, _)| *field == "From");
+        from.map(|(_, address)| address.as_str())
+    }
+
     /// Those of From and Sender.
     ///
     /// # Errors

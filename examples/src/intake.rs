@@ -1,5 +1,6 @@
 //! A message on its way in: written to the spool piece by piece, judged or signed while it comes, never held whole.
 
+use crate::feedback;
 use crate::identities::{Authors, HeaderError as AuthorsError};
 use crate::judge::Judge;
 use crate::server::Context;
@@ -30,18 +31,20 @@ pub struct Submission {
     signer: Option<dkim::Signer>,
     now: u64,
     message_id: String,
+    feedback_id: String,
 }
 
 impl Submission {
-    /// Begins; the message id is for a message that has none.
+    /// Begins; the message id is for a message that has none, and complaints about it have the other, which nobody can guess.
     #[must_use]
-    pub fn new(now: u64, message_id: String) -> Self {
+    pub fn new(now: u64, message_id: String, feedback_id: String) -> Self {
         Self {
             added: String::new(),
             authors: Ok(Authors::default()),
             signer: None,
             now,
             message_id,
+            feedback_id,
         }
     }
 
@@ -182,9 +185,9 @@ impl Intake {
                 submission.complete(&header);
                 submission.authors = Authors::of(&header);
                 if let AuthorDomains::One(author) = AuthorDomains::of(&header) {
-                    let keys: Vec<_> = crate::signing::for_author(&context.signing, &author)
-                        .cloned()
-                        .collect();
+                    let id = &submission.feedback_id;
+                    let (keys, fields) = feedback::signing(context, &header, &author, id);
+                    submission.added.push_str(&fields);
                     if !keys.is_empty() {
                         let mut signer = dkim::Signer::new(keys, submission.now);
                         signer.write(submission.added.as_bytes());

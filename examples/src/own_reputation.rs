@@ -5,17 +5,21 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
+use mail_dns::{Name, Question, Record, RecordType};
 use mail_syntax::Domain;
+use screening::outbound::complaints::{Complaints, candidates};
 use screening::outbound::provider::{Provider, Providers};
 use screening::outbound::reply_class;
-use screening::outbound::reputation::{Counts, Outcome, Reputation};
+use screening::outbound::reputation::{Counts, Listing, Outcome, Reputation};
 use screening::outbound::warm_up::{Decision, Plan, Scheduler, Source, Status};
 use screening::store::Keys;
 use smtp_proto::Reply;
 
 use crate::config::{ConfigError, Outbound};
 use crate::intake::date;
+use crate::resolver::Resolver;
 use crate::store::{self, Store, StoreError};
 use crate::warm_up_plan::PlanFile;
 
@@ -23,9 +27,10 @@ use crate::warm_up_plan::PlanFile;
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The addresses that mail leaves from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct OwnAddresses {
-    scheduler: Scheduler,
+    scheduler: RwLock<Scheduler>,
+    complaints: Complaints,
     providers: Providers,
     /// When new addresses begin, in seconds since 1970.
     first_day: u64,
@@ -60,22 +65,65 @@ impl OwnAddresses {
             None => (one_warm(outbound.source.unwrap_or(ANY), keys), 0),
         };
         Ok(Self {
-            scheduler,
+            scheduler: RwLock::new(scheduler),
+            complaints: Complaints::new(keys),
             providers,
             first_day,
             has_smarthost: outbound.smarthost.is_some(),
         })
     }
 
-    /// Who takes the mail of a domain, by the most preferred of its exchangers if they are known.
+    fn scheduler(&self) -> RwLockReadGuard<'_, Scheduler> {
+        self.scheduler
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The addresses that mail leaves from; none if the system chooses them.
     #[must_use]
-    pub fn provider(&self, domain: &Domain, exchanger: Option<&Domain>) -> Provider {
-        self.providers.provider(domain, exchanger)
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let scheduler = self.scheduler();
+        let addresses = scheduler.sources().iter().map(|source| source.address);
+        addresses.filter(|address| *address != ANY).collect()
+    }
+
+    /// Takes down which lists have an address; whether they are others than before.
+    pub fn listed(&self, address: IpAddr, listings: &[Listing]) -> bool {
+        let scheduler = self.scheduler.write();
+        let mut scheduler = scheduler.unwrap_or_else(PoisonError::into_inner);
+        let mut sources = scheduler.sources_mut().iter_mut();
+        let Some(source) = sources.find(|source| source.address == address) else {
+            return false;
+        };
+        let is_new = source.listings != listings;
+        source.listings = listings.to_vec();
+        is_new
+    }
+
+    /// Who takes the mail of a domain, by the domain or by the most preferred of its exchangers.
+    pub async fn provider(&self, resolver: &Resolver, domain: &Domain) -> Provider {
+        let Ok(name) = domain.as_str().parse::<Name>() else {
+            return Provider::of_domain(domain);
+        };
+        let answer = resolver.ask(&Question::new(name, RecordType::Mx)).await;
+        let exchangers = answer.records().iter().filter_map(|record| match record {
+            Record::Mx {
+                preference,
+                exchange,
+            } => Some((*preference, exchange.to_string())),
+            _ => None,
+        });
+        let first = exchangers.min().and_then(|(_, exchanger)| {
+            let exchanger = exchanger.trim_end_matches('.');
+            exchanger.parse().ok()
+        });
+        self.providers.provider(domain, first.as_ref())
     }
 
     /// Whether one of our addresses could ever connect to this one.
     pub(crate) fn reach(&self, target: SocketAddr) -> bool {
-        let mut sources = self.scheduler.sources().iter();
+        let scheduler = self.scheduler();
+        let mut sources = scheduler.sources().iter();
         sources.any(|source| reaches(source.address, target))
     }
 
@@ -91,13 +139,14 @@ impl OwnAddresses {
         target: SocketAddr,
         now: u64,
     ) -> Result<Decision, StoreError> {
+        let scheduler = self.scheduler();
         let is_early = |address| {
-            let mut sources = self.scheduler.sources().iter();
+            let mut sources = scheduler.sources().iter();
             now < self.first_day && sources.any(|it| it.address == address && !it.is_warm)
         };
         let may = |address| reaches(address, target) && !is_early(address);
         let decision = store::screen(store, now, |memory| {
-            (self.scheduler).take_from(may, memory, provider, 1, now)
+            scheduler.take_from(may, memory, provider, 1, now)
         })?;
         Ok(match decision {
             // Only those that are new could reach it.
@@ -122,7 +171,8 @@ impl OwnAddresses {
         now: u64,
     ) -> Result<(), StoreError> {
         store::screen(store, now, |memory| {
-            (self.scheduler).give_back(memory, address, provider, 1, now)
+            self.scheduler()
+                .give_back(memory, address, provider, 1, now)
         })
     }
 
@@ -143,8 +193,52 @@ impl OwnAddresses {
             return Ok(());
         }
         store::screen(store, now, |memory| {
-            (self.scheduler).record(memory, address, provider, outcome, 1, now)
+            self.scheduler()
+                .record(memory, address, provider, outcome, 1, now)
         })
+    }
+
+    /// Remembers that a provider has taken a message, by the name that complaints about it have.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn sent(
+        &self,
+        store: &dyn Store,
+        feedback_id: &str,
+        provider: &Provider,
+        address: IpAddr,
+        now: u64,
+    ) -> Result<(), StoreError> {
+        store::screen(store, now, |memory| {
+            (self.complaints).sent(memory, feedback_id, provider, address, now)
+        })
+    }
+
+    /// Counts a complaint, if a message of this name went to a provider for which the reporter may speak: the provider, and the address of
+    /// ours that has sent it.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn complained(
+        &self,
+        store: &dyn Store,
+        feedback_id: &str,
+        reporter: &Domain,
+        now: u64,
+    ) -> Result<Option<(Provider, IpAddr)>, StoreError> {
+        for provider in candidates(&self.providers, reporter) {
+            let address = store::screen(store, now, |memory| {
+                (self.complaints).complained(memory, feedback_id, &provider, now)
+            })?;
+            if let Some(address) = address {
+                self.record(store, address, &provider, Outcome::Complaint, now)?;
+                return Ok(Some((provider, address)));
+            }
+        }
+        Ok(None)
     }
 
     /// As what a provider is counted, and how each of our addresses stands with it.
@@ -158,10 +252,11 @@ impl OwnAddresses {
         provider: &Provider,
         now: u64,
     ) -> Result<(Provider, Vec<Row>), StoreError> {
-        let (plan, reputation) = (&self.scheduler.plan, &self.scheduler.reputation);
-        let provider = plan.pool(provider).into_owned();
+        let scheduler = self.scheduler();
+        let reputation = &scheduler.reputation;
+        let provider = scheduler.plan.pool(provider).into_owned();
         let rows = store::screen(store, now, |memory| {
-            let status = self.scheduler.status(memory, &provider, now)?;
+            let status = scheduler.status(memory, &provider, now)?;
             let row = |status: Status| {
                 let days = reputation.counts(memory, status.address, &provider, DAYS, now)?;
                 let counts = sum(&days);

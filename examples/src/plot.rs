@@ -22,20 +22,37 @@ pub(crate) fn shortened(name: &str, characters: usize) -> String {
     kept.chain(['\u{2026}']).collect()
 }
 
-/// The top of an axis, and the distance of its ticks: 1, 2 or 5 times a power of ten, five ticks at most.
-pub(crate) fn scale(most: u64) -> (u64, u64) {
-    let mut step = 1_u64;
-    for factor in [2, 5, 10].into_iter().cycle() {
-        if most.div_ceil(step) <= 5 {
-            break;
+/// An axis from 0 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Axis {
+    /// Where it ends.
+    pub(crate) top: u64,
+    /// The distance of its ticks: 1, 2 or 5 times a power of ten.
+    step: u64,
+}
+
+impl Axis {
+    /// One that reaches this number, with five ticks at most above 0.
+    pub(crate) fn up_to(most: u64) -> Self {
+        let mut step = 1_u64;
+        for factor in [2, 5, 10].into_iter().cycle() {
+            if most.div_ceil(step) <= 5 {
+                break;
+            }
+            let power = 10_u64.pow(step.ilog10());
+            step = power.saturating_mul(factor);
+            if step == u64::MAX {
+                break;
+            }
         }
-        let power = 10_u64.pow(step.ilog10());
-        step = power.saturating_mul(factor);
-        if step == u64::MAX {
-            break;
-        }
+        let top = most.div_ceil(step).max(1).saturating_mul(step);
+        Self { top, step }
     }
-    (most.div_ceil(step).max(1).saturating_mul(step), step)
+
+    /// Where its ticks are.
+    pub(crate) fn ticks(self) -> impl Iterator<Item = u64> {
+        (0..=self.top / self.step).map(move |tick| tick * self.step)
+    }
 }
 
 /// A part of a whole, which counts as one where it is nothing.
@@ -83,10 +100,13 @@ mod tests {
             (99, (100, 20)),
             (1_234, (1_500, 500)),
         ] {
-            assert_eq!(scale(most), expected, "{most}");
+            let axis = Axis::up_to(most);
+            assert_eq!((axis.top, axis.step), expected, "{most}");
+            assert_eq!(axis.ticks().last(), Some(axis.top));
         }
-        let (top, step) = scale(u64::MAX);
-        assert!(top / step <= 6, "{top} {step}");
+        // The last tick of such an axis would be beyond what there is.
+        let ticks = Axis::up_to(u64::MAX).ticks();
+        assert!((2..=6).contains(&ticks.count()));
     }
 
     #[test]

@@ -14,8 +14,10 @@ use screening::outbound::reputation::{Level, Outcome};
 use screening::outbound::warm_up::{Decision, Held};
 use smtp_proto::client::TlsPolicy;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::aggregate_reports::sending;
+use crate::feedback;
 use crate::outgoing::{Connection, Content, SendError, send};
 use crate::own_reputation;
 use crate::routing::{Route, routes};
@@ -29,6 +31,9 @@ pub use shaping::Shaping;
 const ACTIVE: usize = 1000;
 /// An entry that a server has leased is not touched by others for this long, in seconds: longer than any delivery takes.
 const LEASE: u64 = 3600;
+
+/// For how long a message waits for others to the same destination before it goes back into the queue: far less than a lease.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 /// Delivers what is due until the server stops; what is being delivered then is tried again after the next start.
 pub async fn run(context: Arc<Context>) {
@@ -256,40 +261,54 @@ async fn deliver(context: &Context, entry: &Leased) -> Result<smtp_proto::Reply,
         sender => ReversePath::Mailbox(address(sender)?),
     };
     let targets = exchanger::targets(context, &recipient).await?;
-    let provider = provider(context, &recipient, &targets);
-    let (mut last, mut held) = (None, None::<DeliveryError>);
+    let provider = provider(context, &recipient).await;
+    let patience = Instant::now() + PATIENCE;
+    let (mut last, mut held) = (None, None::<(u64, String)>);
     for target in targets {
         if !context.own_addresses.reach(target.address) {
             continue;
         }
         // RFC 5321 §5.1 tries each exchanger in its order, and each address of it.
-        match deliver_to(context, entry, &sender, &recipient, &provider, target).await {
+        let turn = context.shaping.connect(&context.clock, &provider, patience);
+        let tried = match turn.await {
+            Ok(slot) => deliver_to(context, entry, &sender, &recipient, slot, target).await,
+            Err(not_now) => Err(not_now.into()),
+        };
+        match tried {
             Ok(reply) => return Ok(reply),
-            Err(error @ DeliveryError::Held { .. }) => {
-                held.get_or_insert(error);
+            Err(DeliveryError::Held { at, why }) => {
+                if held.as_ref().is_none_or(|(earliest, _)| at < *earliest) {
+                    held = Some((at, why));
+                }
             }
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => last = Some(error),
         }
     }
-    // What was tried is an attempt, whatever was not.
-    Err(last
-        .or(held)
-        .unwrap_or_else(|| exchanger::RouteError::NoAddress.into()))
+    Err(match (last, held) {
+        // What was tried is an attempt, whatever was not.
+        (Some(error), _) => error,
+        (None, Some((at, why))) => DeliveryError::Held { at, why },
+        (None, None) => exchanger::RouteError::NoAddress.into(),
+    })
 }
 
 /// Whose opinion of us it is that the recipient's mail depends on.
-fn provider(context: &Context, recipient: &Mailbox, targets: &[exchanger::Target]) -> Provider {
-    let smarthost = context.config.outbound.smarthost.as_deref();
-    let domain = match smarthost {
+async fn provider(context: &Context, recipient: &Mailbox) -> Provider {
+    let domain = match &context.config.outbound.smarthost {
         Some(smarthost) => smarthost.parse().ok(),
         None => recipient.domain().cloned(),
     };
-    let exchanger = targets.first().and_then(|target| target.host.parse().ok());
-    let own = &context.own_addresses;
-    domain.map_or_else(Provider::others, |domain| {
-        own.provider(&domain, exchanger.as_ref())
-    })
+    match domain {
+        Some(domain) => {
+            context
+                .own_addresses
+                .provider(&context.resolver, &domain)
+                .await
+        }
+        // Address literals.
+        None => Provider::others(),
+    }
 }
 
 /// One message to one host, if the host may have it now, by the address of ours whose turn it is.
@@ -298,11 +317,10 @@ async fn deliver_to(
     entry: &Leased,
     sender: &ReversePath,
     recipient: &Mailbox,
-    provider: &Provider,
+    slot: shaping::Slot<'_>,
     target: exchanger::Target,
 ) -> Result<smtp_proto::Reply, DeliveryError> {
-    let clock = &context.clock;
-    let slot = context.shaping.connect(clock, provider).await?;
+    let provider = slot.provider();
     let source = take(context, entry, provider, target.address).await?;
     let turn = slot.message();
     if turn.is_err() {
@@ -347,6 +365,9 @@ async fn deliver_to(
     if let Some(reply) = reply {
         slot.reply(reply);
         record(context, source, provider, reply).await;
+    }
+    if sent.is_ok() {
+        remember_sent(context, entry, source, provider).await;
     }
     match &sent {
         Err(SendError::Connect { .. }) => {
@@ -417,6 +438,19 @@ async fn give_back(context: &Context, source: IpAddr, provider: &Provider) {
     let given = context.store(move |store| own.give_back(store, source, &provider, now));
     if let Err(error) = given.await {
         tracing::error!(%error, "a quota cannot be written");
+    }
+}
+
+/// A complaint about the message will be known as one.
+async fn remember_sent(context: &Context, entry: &Leased, source: IpAddr, provider: &Provider) {
+    let Some(id) = feedback::id_of(&entry.outgoing.added) else {
+        return;
+    };
+    let own = Arc::clone(&context.own_addresses);
+    let (provider, now) = (provider.clone(), context.clock.now());
+    let remembered = context.store(move |store| own.sent(store, &id, &provider, source, now));
+    if let Err(error) = remembered.await {
+        tracing::error!(%error, "what was sent cannot be remembered");
     }
 }
 

@@ -48,7 +48,7 @@ pub async fn routes(context: &Context, address: &str) -> Result<BTreeSet<Route>,
             open.extend(targets.iter().map(|target| (target.clone(), depth + 1)));
         } else if let Some(owner) = context.accounts.owner(&address).await? {
             found.insert(Route::Local(owner.id));
-        } else if is_role(local)
+        } else if (is_role(local) || is_feedback(context, &address))
             && let Some(postmaster) = postmaster(context).await?
         {
             found.insert(Route::Local(postmaster));
@@ -61,6 +61,12 @@ pub async fn routes(context: &Context, address: &str) -> Result<BTreeSet<Route>,
 /// "postmaster" as a case-insensitive local name."
 fn is_role(local: &str) -> bool {
     local.eq_ignore_ascii_case("postmaster") || local.eq_ignore_ascii_case("abuse")
+}
+
+/// Complaints have to arrive.
+fn is_feedback(context: &Context, address: &str) -> bool {
+    let wanted = context.config.outbound.feedback_address.as_deref();
+    wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(address))
 }
 
 async fn postmaster(context: &Context) -> Result<Option<AccountId>, StoreError> {

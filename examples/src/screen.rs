@@ -8,10 +8,12 @@ mod findings;
 mod list_tests;
 mod visit;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use screening::correspondents::Correspondents;
 use screening::dnsbl::{self, HealthPolicy, List, ListHealth, Lists};
 use screening::greylisting::Greylist;
 use screening::helo::Ours;
@@ -32,6 +34,9 @@ pub use visit::{Answer, Screened, Visit, is_postmaster};
 /// Everything that is asked about a message must have been answered within this time; what is not, counts for nobody and against nobody.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Correspondents that one message makes: one to more is a circular, whose recipients have no reason to answer.
+const MOST_PAIRS: usize = 100;
+
 /// How strangers are screened.
 #[derive(Debug)]
 pub struct Screen {
@@ -44,6 +49,7 @@ pub struct Screen {
     s25r: S25r,
     scorer: Scorer,
     greylist: Option<Greylist>,
+    correspondents: Option<Correspondents>,
     reputation: Option<Reputation>,
     rates: config::Rates,
     rate_limit: RateLimit,
@@ -87,7 +93,8 @@ impl Screen {
             s25r,
             scorer: scorer(screening),
             greylist: greylist(screening, keys),
-            reputation: screening.reputation.then(|| Reputation::new(keys)),
+            correspondents: correspondents(screening, keys),
+            reputation: reputation(screening, keys),
             rates: screening.rates.clone(),
             rate_limit: rate_limit(&screening.rates, keys),
         })
@@ -105,11 +112,15 @@ impl Screen {
     }
 
     /// What bounds a stranger's message.
-    fn quotas<'a>(&self, client: IpAddr, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
-        let rates = &self.rates;
+    fn quotas<'a>(&self, findings: &Findings, sender: &'a str) -> Vec<(Subject<'a>, Quota)> {
+        let (rates, client) = (&self.rates, findings.claim.client);
+        let address = match findings.is_known() {
+            true => rates.known_address,
+            false => rates.address,
+        };
         let network = self.rate_limit.prefixes.network(client);
         let quotas = [
-            (Subject::Address(client), rates.address),
+            (Subject::Address(client), address),
             (Subject::Network(network), rates.network),
             (Subject::Sender(sender), rates.sender),
         ];
@@ -120,14 +131,14 @@ impl Screen {
     async fn too_much(
         &self,
         context: &Arc<Context>,
-        client: IpAddr,
-        sender: String,
+        findings: &Findings,
     ) -> Result<Option<u64>, StoreError> {
-        let shared = Arc::clone(context);
+        let (shared, findings) = (Arc::clone(context), findings.clone());
         context
             .store(move |store| {
                 let screen = &shared.screen;
-                spend(store, screen.rate_limit, &screen.quotas(client, &sender))
+                let sender = visit::address(&findings.claim.sender);
+                spend(store, screen.rate_limit, &screen.quotas(&findings, &sender))
             })
             .await
     }
@@ -211,6 +222,56 @@ impl Screen {
             })
         });
         score.await.map(Some)
+    }
+
+    /// Whether somebody has written from the address of a recipient to that of a sender.
+    async fn is_correspondent(
+        &self,
+        context: &Context,
+        sender: String,
+        recipient: &str,
+    ) -> Result<bool, StoreError> {
+        let Some(correspondents) = self.correspondents.clone() else {
+            return Ok(false);
+        };
+        let recipient = recipient.to_owned();
+        let known = context.store(move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                correspondents.knows(memory, &recipient, &sender, now)
+            })
+        });
+        known.await
+    }
+
+    /// Remembers that a user who has logged in has written from addresses of ours to addresses elsewhere.
+    pub(crate) async fn user_wrote(
+        &self,
+        context: &Context,
+        ours: BTreeSet<String>,
+        theirs: Vec<String>,
+    ) {
+        let Some(correspondents) = self.correspondents.clone() else {
+            return;
+        };
+        if theirs.is_empty() || ours.len() * theirs.len() > MOST_PAIRS {
+            return;
+        }
+        let remembered = context.store(move |store| {
+            let now = now();
+            store::screen(store, now, |memory| {
+                for (ours, theirs) in ours.iter().flat_map(|ours| {
+                    let pair = move |theirs| (ours, theirs);
+                    theirs.iter().map(pair)
+                }) {
+                    correspondents.wrote(memory, ours, theirs, now)?;
+                }
+                Ok(())
+            })
+        });
+        if let Err(error) = remembered.await {
+            tracing::error!(%error, "screening: a correspondent could not be remembered");
+        }
     }
 
     /// Remembers what became of something that a client sent.
@@ -326,6 +387,14 @@ fn scorer(screening: &config::Screening) -> Scorer {
     }
 }
 
+fn reputation(screening: &config::Screening, keys: Keys) -> Option<Reputation> {
+    screening.reputation.then(|| {
+        let mut reputation = Reputation::new(keys);
+        reputation.policy.good_after = Duration::from_secs(screening.good_past_after);
+        reputation
+    })
+}
+
 fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
     let configured = &screening.greylisting;
     configured.enabled.then(|| {
@@ -353,6 +422,15 @@ fn rate_limit(rates: &config::Rates, keys: Keys) -> RateLimit {
     prefixes.ipv6_address = rates.ipv6_address;
     prefixes.ipv6_network = rates.ipv6_network;
     rate_limit
+}
+
+fn correspondents(screening: &config::Screening, keys: Keys) -> Option<Correspondents> {
+    let configured = &screening.correspondents;
+    configured.enabled.then(|| {
+        let mut correspondents = Correspondents::new(keys);
+        correspondents.policy.lifetime = Duration::from_secs(configured.lifetime);
+        correspondents
+    })
 }
 
 /// Made of a secret that lives as long as the store; other uses of it make other keys.

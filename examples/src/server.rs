@@ -268,6 +268,7 @@ impl Server {
         tasks.spawn(crate::queue::run(Arc::clone(&self.context)));
         tasks.spawn(crate::aggregate_reports::run(Arc::clone(&self.context)));
         tasks.spawn(crate::screen::test_lists(Arc::clone(&self.context)));
+        tasks.spawn(crate::own_listings::run(Arc::clone(&self.context)));
         end.await;
         tracing::info!("stopping");
         // Nobody may be left to hear it.

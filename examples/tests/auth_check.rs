@@ -219,7 +219,7 @@ fn what_is_not_known_is_null() {
     // Signatures in the order of the header.
     let signature = |d: &str| {
         format!(
-            "DKIM-Signature: v=1; a=rsa-sha256; d={d}; s=none; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n"
+            "DKIM-Signature: v=1; a=rsa-sha256; d={d}; s=none; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n"
         )
     };
     let message = format!(
@@ -394,6 +394,8 @@ fn a_recording_is_judged_the_same() {
     assert!(error.contains("no answer to"), "{error}");
     for wrong in [
         vec!["--replay", &first, "--ip", "192.0.2.1"],
+        vec!["--replay", &first, "--now", "1"],
+        vec!["--replay", &first, "--zone", "/nowhere"],
         vec!["--replay", "/nowhere"],
         vec![],
         vec!["--ip", "192.0.2.1"],
@@ -405,4 +407,45 @@ fn a_recording_is_judged_the_same() {
             "{wrong:?}"
         );
     }
+}
+
+/// A file with LF alone is how disks keep messages; one LF among CRLF is how forgers hide fields.
+#[test]
+fn line_ends_are_mended_where_all_of_them_are_alike() {
+    let folder = Folder::new("auth-line-ends");
+    let zone = folder.write("zone.json", "{}");
+    let arguments = [
+        "--ip",
+        "192.0.2.1",
+        "--helo",
+        "x",
+        "--mail-from",
+        "",
+        "--json",
+        "--zone",
+        &zone,
+    ];
+    let author = |message: &str, more: &[&str]| {
+        let output = run(&[&arguments, more].concat(), message.as_bytes());
+        let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+        verdict["dmarc"]["author_domain"].clone()
+    };
+    let hidden = "X: y\nFrom: a@b.example\r\nFrom: a@c.example\r\n\r\n";
+    assert_eq!(author("From: a@b.example\n\n", &[]), "b.example");
+    assert_eq!(author("From: a@b.example\n\n", &["--exact"]), json!(null));
+    assert_eq!(author(hidden, &[]), author(hidden, &["--exact"]));
+    let nameless = run(&[&arguments[..], &["--authserv-id", ""]].concat(), b"");
+    expect(&nameless, 2);
+}
+
+#[test]
+fn a_header_past_a_limit_is_not_the_same_as_none() {
+    let folder = Folder::new("auth-long-header");
+    let zone = folder.write("zone.json", "{}");
+    let message = format!("X: {}\r\nDKIM-Signature: v=1\r\n\r\n", "x".repeat(120_000));
+    let arguments = ["--json", "--zone", &zone];
+    let said = expect_json(&tool::run("dkim-verify", &arguments, message.as_bytes()), 1);
+    assert_eq!(said[0]["result"], "permerror");
+    assert_eq!(said[0]["domain"], json!(null));
+    assert!(said[0]["cause"].as_str().unwrap().contains("header field"));
 }

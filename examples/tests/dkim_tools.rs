@@ -335,7 +335,7 @@ fn what_is_signed_and_how_is_chosen() {
         "--identity",
         "@b.example",
     ];
-    expect_error(&run("dkim-sign", &outside, MESSAGE.as_bytes()), 1);
+    expect_error(&run("dkim-sign", &outside, MESSAGE.as_bytes()), 2);
 }
 
 #[test]

@@ -129,3 +129,16 @@ fn days_that_are_far_apart_make_no_large_page() {
     assert_eq!(summary.days.len(), 3);
     assert!(html(&summary, 20).len() < 40_000);
 }
+
+/// What a hostile reporter counts needs no sense.
+#[test]
+fn a_count_without_bound_makes_no_page_without_one() {
+    for count in ["15000000000000000001", "18446744073709551615"] {
+        let row = row("192.0.2.1", 7_777, "none", "pass", "pass", "a.example");
+        let report = xml("1", "a.example", &row).replace("7777", count);
+        let mut summary = Summary::default();
+        summary.add("1", report.as_bytes());
+        assert_eq!(summary.days.len(), 1);
+        assert!(html(&summary, 20).len() < 40_000);
+    }
+}

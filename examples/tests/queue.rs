@@ -4,9 +4,8 @@
 
 mod support;
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use examples::resolver::Resolver;
@@ -15,109 +14,11 @@ use examples::store::{Leased, Outgoing};
 use mail_dns::Zone;
 use screening::outbound::warm_up::Status;
 use support::Folder;
+use support::provider::Provider;
 use support::server::Running;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use support::tool::{expect, run};
 
 const DAY: u64 = 86_400;
-
-/// A provider's server: it takes mail, or says to each recipient what it is told to.
-#[derive(Clone)]
-struct Provider {
-    address: SocketAddr,
-    /// From where each message that was taken came.
-    taken: Arc<Mutex<Vec<IpAddr>>>,
-    rcpt: Arc<Mutex<&'static str>>,
-    asked: Arc<AtomicUsize>,
-    open: Arc<AtomicUsize>,
-    most_open: Arc<AtomicUsize>,
-}
-
-impl Provider {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let provider = Self {
-            address: listener.local_addr().unwrap(),
-            taken: Arc::default(),
-            rcpt: Arc::new(Mutex::new("250 OK")),
-            asked: Arc::default(),
-            open: Arc::default(),
-            most_open: Arc::default(),
-        };
-        let serving = provider.clone();
-        tokio::spawn(async move {
-            while let Ok((socket, peer)) = listener.accept().await {
-                let serving = serving.clone();
-                tokio::spawn(async move {
-                    let open = serving.open.fetch_add(1, Ordering::SeqCst) + 1;
-                    serving.most_open.fetch_max(open, Ordering::SeqCst);
-                    // A client that hangs up has ended its session.
-                    let _ = serving.session(socket, peer.ip()).await;
-                    serving.open.fetch_sub(1, Ordering::SeqCst);
-                });
-            }
-        });
-        provider
-    }
-
-    async fn session(&self, socket: TcpStream, peer: IpAddr) -> std::io::Result<()> {
-        let mut socket = BufReader::new(socket);
-        socket.write_all(b"220 mx.dest.example\r\n").await?;
-        let (mut line, mut in_data) = (String::new(), false);
-        loop {
-            line.clear();
-            if socket.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
-                "." if in_data => {
-                    in_data = false;
-                    self.taken.lock().unwrap().push(peer);
-                    "250 2.0.0 taken"
-                }
-                _ if in_data => continue,
-                "EHLO" => "250 mx.dest.example",
-                "RCPT" => {
-                    self.asked.fetch_add(1, Ordering::SeqCst);
-                    *self.rcpt.lock().unwrap()
-                }
-                "DATA" => {
-                    in_data = true;
-                    "354 go on"
-                }
-                _ => "250 OK",
-            };
-            socket.write_all(format!("{reply}\r\n").as_bytes()).await?;
-            if reply.starts_with("421") {
-                return Ok(());
-            }
-        }
-    }
-
-    fn say(&self, rcpt: &'static str) {
-        *self.rcpt.lock().unwrap() = rcpt;
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    fn taken(&self) -> Vec<IpAddr> {
-        self.taken.lock().unwrap().clone()
-    }
-
-    fn taken_from(&self, source: &str) -> usize {
-        let source: IpAddr = source.parse().unwrap();
-        self.taken().into_iter().filter(|it| *it == source).count()
-    }
-
-    /// The configuration of a server whose mail comes here; `plan` is its plan of warm-up.
-    fn config(&self, folder: &Folder, plan: &str, more: &str) -> String {
-        folder.write("warm-up.toml", plan);
-        let port = self.address.port();
-        format!("[outbound]\nport = {port}\nwarm_up = \"warm-up.toml\"\nretry = [1]\n{more}\n")
-    }
-}
 
 fn resolver() -> Resolver {
     let zone = Zone::new().mx("dest.example", 10, "mx.dest.example");
@@ -187,11 +88,13 @@ async fn queued(folder: &Folder, more: &str) -> Vec<Leased> {
     leased.await.unwrap()
 }
 
-fn status(context: &Context) -> Vec<Status> {
+async fn status(context: &Context) -> Vec<Status> {
     let domain = "dest.example".parse().unwrap();
     let own = &context.own_addresses;
-    let (store, provider) = (&*context.store.0, own.provider(&domain, None));
-    let (_, rows) = own.status(store, &provider, context.clock.now()).unwrap();
+    let provider = own.provider(&context.resolver, &domain).await;
+    let (_, rows) = own
+        .status(&*context.store.0, &provider, context.clock.now())
+        .unwrap();
     rows.into_iter().map(|row| row.status).collect()
 }
 
@@ -212,7 +115,7 @@ async fn a_quota_holds_the_rest_without_attempts_until_the_next_day_and_over_a_r
     .await;
     let (ahead, [only]) = (
         server.context.clock.now() - now(),
-        status(&server.context).try_into().unwrap(),
+        status(&server.context).await.try_into().unwrap(),
     );
     let only: Status = only;
     assert_eq!((only.day, only.quota, only.sent), (Some(1), Some(2), 2));
@@ -284,7 +187,7 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
     })
     .await;
     pass(&context, DAY);
-    assert_eq!(status(&context)[0].day, Some(2));
+    assert_eq!(status(&context).await[0].day, Some(2));
 
     provider.say("421 4.7.0 Too many messages, slow down");
     submit(&context, 1).await;
@@ -300,9 +203,13 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
     provider.say("451 4.7.1 Rate limit exceeded");
     pass(&context, 61);
     until("it was asked again", async || provider.asked() >= 4).await;
+    until("it is left alone for longer", async || {
+        are_held(&context, 3, 30).await
+    })
+    .await;
     pass(&context, 600);
     until("the address pauses", async || {
-        status(&context)[0].paused_until.is_some()
+        status(&context).await[0].paused_until.is_some()
     })
     .await;
     let asked = provider.asked();
@@ -329,7 +236,7 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
         are_held(&context, 4, 3600).await
     })
     .await;
-    let [only] = status(&context).try_into().unwrap();
+    let [only] = status(&context).await.try_into().unwrap();
     let only: Status = only;
     assert_eq!((only.day, only.quota), (Some(1), Some(2)));
     assert_eq!(provider.asked(), asked);
@@ -341,17 +248,64 @@ async fn a_provider_that_slows_us_down_is_left_alone_and_the_warm_up_steps_back(
     server.end().await;
 }
 
+/// One list has our new address, one that is dead has everybody.
+#[tokio::test]
+async fn a_new_address_that_is_listed_sends_nothing_and_who_looks_is_told_where() {
+    let (folder, provider) = (Folder::new("queue-listed"), Provider::start().await);
+    let plan = "new = ['127.0.0.9']\n[plan]\ntable = [2]\n";
+    let lists = "[[outbound.list]]\nzone = 'bad.example'\nlevel = 'stop'\n[[outbound.list]]\nzone = 'dead.example'\n";
+    let more = format!(
+        "[dns]\nzone = 'zone'\n{}\n{lists}",
+        provider.config(&folder, plan, "")
+    );
+    let zone = "$TTL 60\n2.0.0.127.bad.example. A 127.0.0.2\n9.0.0.127.bad.example. A 127.0.0.4\n\
+        *.dead.example. A 127.0.0.2\ndest.example. MX 10 mx.dest.example.\nmx.dest.example. A 127.0.0.1\n";
+    folder.write("zone", zone);
+    let resolver = Resolver::from_zone(zone.parse().unwrap());
+    let server = Running::start_ahead(&folder, &more, resolver, to_eleven()).await;
+    let context = Arc::clone(&server.context);
+    let told = "stop: listed on bad.example, stop";
+    until("it is known", async || {
+        let [only] = status(&context).await.try_into().unwrap();
+        let only: Status = only;
+        only.standing.to_string() == told
+    })
+    .await;
+    submit(&context, 1).await;
+    until("it is held", async || are_held(&context, 1, 60).await).await;
+    assert!(provider.taken().is_empty());
+    let config = folder.path("mail-server.toml");
+    let arguments = ["--config", &config, "reputation", "dest.example"];
+    let said = expect(&run("mail-server", &arguments, b""), 0);
+    assert!(said.contains(told), "{said}");
+    server.end().await;
+}
+
 #[tokio::test]
 async fn a_destination_has_as_many_connections_as_it_should_and_the_others_wait() {
     let (folder, provider) = (Folder::new("queue-connections"), Provider::start().await);
     let more = format!(
-        "[outbound]\nport = {}\n[outbound.provider.'dest.example']\nmax_connections = 1\n",
+        "[dns]\nzone = 'zone'\n[outbound]\nport = {}\n[outbound.provider.'dest.example']\nmax_connections = 1\n",
         provider.address.port()
     );
+    folder.write("zone", "$TTL 60\ndest.example. IN MX 10 mx.dest.example.\n");
     let server = Running::start(&folder, &more, resolver()).await;
     submit(&server.context, 8).await;
     until("all are sent", async || provider.taken().len() == 8).await;
     assert_eq!(provider.most_open.load(Ordering::SeqCst), 1);
+    until("all are counted", async || {
+        are_held(&server.context, 0, 0).await
+    })
+    .await;
+    // The command looks into the store of a server that runs.
+    let config = folder.path("mail-server.toml");
+    let arguments = ["--config", &config, "reputation", "dest.example", "gmail"];
+    let output = run("mail-server", &arguments, b"");
+    let counts = "taken, 0 deferred, 0 refused, 0 unknown recipients, 0 complaints";
+    assert_eq!(
+        expect(&output, 0),
+        format!("dest.example: good; in 7 days 8 {counts}\ngmail: good; in 7 days 0 {counts}\n")
+    );
     server.end().await;
 }
 

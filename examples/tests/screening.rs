@@ -8,9 +8,12 @@ use examples::accounts::{AuthAnswer, Login};
 use std::sync::Arc;
 
 use examples::resolver::Resolver;
+use examples::screen::Claim;
 use examples::server::Service;
+use examples::store::{Sqlite, Store};
 use mail_dns::Zone;
 use sasl_core::server::Question;
+use screening::early_talker::Conduct;
 use support::Folder;
 use support::server::{Client, PASSWORD, Running};
 use support::tool::{expect, expect_json, run};
@@ -38,7 +41,7 @@ const MORE: &str = r#"
     greeting_delay = 0
     [[screening.list]]
     zone = "bad.example"
-    weight = 7
+    weight = 9
     reason = true
     tested = false
     [screening.greylisting]
@@ -128,6 +131,31 @@ async fn what_looks_like_a_dial_up_line_passes_when_it_comes_back_and_is_known_a
         fields(&newest(&server).await),
         [r#"Yubin-Screening: greylist, score 3: +3 rule 2: five digits in "p12345""#]
     );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn greylisting_may_wait_for_the_message() {
+    let folder = Folder::new("screening-greylist-message");
+    let more = format!("{MORE}reply_to = 'message'\n");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    let name = "p12345.pool.example";
+    for code in ["450", "250"] {
+        let mut client = Client::connect_from("192.0.2.7", smtp).await;
+        rcpt(&mut client, name, "anna@example.org", "250").await;
+        client.ask("DATA", "354").await;
+        client
+            .send(b"From: joe@elsewhere.example\r\n\r\nHello\r\n")
+            .await;
+        let reply = client.ask(".", code).await;
+        assert_eq!(code == "450", reply.starts_with("450 4.7.1 Not known"));
+        let has_come = !newest_or_none(&server).await.is_empty();
+        assert_eq!(has_come, code == "250");
+    }
+    // A refusal for good costs nobody a whole message.
+    let mut client = Client::connect_from("192.0.2.66", smtp).await;
+    rcpt(&mut client, "mx.example.org", "anna@example.org", "550").await;
     server.end().await;
 }
 
@@ -226,6 +254,72 @@ async fn too_much_of_an_address_waits() {
 }
 
 #[tokio::test]
+async fn of_each_rate_the_reply_says_when_to_come_again() {
+    for (rate, other) in [
+        ("address", "client"),
+        ("network", "network"),
+        ("sender", "sender"),
+    ] {
+        let folder = Folder::new(&format!("screening-rate-{rate}"));
+        let more =
+            format!("{MORE}{TAKE_ALL}[screening.rates]\n{rate} = {{ count = 1, per = 3600 }}\n");
+        let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+        let smtp = server.address(Service::Smtp);
+        let send = async |source: &str, sender: &str, code: &str| {
+            let mut client = Client::connect_from(source, smtp).await;
+            client.ask("EHLO mail.honest.example", "250").await;
+            client.ask(&format!("MAIL FROM:<{sender}>"), "250").await;
+            client.ask("RCPT TO:<anna@example.org>", code).await
+        };
+        send("192.0.2.80", "joe@elsewhere.example", "250").await;
+        let reply = send("192.0.2.80", "joe@elsewhere.example", "450").await;
+        let wait = reply.rsplit_once("please try again in ").unwrap().1;
+        let wait: u32 = wait.strip_suffix(" s\r\n").unwrap().parse().unwrap();
+        assert!((3_000..=3_600).contains(&wait), "{reply}");
+        // What is not counted together, passes.
+        match other {
+            "client" => send("192.0.2.66", "joe@elsewhere.example", "250").await,
+            "network" => send("198.51.100.80", "joe@elsewhere.example", "250").await,
+            _ => send("192.0.2.80", "ann@elsewhere.example", "250").await,
+        };
+        server.end().await;
+    }
+}
+
+/// A large site is not held up: once its past is good it may send more.
+#[tokio::test]
+async fn who_has_a_good_past_may_send_more() {
+    let folder = Folder::new("screening-known");
+    let more = format!(
+        "{MORE}[screening.rates]\naddress = {{ count = 7, per = 3600 }}\nknown_address = {{ count = 3, per = 3600 }}\n"
+    );
+    // In a day, if it is not configured.
+    let more = more.replace("exempt = []", "exempt = []\ngood_past_after = 0");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let mut client = Client::connect_from("192.0.2.80", server.address(Service::Smtp)).await;
+    client.ask("EHLO mail.honest.example", "250").await;
+    let mut taken = 0;
+    let reply = loop {
+        client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+        client.send(b"RCPT TO:<anna@example.org>\r\n").await;
+        let reply = client.reply().await;
+        if !reply.starts_with("250") {
+            break reply;
+        }
+        data(&mut client, "").await;
+        taken += 1;
+    };
+    // Five make a past: until then it was one of seven, and from then on one of three more.
+    assert_eq!(taken, 5 + 3, "{reply}");
+    assert!(reply.starts_with("450 4.7.1 Too much mail"), "{reply}");
+    assert_eq!(
+        fields(&newest(&server).await),
+        ["Yubin-Screening: accept, score -1: -1 reputation"]
+    );
+    server.end().await;
+}
+
+#[tokio::test]
 async fn who_talks_before_the_greeting_is_noted() {
     let folder = Folder::new("screening-early");
     // Whoever talks is not waited for.
@@ -245,6 +339,263 @@ async fn who_talks_before_the_greeting_is_noted() {
         fields(&newest(&server).await),
         ["Yubin-Screening: greylist, score 5: +5 talked before the greeting"]
     );
+    server.end().await;
+}
+
+/// Everybody's message is taken, so that it tells what was found.
+const TAKE_ALL: &str = "[screening.thresholds]\ngreylist = 'never'\ntarpit = 'never'\n";
+
+/// Sends lines, each after the replies to those before it, then a message; gives what was found of it.
+async fn found_after(server: &Running, source: &str, lines: &[(&[u8], &[&str])]) -> Vec<String> {
+    let mut client = Client::connect_from(source, server.address(Service::Smtp)).await;
+    for (line, codes) in lines {
+        client.send(line).await;
+        for code in *codes {
+            let reply = client.reply().await;
+            assert!(reply.starts_with(code), "{}: {reply}", line.escape_ascii());
+        }
+    }
+    client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+    client.ask("RCPT TO:<anna@example.org>", "250").await;
+    data(&mut client, "").await;
+    fields(&newest(server).await)
+}
+
+/// What would happen to a message.
+async fn explained(server: &Running, store: &dyn Store, client: &str, domain: &str) -> String {
+    let claim = Claim {
+        client: client.parse().unwrap(),
+        helo: None,
+        sender: format!("<joe@{domain}>").parse().unwrap(),
+    };
+    let (screen, resolver) = (&server.context.screen, &server.context.resolver);
+    let to = "anna@example.org".to_owned();
+    let explained = screen.explain(resolver, Some(store), claim, Conduct::default(), to);
+    explained.await.unwrap().to_string()
+}
+
+#[tokio::test]
+async fn what_mail_servers_do_not_do_counts() {
+    let folder = Folder::new("screening-conduct");
+    let more =
+        format!("{MORE}{TAKE_ALL}").replace("exempt = []", "exempt = []\nreputation = false");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
+    let transaction = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<anna@example.org>\r\nDATA\r\n";
+    for (lines, found) in [
+        (vec![ehlo], "accept, score 0"),
+        // What an honest client may do: a command that is not known, one that is not offered, a group whose MAIL is refused.
+        (
+            vec![
+                ehlo,
+                (b"XYZZY\r\n", &["500"]),
+                (b"EXPN all\r\n", &["502"]),
+                (
+                    b"MAIL FROM:<a@b.example> X=Y\r\nRCPT TO:<anna@example.org>\r\nDATA\r\n",
+                    &["555", "503", "503"],
+                ),
+                (b"RSET\r\n", &["250"]),
+            ],
+            "accept, score 0",
+        ),
+        (
+            vec![ehlo, (b"Subject: hello\r\n", &["500"])],
+            "accept, score 6: +6 sent a command of another protocol",
+        ),
+        (
+            vec![ehlo, (b"GET / HTTP/1.1\r\n", &["500"])],
+            "accept, score 6: +6 sent a command of another protocol",
+        ),
+        (
+            vec![ehlo, (b"NOOP\n", &["500"])],
+            "accept, score 2: +2 sent a bare newline",
+        ),
+        (
+            vec![
+                ehlo,
+                (transaction, &["250", "250", "354"]),
+                (b"From: a@b.example\r\n\r\na\nb\r\n.\r\n", &["550"]),
+            ],
+            "accept, score 2: +2 sent a bare newline",
+        ),
+        (
+            vec![(b"EHLO mail.honest.example\r\nNOOP\r\n", &["250", "250"])],
+            "accept, score 3: +3 did not wait for replies",
+        ),
+        (
+            vec![
+                (b"HELO mail.honest.example\r\n", &["250"]),
+                (
+                    b"NOOP\r\nGET / HTTP/1.1\r\nNOOP\nRSET\r\n",
+                    &["250", "500", "500", "250"],
+                ),
+            ],
+            "accept, score 11: +6 sent a command of another protocol, \
+             +2 sent a bare newline, +3 did not wait for replies",
+        ),
+    ] {
+        let was = found_after(&server, "192.0.2.80", &lines).await;
+        assert_eq!(was, [format!("Yubin-Screening: {found}")]);
+    }
+    server.end().await;
+}
+
+/// Behind a load balancer what comes with its header says nothing of the client.
+#[tokio::test]
+async fn who_talks_before_the_greeting_is_not_judged_behind_a_proxy() {
+    let folder = Folder::new("screening-proxy");
+    let more = MORE.replace("greeting_delay = 0", "greeting_delay = 600000");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let first = b"PROXY TCP4 192.0.2.80 127.0.0.1 4000 25\r\nEHLO mail.honest.example\r\n";
+    let mut client = Client::connect_saying(first, server.address(Service::Smtp)).await;
+    client.reply().await;
+    client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+    client.ask("RCPT TO:<anna@example.org>", "250").await;
+    data(&mut client, "").await;
+    assert_eq!(
+        fields(&newest(&server).await),
+        ["Yubin-Screening: accept, score 0"]
+    );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_ended_for_its_conduct_counts_for_the_next() {
+    let folder = Folder::new("screening-ended");
+    let more = format!("{MORE}{TAKE_ALL}");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    for number in 0..10 {
+        let mut client = Client::connect_from("192.0.2.80", smtp).await;
+        if number % 2 == 0 {
+            client
+                .ask("CONNECT mx.example.org:25 HTTP/1.1", "421")
+                .await;
+        } else {
+            client.ask("EHLO mail.honest.example", "250").await;
+            client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+            // Whoever tries to relay is not slowed down as for a mistake.
+            for _ in 0..20 {
+                client.ask("RCPT TO:<joe@elsewhere.example>", "554").await;
+            }
+            assert!(client.reply().await.starts_with("421"));
+        }
+        client.end().await;
+    }
+    // It is written down after the connection was closed.
+    let store = Sqlite::open(folder.folder().join("data")).unwrap();
+    while !explained(&server, &store, "192.0.2.80", "elsewhere.example")
+        .await
+        .contains("10 of 10 bad")
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
+    let found = found_after(&server, "192.0.2.80", &[ehlo]).await;
+    assert_eq!(found, ["Yubin-Screening: accept, score 9: +9 reputation"]);
+    server.end().await;
+}
+
+/// RFC 5782 §5: a list that lists 127.0.0.1, or does not list 127.0.0.2, does not work.
+#[tokio::test]
+async fn a_list_that_fails_its_test_is_not_asked_until_it_works_again() {
+    let folder = Folder::new("screening-lists");
+    let more = MORE
+        .replace("tested = false", "tested = true")
+        .replace("weight = 9", "weight = 3");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    let (everything, nothing) = (
+        format!("{ZONE}1.0.0.127.bad IN A 127.0.0.2\n"),
+        ZONE.replace("2.0.0.127.bad IN A 127.0.0.2\n", ""),
+    );
+    let mut now = examples::server::now();
+    for (zone, is_asked) in [
+        (ZONE, true),
+        (&everything, false),
+        (ZONE, true),
+        (&nothing, false),
+        (ZONE, true),
+    ] {
+        // Longer than from any test to the next.
+        now += 86_400;
+        let resolver = Resolver::from_zone(zone.parse::<Zone>().unwrap());
+        server.context.screen.test_lists(&resolver, now).await;
+        let mut client = Client::connect_from("192.0.2.66", smtp).await;
+        // Each from a sender of its own, whom the greylist has not seen.
+        client.ask("EHLO mail.spammer.example", "250").await;
+        client
+            .ask(&format!("MAIL FROM:<joe@{now}.example>"), "250")
+            .await;
+        let code = if is_asked { "450" } else { "250" };
+        client.ask("RCPT TO:<anna@example.org>", code).await;
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn in_the_tarpit_each_recipient_waits() {
+    let folder = Folder::new("screening-tarpit");
+    let more =
+        format!("{MORE}[screening.thresholds]\ntarpit = 7\ntarpit_delay = 1\nrefuse = 'never'\n");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    let mut client = Client::connect_from("192.0.2.66", smtp).await;
+    client.ask("EHLO mail.spammer.example", "250").await;
+    client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+    for _ in 0..2 {
+        let asked = std::time::Instant::now();
+        client.ask("RCPT TO:<anna@example.org>", "450").await;
+        assert!(asked.elapsed() >= std::time::Duration::from_secs(1));
+    }
+    server.end().await;
+}
+
+/// What DMARC found counts for the domain that SPF proves, and for nobody whose name was only used.
+#[tokio::test]
+async fn what_dmarc_finds_counts_for_the_domain_that_sent() {
+    let zone = format!(
+        "{ZONE}good IN TXT \"v=spf1 ip4:192.0.2.80/31 -all\"\nbad-sender IN TXT \"v=spf1 ip4:192.0.2.80/31 -all\"\n\
+         _dmarc.elsewhere IN TXT \"v=DMARC1; p=none\"\n_dmarc.good IN TXT \"v=DMARC1; p=reject\"\n\
+         _dmarc.forged IN TXT \"v=DMARC1; p=reject\"\n"
+    );
+    let resolver = || Resolver::from_zone(zone.parse::<Zone>().unwrap());
+    let folder = Folder::new("screening-dmarc");
+    let more = format!("{MORE}{TAKE_ALL}refuse = 'never'\n");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    // A failure weighs half of a message, and below five nothing is said.
+    for (sender, author, count, code) in [
+        ("good.example", "good.example", 6, "250"),
+        ("bad-sender.example", "forged.example", 12, "550"),
+    ] {
+        let mut client = Client::connect_from("192.0.2.80", smtp).await;
+        client.ask("EHLO mail.honest.example", "250").await;
+        for _ in 0..count {
+            client
+                .ask(&format!("MAIL FROM:<joe@{sender}>"), "250")
+                .await;
+            client.ask("RCPT TO:<anna@example.org>", "250").await;
+            client.ask("DATA", "354").await;
+            let message = format!("From: joe@{author}\r\n\r\nHello\r\n.");
+            client.ask(&message, code).await;
+        }
+    }
+    for (domain, past) in [
+        ("good.example", Some("0 of 6 bad")),
+        ("bad-sender.example", Some("12 of 12 bad")),
+        ("forged.example", None),
+    ] {
+        let store = Sqlite::open(folder.folder().join("data")).unwrap();
+        // It has sent nothing, and SPF lets it send for both.
+        let explained = explained(&server, &store, "192.0.2.81", domain).await;
+        let found = explained.lines().find(|line| line.contains("SPF domain"));
+        assert_eq!(found.is_some(), past.is_some(), "{explained}");
+        assert!(
+            found.unwrap_or_default().contains(past.unwrap_or_default()),
+            "{explained}"
+        );
+    }
     server.end().await;
 }
 
@@ -364,10 +715,13 @@ async fn what_others_answer_counts_for_our_own_standing() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let own = Arc::clone(&server.context.own_addresses);
-    let rows = server.context.store(move |store| {
-        let provider = "other.example".parse().unwrap();
-        own.status(store, &provider, examples::server::now())
-    });
+    let resolver = &server.context.resolver;
+    let provider = own
+        .provider(resolver, &"other.example".parse().unwrap())
+        .await;
+    let rows = server
+        .context
+        .store(move |store| own.status(store, &provider, examples::server::now()));
     let (provider, rows) = rows.await.unwrap();
     assert_eq!(provider.as_str(), "other.example");
     let [row] = rows.try_into().unwrap();
@@ -376,6 +730,57 @@ async fn what_others_answer_counts_for_our_own_standing() {
         row.to_string().starts_with("good; in 7 days 0 taken"),
         "{row}"
     );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_answer_of_a_correspondent_is_not_greylisted_and_a_forged_one_is() {
+    let folder = Folder::new("screening-correspondents");
+    let more = format!("{MORE}[pop_before_smtp]\nenabled = true\n");
+    let resolver = || {
+        let zone = format!(
+            "{ZONE}friend IN TXT \"v=spf1 ip4:192.0.2.7 -all\"\n\
+             lax IN TXT \"v=spf1 +all\"\nsoft IN TXT \"v=spf1 ~all\"\n"
+        );
+        Resolver::from_zone(zone.parse::<Zone>().unwrap())
+    };
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let client = "127.0.0.1".parse().unwrap();
+    server.context.accounts.read_by_pop(client, "anna").await;
+    let mut client = Client::connect(server.address(Service::Submission)).await;
+    client.ask("EHLO client.example", "250").await;
+    client.ask("MAIL FROM:<anna@example.org>", "250").await;
+    let they = ["zoe@friend.example", "zoe@lax.example", "zoe@soft.example"];
+    for theirs in they {
+        client.ask(&format!("RCPT TO:<{theirs}>"), "250").await;
+    }
+    client.ask("DATA", "354").await;
+    let message = "From: anna@example.org\r\n\r\nHello\r\n.";
+    client.ask(message, "250").await;
+    server.end().await;
+
+    // It is known after a restart too. 192.0.2.7 looks like a dial-up line.
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    for (sender, recipient, code) in [
+        // Nobody has written to her, and anybody may claim to be the others.
+        ("ben@friend.example", "anna@example.org", "450"),
+        ("zoe@lax.example", "anna@example.org", "450"),
+        ("zoe@soft.example", "anna@example.org", "450"),
+        ("", "anna@example.org", "450"),
+        ("Zoe@Friend.example", "anna@example.org", "250"),
+    ] {
+        let mut client = Client::connect_from("192.0.2.7", smtp).await;
+        client.ask("EHLO p12345.pool.example", "250").await;
+        client.ask(&format!("MAIL FROM:<{sender}>"), "250").await;
+        client.ask(&format!("RCPT TO:<{recipient}>"), code).await;
+        if code == "250" {
+            data(&mut client, "").await;
+        }
+    }
+    let [field] = fields(&newest(&server).await).try_into().unwrap();
+    assert!(field.starts_with("Yubin-Screening: accept, "), "{field}");
+    assert!(field.contains("-5 "), "{field}");
     server.end().await;
 }
 
@@ -425,6 +830,15 @@ fn the_command_tells_what_would_happen_and_remembers_nothing() {
         told.ends_with("decision: accept, score 0\nreply: 250 2.1.5\n"),
         "{told}"
     );
+    let mut arguments = arguments("192.0.2.80", "mail.honest.example", &zone);
+    arguments.extend(["--conduct", "pipelining", "--conduct", "bare_newline"]);
+    let told = expect(&run("mail-server", &arguments, b""), 75);
+    for line in [
+        "  conduct: sent a bare newline\n  conduct: did not wait for replies\n",
+        "  +2 sent a bare newline\n  +3 did not wait for replies\ndecision: greylist, score 5\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
 }
 
 #[test]
@@ -442,7 +856,7 @@ fn the_command_knows_the_configuration_and_prints_json() {
     arguments.extend(["--config", &config, "--json"]);
     let told = expect_json(&run("mail-server", &arguments, b""), 1);
     assert_eq!(told["decision"], "refuse");
-    assert_eq!(told["score"], 12);
+    assert_eq!(told["score"], 14);
     assert_eq!(told["code"], 550);
     assert_eq!(told["reasons"][0]["why"], "HELO: a name of ours");
     assert!(!folder.folder().join("none").exists());

@@ -181,6 +181,27 @@ fn mistakes_are_told_with_their_field() {
 }
 
 #[test]
+fn a_server_reads_the_same_file_with_addresses_of_its_own() {
+    let of_server = |plan: &str| PlanFile::of_server(plan, screening::store::Keys::new([7; 16]));
+    let example = include_str!("../warm-up-plan.example.toml");
+    let [here, there] = [PlanFile::parse(example), of_server(example)].map(Result::unwrap);
+    assert_eq!(here.scheduler.plan, there.scheduler.plan);
+    assert_eq!(here.scheduler.sources(), there.scheduler.sources());
+    assert_eq!(there.first_day, None);
+    let plan = of_server("first_day = 2027-01-01\nnew = ['2001:db8::1']\n").unwrap();
+    assert_eq!(plan.first_day, Some(1_798_761_600));
+    assert_eq!(plan.scheduler.sources().len(), 1);
+    for (plan, why) in [
+        ("", "new, warm: name the addresses"),
+        ("new = []\nfirst_day = 1969-12-31", "first_day: "),
+        ("new = []\nfirst_day = '2027-01-01'", "first_day"),
+    ] {
+        let error = of_server(plan).unwrap_err().to_string();
+        assert!(error.contains(why), "{plan}: {error}");
+    }
+}
+
+#[test]
 fn curves_of_providers_are_filled_from_the_plan_of_all() {
     // A threshold of one's own, so that ten complaints of a hundred do nothing.
     let plan = "[plan]\nstart = 10\ngrowth = \"2\"\nceiling = 40\n[provider.gmail]\nstart = 20\n[provider.yahoo]\ntable = [7]\n\

@@ -125,27 +125,6 @@ impl FromStr for Zone {
     }
 }
 
-/// Types that zones have and mail does not ask for.
-const PASSED_OVER: [&str; 17] = [
-    "CAA",
-    "DNSKEY",
-    "DS",
-    "HINFO",
-    "HTTPS",
-    "LOC",
-    "NAPTR",
-    "NS",
-    "NSEC",
-    "NSEC3",
-    "NSEC3PARAM",
-    "OPENPGPKEY",
-    "RRSIG",
-    "SPF",
-    "SRV",
-    "SSHFP",
-    "SVCB",
-];
-
 /// One word of an entry, escapes still in it.
 #[derive(Clone, Copy)]
 struct Word<'a> {
@@ -342,7 +321,7 @@ impl Reader {
             // RFC 2308 §5: "its TTL is taken from the minimum of the SOA.MINIMUM field and SOA's TTL".
             self.zone
                 .negative_ttl(owner, ttl.map_or(minimum, |ttl| ttl.min(minimum)));
-        } else if PASSED_OVER.contains(&kind.as_str()) {
+        } else if RecordType::is_of_others(&kind) {
             self.zone.touch(owner);
         } else {
             return Err(ZoneFault::UnknownType(kind));

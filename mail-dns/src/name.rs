@@ -4,6 +4,7 @@ mod order;
 mod presentation;
 mod suffixes;
 
+use core::iter::once;
 use std::sync::Arc;
 
 pub(crate) use presentation::escape;
@@ -122,28 +123,28 @@ impl Name {
         if text.len() >= MAX_WIRE {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
-        // The wire form has a length before each label where the text has a dot between two.
-        let mut builder = Builder {
-            length: text.len() + 1,
-            ..Builder::default()
-        };
-        let (wire, _) = builder.wire.split_at_mut(text.len() + 1);
-        wire[1..].copy_from_slice(text);
-        let mut at = 0;
-        while at < wire.len() {
-            let rest = &wire[at + 1..];
-            let length = rest.iter().position(|&octet| octet == b'.');
-            let length = length.unwrap_or(rest.len());
-            if length == 0 {
-                return Err(NameError::EmptyLabel { at });
+        // The wire form has a length before each label where the text has a dot between two. It is written where it stays.
+        let dotted = once(b'.').chain(text.iter().copied());
+        let mut wire: Arc<[u8]> = dotted.collect();
+        let (mut length, mut fit) = (0, true);
+        for octet in Arc::make_mut(&mut wire).iter_mut().rev() {
+            if *octet == b'.' {
+                fit &= matches!(length, 1..=MAX_LABEL);
+                *octet = length as u8;
+                length = 0;
+            } else {
+                length += 1;
             }
-            wire[at] = match u8::try_from(length) {
-                Ok(octet) if length <= MAX_LABEL => octet,
-                _ => return Err(NameError::LabelTooLong { at }),
-            };
-            at += 1 + length;
         }
-        Ok(builder.name())
+        if !fit {
+            return Err(first_label_error(text).unwrap_or(NameError::TooLong));
+        }
+        Ok(Self {
+            wire,
+            start: 0,
+            // At most 254.
+            length: text.len() as u8 + 1,
+        })
     }
 
     /// The labels from left to right, without the root.
@@ -258,10 +259,14 @@ impl Name {
     }
 }
 
-/// The first label of `text` that is empty or too long: the better reason for a text that is too long anyway.
+/// The first label of `text` that is empty or too long; of a text that is too long, too, it is the better reason.
 fn first_label_error(text: &[u8]) -> Option<NameError> {
     let mut at = 0;
-    for label in text.get(..=MAX_WIRE)?.split(|&octet| octet == b'.') {
+    for label in text
+        .get(..=MAX_WIRE)
+        .unwrap_or(text)
+        .split(|&octet| octet == b'.')
+    {
         if label.is_empty() {
             return Some(NameError::EmptyLabel { at });
         }
@@ -315,7 +320,7 @@ impl Builder {
         Ok(())
     }
 
-    fn name(self) -> Name {
+    fn name(&self) -> Name {
         Name {
             wire: self.wire.get(..self.length).unwrap_or_default().into(),
             start: 0,
@@ -463,13 +468,14 @@ mod tests {
 
     #[test]
     fn suffixes_below_a_label() {
-        fn of<const N: usize>(dotted: &str, labels: [usize; N]) -> [Option<Name>; N] {
-            let names = Name::of_suffixes(b"_x", dotted.as_bytes(), &labels).unwrap();
-            names.collect::<Vec<_>>().try_into().unwrap()
+        fn of<const N: usize>(dotted: &str, labels: [u8; N]) -> [Option<Name>; N] {
+            let names = Suffixes::new(b"_x", dotted.as_bytes(), &labels).unwrap();
+            assert_eq!(names.get(N), None);
+            core::array::from_fn(|place| names.get(place))
         }
         let some = |text: &str| Some(name(text));
         assert_eq!(
-            of("A.Example.com", [3, 2, 1, 0, 4, usize::MAX]),
+            of("A.Example.com", [3, 2, 1, 0, 4, u8::MAX]),
             [
                 some("_x.A.Example.com"),
                 some("_x.Example.com"),
@@ -507,11 +513,11 @@ mod tests {
             (".".repeat(255), NameError::EmptyLabel { at: 255 }),
             ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
         ] {
-            let failed = Name::of_suffixes(b"_x", dotted.as_bytes(), &[1]);
-            assert_eq!(failed.map(Vec::from_iter), Err(error));
+            let failed = Suffixes::new(b"_x", dotted.as_bytes(), &[1]);
+            assert_eq!(failed.err(), Some(error));
         }
-        let many = Name::of_suffixes(b"_x", fits.as_bytes(), &[4; 258]);
-        assert_eq!(many.map(Vec::from_iter), Err(NameError::TooLong));
+        let many = Suffixes::new(b"_x", fits.as_bytes(), &[4; 258]);
+        assert_eq!(many.err(), Some(NameError::TooLong));
     }
 
     #[test]

@@ -51,7 +51,33 @@ impl RecordType {
             Self::Tlsa => 52,
         }
     }
+
+    /// True for a type that zones have and mail does not ask for: a mnemonic that IANA has registered, in either case, or `TYPE` and a
+    /// number. The readers of zones pass over its records.
+    ///
+    /// ```
+    /// # use mail_dns::RecordType;
+    /// assert!(RecordType::is_of_others("DNSKEY") && RecordType::is_of_others("TYPE65534"));
+    /// assert!(!RecordType::is_of_others("TXT") && !RecordType::is_of_others("TXTT"));
+    /// ```
+    pub fn is_of_others(mnemonic: &str) -> bool {
+        let number = match mnemonic.split_at_checked(4) {
+            Some((word, number)) if word.eq_ignore_ascii_case("TYPE") => Some(number),
+            _ => None,
+        };
+        let is_number = |digits: &str| {
+            digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        };
+        let mut others = OF_OTHERS.split_ascii_whitespace();
+        number.is_some_and(is_number) || others.any(|other| other.eq_ignore_ascii_case(mnemonic))
+    }
 }
+
+/// IANA "Resource Record (RR) TYPEs", without those of [`RecordType::ALL`], SOA, and what stands in questions only.
+const OF_OTHERS: &str = "A6 AFSDB AMTRELAY APL ATMA AVC CAA CDNSKEY CDS CERT CSYNC DHCID DLV DNAME DNSKEY DOA DS DSYNC EID EUI48 EUI64 \
+    GID GPOS HHIT HINFO HIP HTTPS IPN IPSECKEY ISDN KEY KX L32 L64 LOC LP MB MD MF MG MINFO MR NAPTR NID NIMLOC NINFO NS NSAP NSAP-PTR \
+    NSEC NSEC3 NSEC3PARAM NULL NXNAME NXT OPENPGPKEY PX RESINFO RKEY RP RRSIG RT SIG SINK SMIMEA SPF SRV SSHFP SVCB TA TALINK UID \
+    UINFO UNSPEC URI WALLET WKS X25 ZONEMD";
 
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! Laws: what is printed parses to the same value, and nothing panics.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use mail_dns::{Name, Question, Record, RecordType, Tlsa, Txt, Zone};
+use mail_dns::{Name, Question, Record, RecordType, Suffixes, Tlsa, Txt, Zone};
 use proptest::prelude::*;
 
 fn label() -> impl Strategy<Value = Vec<u8>> {
@@ -71,6 +71,33 @@ proptest! {
         prop_assert!(upper.cmp(&name).is_eq());
         prop_assert_eq!(name.ancestors().count(), name.label_count() + 1);
         prop_assert!(name.ancestors().all(|ancestor| name.is_subdomain_of(&ancestor)));
+    }
+
+    /// The names of a walk are those that are made one by one.
+    #[test]
+    fn suffixes_are_the_names_of_the_last_labels(
+        labels in proptest::collection::vec("[a-zA-Z0-9_-]{1,12}", 1..24), counts in proptest::collection::vec(0..26_u8, 0..12),
+    ) {
+        let dotted = labels.join(".");
+        let expected: Vec<Option<Name>> = counts.iter().map(|count| {
+            let first = labels.len().checked_sub(usize::from(*count))?;
+            let name = [vec!["_x".to_owned()], labels[first..].to_vec()].concat();
+            Name::from_labels(name).ok().filter(|_| *count > 0)
+        }).collect();
+        match Suffixes::new(b"_x", dotted.as_bytes(), &counts) {
+            Ok(names) => {
+                let all: Vec<Option<Name>> = (0..counts.len()).map(|place| names.get(place)).collect();
+                prop_assert_eq!(&all, &expected);
+                let wires = expected.iter().map(|name| name.as_ref().map_or(&[][..], Name::wire));
+                prop_assert!(names.wires().eq(wires));
+                for name in expected.into_iter().flatten() {
+                    prop_assert_eq!(names.position(name.wire()), all.iter().position(|one| one.as_ref() == Some(&name)));
+                    prop_assert_eq!(names.position(name.prepend("y").unwrap_or_else(|_| Name::root()).wire()), None);
+                }
+                prop_assert_eq!(names.position(&[]), None);
+            }
+            Err(error) => prop_assert!(dotted.len() > 255, "{error}"),
+        }
     }
 
     /// The canonical order puts everything below a name directly behind it; `Zone` relies on it.

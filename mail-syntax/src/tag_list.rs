@@ -120,6 +120,8 @@ impl<'a> TagList<'a> {
     pub fn parse(list: &'a [u8]) -> Result<Self, TagListError> {
         // Most have fewer tags.
         let mut tags: Vec<Tag<'a>> = Vec::with_capacity(12);
+        // A bit for each name that was there: most have one for themselves.
+        let mut names = 0_u64;
         for tag in Tags::new(list) {
             let tag = tag?;
             if tags.len() == MAX_TAGS {
@@ -127,9 +129,11 @@ impl<'a> TagList<'a> {
             }
             // RFC 6376 §3.2: "Tags with duplicate names MUST NOT occur within a single tag-list; if a tag name does occur more
             // than once, the entire tag-list is invalid."
-            if tags.iter().any(|other| is_same(other.name, tag.name)) {
+            let bit = bit(tag.name);
+            if names & bit != 0 && tags.iter().any(|other| is_same(other.name, tag.name)) {
                 return Err(TagListError::Duplicate { offset: tag.offset });
             }
+            names |= bit;
             tags.push(tag);
         }
         if tags.is_empty() {
@@ -238,16 +242,15 @@ impl<'a> Iterator for Tags<'a> {
 fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     let lead = text.len() - trim_start(text).len();
     let offset = start + lead;
-    let name_length = text[lead..]
-        .bytes()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == b'_')
-        .count();
-    let name = &text[lead..lead + name_length];
+    let text_behind = &text[lead..];
+    let is_of_name = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    let name_length = text_behind.bytes().position(|c| !is_of_name(c));
+    let (name, behind) = text_behind.split_at(name_length.unwrap_or(text_behind.len()));
     // RFC 6376 §3.2: "tag-name  =  ALPHA *ALNUMPUNC"
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    if !name.bytes().next().is_some_and(|c| c.is_ascii_alphabetic()) {
         return Err(TagListError::Name { offset });
     }
-    let behind = trim_start(&text[lead + name_length..]);
+    let behind = trim_start(behind);
     let raw_value = behind
         .strip_prefix('=')
         .ok_or(TagListError::MissingEquals { offset })?;
@@ -294,6 +297,12 @@ fn trim_end(text: &str) -> &str {
 
 fn is_space(octet: u8) -> bool {
     (octet == b' ') | (octet == b'\t') | (octet == b'\r') | (octet == b'\n')
+}
+
+/// One of 64 bits, by the first letter and the length.
+fn bit(name: &str) -> u64 {
+    let first = name.bytes().next().unwrap_or_default();
+    1 << ((usize::from(first) + 31 * name.len()) % 64)
 }
 
 /// Whether two names are the same; they are too short for anything but a loop.

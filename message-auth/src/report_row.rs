@@ -36,8 +36,8 @@ impl Verdict {
             count: 1,
             policy_evaluated: PolicyEvaluated {
                 disposition: self.action(),
-                dkim: alignment(dmarc.aligned_dkim.is_some()),
-                spf: alignment(dmarc.aligned_spf.is_some()),
+                dkim: alignment(dmarc.aligned_dkim().is_some()),
+                spf: alignment(dmarc.aligned_spf().is_some()),
                 reasons: self.overrides.clone(),
             },
             identifiers: Identifiers {

@@ -93,14 +93,8 @@ fn as_many_as_spf_has_questions_in_order() {
         assert_eq!(rounds.len(), depth, "{rounds:#?}");
         assert_eq!(verdict.dmarc.result, DmarcResult::Pass);
         // Both needed a walk of their own, and neither made a round.
-        assert_eq!(
-            verdict.dmarc.aligned_spf.clone().unwrap(),
-            "b.mail.example.com"
-        );
-        assert_eq!(
-            verdict.dmarc.aligned_dkim.clone().unwrap(),
-            "a.sign.example.com"
-        );
+        assert_eq!(verdict.dmarc.aligned_spf().unwrap(), "b.mail.example.com");
+        assert_eq!(verdict.dmarc.aligned_dkim().unwrap(), "a.sign.example.com");
         // The last round is SPF's alone.
         assert!(depth == 2 || rounds[depth - 1].len() == 1, "{rounds:#?}");
     }

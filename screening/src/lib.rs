@@ -71,6 +71,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod correspondents;
 pub mod dnsbl;
 pub mod early_talker;
 pub mod failed_login;

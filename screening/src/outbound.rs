@@ -9,6 +9,7 @@
 //! | [`shaping`] | how many connections and messages a destination gets now |
 //! | `feedback_report` | what a complaint says (RFC 5965); with the feature `feedback-reports` |
 //! | [`cfbl_address`] | where complaints about a message are wanted (RFC 9477) |
+//! | [`complaints`] | whether a complaint is about mail of ours |
 //!
 //! # The loop of a queue
 //!
@@ -44,6 +45,7 @@
 //! ```
 
 pub mod cfbl_address;
+pub mod complaints;
 #[cfg(feature = "feedback-reports")]
 pub mod feedback_report;
 pub mod provider;

@@ -216,6 +216,18 @@ impl S25r {
             None => Finding::Clear,
         }
     }
+
+    /// The same by what iprev found: of several names that lead back to the address the one counts that speaks best for it.
+    pub fn check_names(&self, client: IpAddr, found: &iprev::Verdict) -> Finding {
+        let first = self.check(client, &ReverseName::from(found));
+        if !first.is_suspicious() {
+            return first;
+        }
+        let others = found.confirmed.iter().skip(1);
+        let mut others =
+            others.map(|name| self.check(client, &ReverseName::Confirmed(name.clone())));
+        others.find(|other| !other.is_suspicious()).unwrap_or(first)
+    }
 }
 
 /// The first rule that matches a name, and the labels that it looked at; linear in the name.

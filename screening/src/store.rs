@@ -47,15 +47,17 @@ pub enum Kind {
     PopBeforeSmtp = 6,
     /// What others say of our own addresses.
     Outbound = 7,
+    /// Whom our users have written to.
+    Correspondent = 8,
     /// The reputation of the names that senders go by: HELO, SPF and DKIM.
-    ReputationName = 8,
+    ReputationName = 9,
     /// Failed logins by login name, and the logins that are known at an address.
-    FailedLoginName = 9,
+    FailedLoginName = 10,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::GreylistMessage,
         Self::GreylistClient,
         Self::Rate,
@@ -63,6 +65,7 @@ impl Kind {
         Self::Reputation,
         Self::PopBeforeSmtp,
         Self::Outbound,
+        Self::Correspondent,
         Self::ReputationName,
         Self::FailedLoginName,
     ];
@@ -137,45 +140,55 @@ impl Keys {
 
     /// The key of what these parts name together. Parts are kept apart: `["ab", "c"]` is another key than `["a", "bc"]`.
     pub fn key(&self, kind: Kind, parts: &[&[u8]]) -> Key {
-        self.beginning(kind, parts).key(&[])
+        let hash = finish(&self.hasher(kind, parts));
+        Key { kind, hash }
     }
 
-    /// What keys have in common, hashed once for all of them.
+    /// Keys that are asked for together, as they have these parts in common: they lie side by side in a [`MemoryStore`], where most of a
+    /// look-up is waiting for memory. Whoever chooses the rest must not be somebody outside, as all of them share a place.
     pub(crate) fn beginning(&self, kind: Kind, parts: &[&[u8]]) -> Beginning {
-        let mut beginning = Beginning {
+        let hasher = self.hasher(kind, parts);
+        Beginning {
             kind,
-            hasher: SipHasher24::new_with_key(&self.secret),
-        };
-        beginning.hasher.write_u8(kind.number());
-        beginning.add(parts);
-        beginning
+            place: finish(&hasher),
+            hasher,
+        }
+    }
+
+    fn hasher(&self, kind: Kind, parts: &[&[u8]]) -> SipHasher24 {
+        let mut hasher = SipHasher24::new_with_key(&self.secret);
+        hasher.write_u8(kind.number());
+        parts.iter().for_each(|part| add(&mut hasher, part));
+        hasher
     }
 }
 
+fn add(hasher: &mut SipHasher24, part: &[u8]) {
+    hasher.write_u64(part.len() as u64);
+    hasher.write(part);
+}
+
+fn finish(hasher: &SipHasher24) -> [u8; 16] {
+    hasher.finish128().as_u128().to_le_bytes()
+}
+
 /// The first parts of keys.
-#[derive(Clone)]
 pub(crate) struct Beginning {
     kind: Kind,
+    place: [u8; 16],
     hasher: SipHasher24,
 }
 
 impl Beginning {
-    /// The key of these parts and the rest.
-    pub(crate) fn key(&self, rest: &[&[u8]]) -> Key {
-        let mut whole = self.clone();
-        whole.add(rest);
-        let hash = whole.hasher.finish128().as_u128().to_le_bytes();
-        Key {
-            kind: self.kind,
-            hash,
-        }
-    }
-
-    fn add(&mut self, parts: &[&[u8]]) {
-        for part in parts {
-            self.hasher.write_u64(part.len() as u64);
-            self.hasher.write(part);
-        }
+    /// The key of these parts and one more.
+    pub(crate) fn key(&self, last: &[u8]) -> Key {
+        let mut whole = self.hasher;
+        add(&mut whole, last);
+        let mut hash = finish(&whole);
+        // The table finds a place by the low bits of the first 64, and tells the keys there apart by the highest 7.
+        hash[..7].copy_from_slice(&self.place[..7]);
+        let kind = self.kind;
+        Key { kind, hash }
     }
 }
 
@@ -458,6 +471,29 @@ mod tests {
         assert_ne!(key(&[b"a"]), KEYS.key(Kind::Reputation, &[b"a"]));
         assert_ne!(key(&[b"a"]), Keys::new([0; 16]).key(Kind::Rate, &[b"a"]));
         assert!(!format!("{KEYS:?}").contains("48"));
+    }
+
+    #[test]
+    fn keys_of_one_beginning_share_a_place_and_are_told_apart() {
+        let beginning = |part: &[u8]| KEYS.beginning(Kind::Outbound, &[part]);
+        let (one, other) = (beginning(b"one"), beginning(b"other"));
+        let mut store = MemoryStore::new(10_000);
+        let numbered = |beginning: &Beginning, number: u64| beginning.key(&number.to_be_bytes());
+        for number in 0..1_000 {
+            for (at, beginning) in [&one, &other].into_iter().enumerate() {
+                let value = [number, at as u64, 0];
+                let Ok(()) = store.save(numbered(beginning, number), value, 9);
+            }
+        }
+        assert_eq!(store.len(), 2_000);
+        for number in 0..1_000 {
+            for (at, beginning) in [&one, &other].into_iter().enumerate() {
+                let key = numbered(beginning, number);
+                assert_eq!(key.hash[..7], beginning.place[..7]);
+                assert_eq!(store.load(&key, 9), Ok(Some([number, at as u64, 0])));
+            }
+        }
+        assert_ne!(one.place[..7], other.place[..7]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
-use mail_dns::Name;
+use mail_dns::{Name, Zone, resolve_blocking};
 use proptest::prelude::*;
+use screening::iprev::Iprev;
 use screening::s25r::{Finding, ReverseName, Rule, S25r, Unconfirmed, matching};
 
 fn found(text: &str) -> Option<(u8, String)> {
@@ -233,4 +234,39 @@ fn the_rule_is_told_also_for_a_name_that_does_not_lead_back() {
 #[test]
 fn numbers_of_the_rules() {
     assert_eq!(Rule::ALL.map(Rule::number), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+/// A host may have several names, and DNS order is none that it chose.
+#[test]
+fn of_several_names_the_one_counts_that_speaks_best_for_the_client() {
+    let client: IpAddr = "192.0.2.1".parse().unwrap();
+    let mut s25r = S25r::default();
+    s25r.domains.push("good.example".parse().unwrap());
+    for (names, expected) in [
+        (
+            &["a12345.example.net", "mail.example.net"][..],
+            "no rule matches",
+        ),
+        (&["a12345.example.net", "ppp1.good.example"], "white-listed"),
+        (
+            &["a12345.example.net", "ppp1.example.net"],
+            "rule 2: five digits in \"a12345\"",
+        ),
+        (
+            &["mail.example.net", "p12345.example.net"],
+            "no rule matches",
+        ),
+        (&[], "rule 0: no name that leads back"),
+    ] {
+        let mut zone = Zone::new();
+        for name in names {
+            zone = zone
+                .ptr("1.2.0.192.in-addr.arpa", name)
+                .a(name, [192, 0, 2, 1]);
+        }
+        let iprev = Iprev::new(client, &Default::default());
+        let iprev = resolve_blocking(iprev, |question| zone.answer(question));
+        assert_eq!(iprev.confirmed.len(), names.len());
+        assert_eq!(s25r.check_names(client, &iprev).to_string(), expected);
+    }
 }

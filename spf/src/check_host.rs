@@ -5,19 +5,18 @@ mod identity;
 mod look_ahead;
 mod lookups;
 mod mechanisms;
-mod texts;
+mod records;
 mod trace;
 
 use std::net::IpAddr;
 
-use mail_dns::{Answer, Evaluation, Name, Need, Question};
+use mail_dns::{Answer, Evaluation, Need, Question, RecordType};
 use mail_syntax::ReversePath;
 
 use self::identity::Session;
-use self::lookups::Lookups;
-use self::texts::{Text, Texts};
+use self::lookups::{LookupId, Lookups};
+use self::records::{Records, Terms};
 use crate::config::Config;
-use crate::macros::Spec;
 use crate::verdict::{Cause, Explanation, Identity, SpfResult, TraceStep, Verdict};
 
 /// Who connects, and what it calls itself.
@@ -45,22 +44,34 @@ impl Client {
 /// With the default limits it asks at most 111 questions, and at most 12 more for an explanation.
 #[derive(Clone, Debug)]
 pub struct CheckHost {
-    session: Session,
-    config: Config,
+    check: Check,
     stage: Stage,
     /// The record that is evaluated on top, below it those whose `include` led there.
     frames: Vec<Frame>,
-    texts: Texts,
-    lookups: Lookups,
+    records: Records,
     /// Whether an answer came since the last step.
     fresh: bool,
+}
+
+/// What holds for all records of an evaluation.
+#[derive(Clone, Debug)]
+struct Check {
+    session: Session,
+    config: Config,
+    lookups: Lookups,
+    /// Terms that counted against [`Limits::terms`](crate::Limits::terms).
     terms: usize,
+    /// Whether the term that is evaluated is among them already.
+    counted: bool,
+    /// Terms that counted against [`Limits::void_lookups`](crate::Limits::void_lookups).
     void_lookups: usize,
     /// Of the last term that matched by itself; an `include` matches by one of those.
     authorized_bits: Option<u8>,
+    /// Whether a term that was evaluated asked for the local part.
+    uses_local_part: bool,
     trace: Vec<TraceStep>,
     /// Of the term that is evaluated: the lookups whose answers it looked at, for the trace.
-    heard: Vec<Question>,
+    heard: Vec<LookupId>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,32 +83,28 @@ enum Stage {
 }
 
 /// The evaluation of one domain's record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Frame {
-    domain: Name,
+    /// The lookup of the record, whose name is the domain.
+    lookup: LookupId,
     /// How many `include`s led here.
     depth: usize,
     /// An `include` or `redirect` led here, so that no record is an error.
     referred: bool,
-    record: Option<Text>,
-    /// Where in the record the term stands that is evaluated.
+    /// Of the record, once it was read.
+    terms: Option<Terms>,
+    /// The number of the term that is evaluated, in [`Records`].
     at: usize,
-    /// Where it ends, if it is an `include`.
-    next: usize,
-    /// Whether that term was counted against the limit already.
-    counted: bool,
 }
 
 impl Frame {
-    const fn new(domain: Name, depth: usize, referred: bool) -> Self {
+    const fn new(lookup: LookupId, depth: usize, referred: bool) -> Self {
         Self {
-            domain,
+            lookup,
             depth,
             referred,
-            record: None,
+            terms: None,
             at: 0,
-            next: 0,
-            counted: false,
         }
     }
 }
@@ -149,29 +156,38 @@ impl CheckHost {
     /// the HELO name. What is no domain gives `none`.
     pub fn new(client: &Client, identity: Identity, sender: &str, config: &Config) -> Self {
         let session = Session::new(client, identity, sender);
-        let (stage, frames) = match session.domain.clone() {
-            Some(domain) => (Stage::Evaluating, vec![Frame::new(domain, 0, false)]),
-            None => {
-                let cause = Cause::NoDomain;
-                (Stage::Done(SpfResult::None, cause, None), Vec::new())
+        let (mut lookups, mut frames) = (Lookups::default(), Vec::new());
+        let stage = match session.domain.clone() {
+            Some(domain) => {
+                let lookup = lookups.ask(Question::new(domain, RecordType::Txt));
+                frames.push(Frame::new(lookup, 0, false));
+                Stage::Evaluating
             }
+            None => Stage::Done(SpfResult::None, session.no_domain(), None),
         };
-        Self {
+        let check = Check {
             session,
             config: config.clone(),
-            stage,
-            frames,
-            texts: Texts::default(),
-            lookups: Lookups::default(),
-            fresh: true,
+            lookups,
             terms: 0,
+            counted: false,
             void_lookups: 0,
             authorized_bits: None,
+            uses_local_part: false,
             trace: Vec::new(),
             heard: Vec::new(),
+        };
+        Self {
+            check,
+            stage,
+            frames,
+            records: Records::default(),
+            fresh: true,
         }
     }
+}
 
+impl Check {
     fn verdict(
         &self,
         result: SpfResult,
@@ -186,6 +202,7 @@ impl CheckHost {
             cause: cause.clone(),
             authorized_bits: self.authorized_bits.filter(|_| result == SpfResult::Pass),
             explanation: explanation.cloned(),
+            uses_local_part: self.uses_local_part,
             terms: self.terms,
             void_lookups: self.void_lookups,
             trace: self.trace.clone(),
@@ -199,30 +216,26 @@ impl Evaluation for CheckHost {
     fn poll(&mut self) -> Need<Verdict> {
         if core::mem::take(&mut self.fresh) {
             self.run();
-            if self.config.look_ahead {
+            if self.check.config.look_ahead {
                 self.look_ahead();
             }
         }
         if let Stage::Done(result, cause, explanation) = &self.stage {
-            return Need::Done(self.verdict(*result, cause, explanation.as_ref()));
+            let explanation = explanation.as_ref();
+            return Need::Done(self.check.verdict(*result, cause, explanation));
         }
-        self.lookups.next_unasked().map_or(Need::Wait, Need::Lookup)
+        let unasked = self.check.lookups.next_unasked();
+        unasked.map_or(Need::Wait, Need::Lookup)
     }
 
     fn answer(&mut self, question: &Question, answer: &Answer) {
-        self.fresh |= self.lookups.answer(question, answer);
+        self.fresh |= self.check.lookups.answer(question, answer);
     }
-}
-
-fn no_domain(domain: &Name, target: Spec<'_>) -> Stop {
-    let (domain, target) = (domain.clone(), target.to_domain_spec());
-    let cause = Cause::TargetNoDomain { domain, target };
-    Stop::end(SpfResult::PermError, cause)
 }
 
 #[cfg(test)]
 mod tests {
-    use mail_dns::{Failure, RecordType, Zone, resolve_blocking};
+    use mail_dns::{Failure, Name, Zone, resolve_blocking};
 
     use super::*;
     use crate::verdict::TermOutcome;
@@ -541,6 +554,13 @@ mod tests {
             ("a", TermOutcome::Ended)
         );
         assert_eq!(last.lookups[0].1, Answer::failed(Failure::Timeout));
+        // So is a redirect that leads nowhere.
+        let zone = Zone::new().txt("example.com", "v=spf1 redirect=..%{d}");
+        let last = evaluate(&zone, "example.com", &config).0.trace.pop();
+        assert_eq!(
+            last.unwrap().to_string(),
+            "example.com redirect=..%{d}: ended"
+        );
         // Without it nothing is kept.
         assert!(
             evaluate(&zone, "example.com", &Config::default())

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mail_dns::{Failure, Name};
+use mail_dns::{Failure, Question};
 
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::{AlignmentMode, Place, Record};
-use crate::tree_walk::{Led, Progress, Published, record_question};
+use crate::tree_walk::{Led, Progress, Published};
 use crate::verdict::{
     Alignment, Authentication, Cause, Disposition, DmarcResult, Identifier, Mechanism, Verdict,
 };
@@ -20,10 +20,10 @@ pub(super) struct InForce<'a> {
 }
 
 /// How far the search for the record has come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Search<'a> {
     Waiting,
-    Failed(&'a Name, Failure),
+    Failed(Question, Failure),
     Ended(Option<InForce<'a>>),
 }
 
@@ -41,8 +41,7 @@ impl Dmarc {
                 return Some(verdict);
             }
         };
-        let progress = self.author_progress(author);
-        let in_force = match self.search(author, progress) {
+        let in_force = match self.search(author) {
             Search::Waiting => return None,
             // RFC 9989 §4.10.1: "Mail Receivers MUST NOT apply the DMARC mechanism to the message."
             Search::Ended(None) => {
@@ -51,8 +50,7 @@ impl Dmarc {
             Search::Ended(Some(in_force)) => in_force,
             // RFC 9989 §5.3.6: "If one or more DNS queries required to perform DMARC validation on the message do not complete due to
             // temporary or permanent DNS errors, the message cannot be considered to pass or fail the DMARC mechanism check."
-            Search::Failed(name, failure) => {
-                let question = record_question(name);
+            Search::Failed(question, failure) => {
                 let cause = Cause::Lookup { question, failure };
                 return Some(self.without_alignment(DmarcResult::TempError, cause, None));
             }
@@ -64,7 +62,7 @@ impl Dmarc {
         if !self.complete {
             return None;
         }
-        let identifiers = self.judge(author, progress, in_force.record)?;
+        let identifiers = self.judge(author, in_force.record)?;
         let place = if in_force.labels == author.labels {
             Ok(Place::Itself)
         } else {
@@ -79,59 +77,54 @@ impl Dmarc {
             .ok()
             .and_then(|place| in_force.record.policy_for(place));
 
-        let passed = |mechanism: Option<Mechanism>| {
-            identifiers.iter().find(|identifier| {
-                identifier.authentication == Authentication::Pass
-                    && identifier.alignment == Some(Alignment::Aligned)
-                    && mechanism.is_none_or(|mechanism| identifier.mechanism == mechanism)
-            })
-        };
-        let mut verdict = if let Some(identifier) = passed(None) {
+        let passed = identifiers
+            .iter()
+            .find(|identifier| identifier.makes_pass());
+        let (result, cause) = if let Some(identifier) = passed {
             // RFC 9989 §5.3.5: "If one or more of the Authenticated Identifiers align with the Author Domain, the message is considered to
             // pass the DMARC mechanism check."
             let cause = Cause::Aligned {
                 mechanism: identifier.mechanism,
                 domain: identifier.domain.clone(),
             };
-            self.verdict(DmarcResult::Pass, cause, Some(in_force))
+            (DmarcResult::Pass, cause)
         } else if let Some(cause) = identifiers.iter().find_map(undecided) {
-            self.verdict(DmarcResult::TempError, cause, Some(in_force))
-        } else if let (Err(failure), Some(question)) = (place, existence_question(author)) {
+            (DmarcResult::TempError, cause)
+        } else if let Err(failure) = place
+            && let Some(question) = existence_question(author)
+        {
             let cause = Cause::Lookup { question, failure };
-            self.verdict(DmarcResult::TempError, cause, Some(in_force))
+            (DmarcResult::TempError, cause)
         } else {
-            let mut verdict = self.verdict(DmarcResult::Fail, Cause::NotAligned, Some(in_force));
+            (DmarcResult::Fail, Cause::NotAligned)
+        };
+        let mut verdict = self.verdict(result, cause, Some(in_force), identifiers);
+        verdict.policy = policy;
+        if result == DmarcResult::Fail {
             verdict.sampled_out = self.is_sampled_out(in_force.record);
             // One step less than the policy, in test mode as when sampled out.
             let lowered = verdict.sampled_out || self.by_tree_walk() && in_force.record.test_mode;
             verdict.disposition =
                 policy.map_or(Disposition::None, |policy| policy.disposition(lowered));
-            verdict
-        };
-        verdict.policy = policy;
-        verdict.aligned_spf =
-            passed(Some(Mechanism::Spf)).map(|identifier| identifier.domain.clone());
-        verdict.aligned_dkim =
-            passed(Some(Mechanism::Dkim)).map(|identifier| identifier.domain.clone());
-        verdict.identifiers = identifiers;
+        }
         Some(verdict)
     }
 
-    fn search<'a>(&'a self, author: &Author, progress: Progress<'a>) -> Search<'a> {
+    fn search(&self, author: &Author) -> Search<'_> {
         // RFC 9989 §4.10.1: "If a valid DMARC Policy Record is found there, then this is the DMARC Policy Record to be applied to the
         // message"
         if let Some(in_force) = self.record_at(author, None) {
             return Search::Ended(Some(in_force));
         }
-        match progress {
-            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, led),
+        match &author.progress {
+            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, *led),
             Progress::Waiting => Search::Waiting,
-            Progress::Failed(name, failure) => Search::Failed(name, failure),
-            Progress::Done(led) => Search::Ended(self.record_at(author, Some(led))),
+            Progress::Failed(question, failure) => Search::Failed(question.clone(), *failure),
+            Progress::Done(led) => Search::Ended(self.record_at(author, Some(*led))),
         }
     }
 
-    fn by_tree_walk(&self) -> bool {
+    pub(super) fn by_tree_walk(&self) -> bool {
         self.config.organizational_domain == OrganizationalDomain::TreeWalk
     }
 
@@ -153,8 +146,10 @@ impl Dmarc {
         for labels in [author.labels, led.organizational_domain] {
             match self.targets.published(&author.walk, labels) {
                 None => return Search::Waiting,
-                Some((Some(name), Published::Failed(failure))) => {
-                    return Search::Failed(name, *failure);
+                Some((at, Published::Failed(failure))) => {
+                    let question = self.targets.question(at);
+                    let failed = question.map(|question| Search::Failed(question, *failure));
+                    return failed.unwrap_or(Search::Waiting);
                 }
                 // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
                 // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
@@ -171,18 +166,13 @@ impl Dmarc {
     }
 
     /// The alignment of every identifier of which it matters; `None` while answers are missing for one.
-    fn judge(
-        &self,
-        author: &Author,
-        progress: Progress<'_>,
-        record: &Record,
-    ) -> Option<Vec<Identifier>> {
+    fn judge(&self, author: &Author, record: &Record) -> Option<Vec<Identifier>> {
         let alignment = |candidate: &Candidate| {
             let mode = match candidate.mechanism {
                 Mechanism::Spf => record.aspf,
                 Mechanism::Dkim => record.adkim,
             };
-            self.alignment(author, progress, candidate, mode)
+            candidate.alignment(author, mode)
         };
         let matters = |candidate: &Candidate| candidate.authentication != Authentication::Fail;
         let mut candidates = self.identifiers.iter();
@@ -195,51 +185,6 @@ impl Dmarc {
             judged.push(candidate.judged(alignment.flatten()));
         }
         Some(judged)
-    }
-
-    /// Whether an identifier is aligned; `None` while answers are missing.
-    fn alignment(
-        &self,
-        author: &Author,
-        progress: Progress<'_>,
-        candidate: &Candidate,
-        mode: AlignmentMode,
-    ) -> Option<Alignment> {
-        if candidate.domain.is_none() {
-            return Some(Alignment::NotAligned);
-        }
-        if candidate.is_author(author) {
-            return Some(Alignment::Aligned);
-        }
-        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
-        // is required."
-        if mode == AlignmentMode::Strict || candidate.shared == 0 {
-            return Some(Alignment::NotAligned);
-        }
-        let led_author = match progress {
-            Progress::Waiting => return None,
-            Progress::Failed(name, failure) => return Some(unknown(name, failure)),
-            Progress::Done(led) => led.organizational_domain,
-        };
-        // It is neither the Author's Organizational Domain nor below it.
-        if candidate.shared < led_author {
-            return Some(Alignment::NotAligned);
-        }
-        let led = match &candidate.walk {
-            CandidateWalk::NotAsked => return None,
-            CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
-            CandidateWalk::Led(labels) => *labels,
-            CandidateWalk::Asked(walk) => match self.targets.progress(walk) {
-                Progress::Waiting => return None,
-                Progress::Failed(name, failure) => return Some(unknown(name, failure)),
-                Progress::Done(led) => led.organizational_domain,
-            },
-        };
-        Some(if led == led_author {
-            Alignment::Aligned
-        } else {
-            Alignment::NotAligned
-        })
     }
 
     /// Whether `pct` exempts the message from the policy.
@@ -259,18 +204,21 @@ impl Dmarc {
         cause: Cause,
         in_force: Option<InForce<'_>>,
     ) -> Verdict {
-        let identifiers = self.identifiers.iter();
-        Verdict {
-            identifiers: identifiers.map(|one| one.judged(None)).collect(),
-            ..self.verdict(result, cause, in_force)
-        }
+        let identifiers = self.identifiers.iter().map(|one| one.judged(None));
+        self.verdict(result, cause, in_force, identifiers.collect())
     }
 
-    fn verdict(&self, result: DmarcResult, cause: Cause, in_force: Option<InForce<'_>>) -> Verdict {
+    fn verdict(
+        &self,
+        result: DmarcResult,
+        cause: Cause,
+        in_force: Option<InForce<'_>>,
+        identifiers: Vec<Identifier>,
+    ) -> Verdict {
         let author = self.author.as_ref().ok();
-        let organizational_domain = author.and_then(|author| match self.author_progress(author) {
-            Progress::Done(led) => Some(author.domain.suffix(led.organizational_domain)),
-            Progress::Waiting | Progress::Failed(..) => None,
+        let organizational_domain = author.and_then(|author| {
+            let led = author.led()?;
+            Some(author.domain.suffix(led.organizational_domain))
         });
         let record_domain = in_force.zip(author);
         Verdict {
@@ -284,9 +232,7 @@ impl Dmarc {
             organizational_domain,
             policy: None,
             sampled_out: false,
-            aligned_spf: None,
-            aligned_dkim: None,
-            identifiers: Vec::new(),
+            identifiers,
             identifiers_left_out: self.identifiers_left_out,
             trace: self.trace.clone(),
         }
@@ -294,6 +240,38 @@ impl Dmarc {
 }
 
 impl Candidate {
+    /// Whether it is aligned; `None` while answers are missing.
+    fn alignment(&self, author: &Author, mode: AlignmentMode) -> Option<Alignment> {
+        if self.is_author(author) {
+            return Some(Alignment::Aligned);
+        }
+        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
+        // is required."
+        if mode == AlignmentMode::Strict || self.shared == 0 {
+            return Some(Alignment::NotAligned);
+        }
+        let led_author = match &author.progress {
+            Progress::Waiting => return None,
+            Progress::Failed(question, failure) => {
+                return Some(Alignment::Unknown(question.clone(), *failure));
+            }
+            Progress::Done(led) => led.organizational_domain,
+        };
+        // It is neither the Author's Organizational Domain nor below it.
+        if self.shared < led_author {
+            return Some(Alignment::NotAligned);
+        }
+        match &self.walk {
+            CandidateWalk::NotAsked | CandidateWalk::Asked(_) => None,
+            CandidateWalk::BeyondLimit => Some(Alignment::LeftOut),
+            CandidateWalk::Failed(question, failure) => {
+                Some(Alignment::Unknown(question.clone(), *failure))
+            }
+            CandidateWalk::Led(labels) if *labels == led_author => Some(Alignment::Aligned),
+            CandidateWalk::Led(_) => Some(Alignment::NotAligned),
+        }
+    }
+
     fn judged(&self, alignment: Option<Alignment>) -> Identifier {
         Identifier {
             mechanism: self.mechanism,
@@ -302,10 +280,6 @@ impl Candidate {
             alignment,
         }
     }
-}
-
-fn unknown(name: &Name, failure: Failure) -> Alignment {
-    Alignment::Unknown(record_question(name), failure)
 }
 
 /// Why it cannot be told whether this identifier makes the message pass.

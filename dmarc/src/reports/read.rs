@@ -32,7 +32,7 @@ use super::{PolicyPublished, Report, ReportMetadata, Row};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Octets of the document, uncompressed. Default: 256 MiB, some 300,000 records. It is read in pieces, so raising it costs time and not
+    /// Octets of the document, uncompressed. Default: 50 MiB, some 60,000 records. It is read in pieces, so raising it costs time and not
     /// memory, unless the rows are collected.
     pub octets: u64,
     /// How many times larger than compressed a document may be, once it is over [`Limits::RATIO_FREE`]. Default: 200; real reports of
@@ -40,7 +40,7 @@ pub struct Limits {
     pub ratio: u64,
     /// Records. Default: 1,000,000. Each collected costs about 600 octets.
     pub rows: u64,
-    /// How deep elements may be nested. Default: 32; reports have 5. Each costs a few octets.
+    /// How deep elements may be nested. Default: 16; reports have 5. Each costs a few octets.
     pub depth: usize,
     /// Octets of one tag, text or comment. Default: 64 KiB. The window over the document grows up to twice this.
     pub token: usize,
@@ -54,10 +54,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            octets: 256 * 1024 * 1024,
+            octets: 50 * 1024 * 1024,
             ratio: 200,
             rows: 1_000_000,
-            depth: 32,
+            depth: 16,
             token: 64 * 1024,
             text: 1_024,
             results: Row::MAX_SIGNATURES,

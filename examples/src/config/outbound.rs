@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mail_dns::Name;
+use screening::outbound::cfbl_address::CfblAddress;
 use screening::outbound::provider::Provider;
+use screening::outbound::reputation::Level;
 use screening::outbound::shaping::Policy;
 use serde::Deserialize;
 
@@ -27,6 +30,14 @@ pub struct Outbound {
     pub warm_up: Option<PathBuf>,
     /// Which domains are whose, in the form of `screening::outbound::provider::Providers`; default: the examples of that crate.
     pub providers: Option<PathBuf>,
+    /// The address for complaints, of a domain whose mail ends here: each message of a user that can be signed for it names it
+    /// (CFBL-Address, RFC 9477), and reports that come to it are counted. Without an alias or an account they go to the postmaster's
+    /// mailbox. Default: none.
+    pub feedback_address: Option<String>,
+    /// The lists that are asked each hour whether they have one of our addresses: `source`, or those of `warm_up`. Default: none. Mind
+    /// the terms of use of a list.
+    #[serde(rename = "list")]
+    pub lists: Vec<OwnList>,
     /// How much a destination gets at once.
     pub shaping: Shaping,
     /// The same of single providers, and of domains that stand for themselves; what is not set is as in `shaping`.
@@ -45,12 +56,50 @@ impl Default for Outbound {
             source: None,
             warm_up: None,
             providers: None,
+            feedback_address: None,
+            lists: Vec::new(),
             shaping: Shaping::default(),
             provider: BTreeMap::new(),
             // RFC 5321 §4.5.4.1: "the retry interval SHOULD be at least 30 minutes" holds after the first attempts.
             retry: vec![300, 900, 3600, 14400],
             // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days."
             give_up: 5 * 86400,
+        }
+    }
+}
+
+/// A list that others ask about us.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OwnList {
+    /// The zone.
+    #[serde(deserialize_with = "super::screening::name")]
+    pub zone: Name,
+    /// What it means to be on it; default: `warn`.
+    #[serde(default)]
+    pub level: OwnListLevel,
+    /// Whether it has the test entries of RFC 5782 §5, by which it is turned off when it does not work; default: yes.
+    #[serde(default = "super::screening::yes")]
+    pub tested: bool,
+}
+
+/// What it means to be on a list.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnListLevel {
+    /// A new address sends no more than it does.
+    #[default]
+    Warn,
+    /// A new address sends nothing for a while: many ask this list.
+    Stop,
+}
+
+impl From<OwnListLevel> for Level {
+    fn from(level: OwnListLevel) -> Self {
+        match level {
+            OwnListLevel::Warn => Self::Warn,
+            OwnListLevel::Stop => Self::Stop,
         }
     }
 }
@@ -93,7 +142,7 @@ impl Shaping {
 }
 
 impl Outbound {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, domains: &[String]) -> Result<(), ConfigError> {
         let value = |field, why: &dyn ToString| {
             let why = why.to_string();
             Err(ConfigError::Value { field, why })
@@ -109,6 +158,18 @@ impl Outbound {
                 return value("outbound.provider", &error);
             }
         }
+        if let Some(address) = &self.feedback_address {
+            match address.parse::<CfblAddress>() {
+                Ok(address) if domains.iter().any(|it| is_of(&address, it)) => {}
+                Ok(_) => {
+                    return value(
+                        "outbound.feedback_address",
+                        &"want an address of a domain whose mail ends here",
+                    );
+                }
+                Err(error) => return value("outbound.feedback_address", &error),
+            }
+        }
         if self.warm_up.is_some() && self.smarthost.is_some() {
             return value(
                 "outbound.warm_up",
@@ -122,5 +183,56 @@ impl Outbound {
             );
         }
         Ok(())
+    }
+}
+
+fn is_of(address: &CfblAddress, domain: &str) -> bool {
+    let of = address.mailbox.domain();
+    of.is_some_and(|of| of.as_str().eq_ignore_ascii_case(domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_of_one_provider_is_as_of_all() {
+        let text = "[shaping]\nmax_connections = 9\nback_off = 5\n[provider.gmail]\nback_off = 7\nrate = { count = 6, per = 60 }";
+        let outbound: Outbound = toml::from_str(text).unwrap();
+        let of_all = outbound.shaping.over(&Policy::default());
+        let of_gmail = outbound.provider["gmail"].over(&of_all);
+        let seconds = |policy: &Policy| (policy.max_connections, policy.back_off.as_secs());
+        assert_eq!((seconds(&of_all), of_all.rate), ((9, 5), None));
+        assert_eq!(seconds(&of_gmail), (9, 7));
+        assert_eq!(of_gmail.rate, Some(Quota::new(6, 60).into()));
+        assert_eq!(of_gmail.initial_connections, 5);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let domains = ["example.org".to_owned()];
+        for (text, why) in [
+            ("retry = []", "outbound.retry: "),
+            ("[provider.'a b']", "outbound.provider: "),
+            (
+                "feedback_address = 'fbl'",
+                "outbound.feedback_address: CFBL-Address: ",
+            ),
+            (
+                "feedback_address = 'fbl@example.net'",
+                "outbound.feedback_address: want an address of a domain",
+            ),
+            (
+                "smarthost = 'a.example'\nwarm_up = 'x'",
+                "outbound.warm_up: ",
+            ),
+            ("source = '192.0.2.1'\nwarm_up = 'x'", "outbound.source: "),
+        ] {
+            let outbound: Outbound = toml::from_str(text).unwrap();
+            let error = outbound.check(&domains).unwrap_err().to_string();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+        let fine: Outbound = toml::from_str("feedback_address = 'fbl@Example.org'").unwrap();
+        assert!(fine.check(&domains).is_ok());
     }
 }

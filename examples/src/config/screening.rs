@@ -25,6 +25,9 @@ pub struct Screening {
     pub spf: bool,
     /// Whether the past of a client counts; default: yes.
     pub reputation: bool,
+    /// Seconds for which a client must have been known until its past may be a good one; default: 86,400. Less lets whoever sends much at
+    /// once be trusted for it.
+    pub good_past_after: u64,
     /// Lists, none by default.
     #[serde(rename = "list")]
     pub lists: Vec<List>,
@@ -34,6 +37,8 @@ pub struct Screening {
     pub helo: Helo,
     /// Who is asked to come again.
     pub greylisting: Greylisting,
+    /// Whom our users have written to.
+    pub correspondents: Correspondents,
     /// Points of each finding, by the name that `screening::scorer::Weights` has for it.
     pub weights: Weights,
     /// What is done from which score on.
@@ -50,10 +55,12 @@ impl Default for Screening {
             greeting_delay: 1000,
             spf: true,
             reputation: true,
+            good_past_after: 86_400,
             lists: Vec::new(),
             s25r: S25r::default(),
             helo: Helo::default(),
             greylisting: Greylisting::default(),
+            correspondents: Correspondents::default(),
             weights: Weights::default(),
             thresholds: Thresholds::default(),
             rates: Rates::default(),
@@ -94,7 +101,7 @@ const fn four() -> i32 {
     4
 }
 
-const fn yes() -> bool {
+pub(super) const fn yes() -> bool {
     true
 }
 
@@ -163,12 +170,25 @@ pub struct Helo {
     pub our_addresses: Vec<std::net::IpAddr>,
 }
 
+/// Where the client is told to come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GreylistStage {
+    /// In answer to RCPT, which costs the least.
+    Recipient,
+    /// In answer to the message, behind its last octet: for clients that take a 450 to RCPT for good, and for those who verify addresses of
+    /// ours by a transaction that ends after RCPT (RFC 6647 §4.2).
+    Message,
+}
+
 /// Who reaches the threshold is asked to come again (RFC 6647).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Greylisting {
     /// Whether anybody is; default: yes.
     pub enabled: bool,
+    /// Where the client is told to come again; default: at the recipient.
+    pub reply_to: GreylistStage,
     /// Seconds until a retry counts; default: 60.
     pub delay: u64,
     /// Seconds after which a retry is a first attempt again; default: 24 hours.
@@ -196,6 +216,7 @@ impl Default for Greylisting {
         let policy = screening::greylisting::Policy::default();
         Self {
             enabled: true,
+            reply_to: GreylistStage::Recipient,
             delay: policy.delay.as_secs(),
             retry_window: policy.retry_window.as_secs(),
             lifetime: policy.lifetime.as_secs(),
@@ -205,6 +226,26 @@ impl Default for Greylisting {
             null_sender_passes: policy.null_sender_passes,
             exempt: Vec::new(),
             exempt_domains: Vec::new(),
+        }
+    }
+}
+
+/// Whom our users have written to is not asked to come again, where SPF passes for the domain of his address.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Correspondents {
+    /// Whether anybody is known by that; default: yes.
+    pub enabled: bool,
+    /// Seconds for which an address is known after the last message to it; default: 90 days.
+    pub lifetime: u64,
+}
+
+impl Default for Correspondents {
+    fn default() -> Self {
+        let policy = screening::correspondents::Policy::default();
+        Self {
+            enabled: true,
+            lifetime: policy.lifetime.as_secs(),
         }
     }
 }
@@ -270,8 +311,12 @@ impl From<Threshold> for Option<i64> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
-    /// Messages of a stranger's address; default: 60 in an hour.
+    /// Messages of an address that is not known; default: 60 in an hour. A small server does not send as many to one other, and what an
+    /// address sends before it has earned a good past is bounded. Raising it lets a machine that runs wild send more.
     pub address: Option<Quota>,
+    /// Messages of an address that is: of a good past, by the address or the domain that SPF proves, or on a list of good
+    /// senders; default: 1,000 in an hour. One address of a large provider sends some hundreds to a company.
+    pub known_address: Option<Quota>,
     /// Messages of a stranger's network; default: none.
     pub network: Option<Quota>,
     /// Attempts of a stranger's network that greylisting is asked about, those that it turns away too; default: 600 in an hour.
@@ -297,6 +342,7 @@ impl Default for Rates {
         let prefixes = screening::rate_limit::Prefixes::default();
         Self {
             address: Some(Quota::new(60, 3600)),
+            known_address: Some(Quota::new(1000, 3600)),
             network: None,
             attempts: Some(Quota::new(600, 3600)),
             postmaster: Some(Quota::new(100, 3600)),
@@ -317,7 +363,7 @@ fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de
         .map_err(|error| serde::de::Error::custom(format_args!("{text}: {error}")))
 }
 
-fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     parsed::<_, D>(&String::deserialize(deserializer)?)
 }
 

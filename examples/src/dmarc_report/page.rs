@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::summary::{Counts, Summary, date, date_of_day, largest};
-use crate::plot::{escaped, fraction, grouped, percent, scale, shortened};
+use crate::plot::{Axis, escaped, fraction, grouped, percent, shortened};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -158,10 +158,9 @@ fn over_time(page: &mut String, summary: &Summary) {
         .map(|counts| counts.messages)
         .max()
         .unwrap_or(1);
-    let (top, step) = scale(most);
-    let mut tick = 0;
-    while tick <= top {
-        let y = HEIGHT - (HEIGHT - 12.0) * fraction(tick, top);
+    let axis = Axis::up_to(most);
+    for tick in axis.ticks() {
+        let y = HEIGHT - (HEIGHT - 12.0) * fraction(tick, axis.top);
         let _ = writeln!(
             page,
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
@@ -170,7 +169,6 @@ fn over_time(page: &mut String, summary: &Summary) {
             y + 4.0,
             grouped(tick)
         );
-        tick = tick.saturating_add(step);
     }
     // Days far apart, which a forged date can make of them, stand side by side and not to scale.
     let is_dense = last - first < 400;
@@ -198,7 +196,7 @@ fn over_time(page: &mut String, summary: &Summary) {
             if count == 0 {
                 continue;
             }
-            let height = (HEIGHT - 12.0) * fraction(count, top);
+            let height = (HEIGHT - 12.0) * fraction(count, axis.top);
             y -= height;
             let _ = writeln!(
                 page,

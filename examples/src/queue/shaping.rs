@@ -1,7 +1,6 @@
 //! How many connections a destination gets at once, and when none: `screening`'s shaper, and those who wait for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use screening::outbound::provider::Provider;
 use screening::outbound::shaping::{Because, Policy, Shaper, Turn};
@@ -15,8 +14,6 @@ use crate::server::Clock;
 
 /// Connections at once, to all destinations together.
 const CONNECTIONS: usize = 100;
-/// For how long a message waits for others to the same destination before it goes back into the queue: far less than a lease.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 /// The shaper of a server. What it knows is of the moment, and is not kept.
 #[derive(Debug)]
@@ -58,13 +55,13 @@ impl Shaping {
         self.shaper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its turn among those to the same destination, unless that gets none for a while.
+    /// Waits until then for its turn among those to the same destination, unless that gets none for a while.
     pub(super) async fn connect<'a>(
         &'a self,
         clock: &'a Clock,
         provider: &'a Provider,
+        patience: Instant,
     ) -> Result<Slot<'a>, NotNow> {
-        let patience = Instant::now() + PATIENCE;
         let mut slot = loop {
             let closed = self.closed.notified();
             tokio::pin!(closed);
@@ -109,7 +106,12 @@ pub(super) struct Slot<'a> {
     permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Slot<'_> {
+impl<'a> Slot<'a> {
+    /// Which destination.
+    pub(super) const fn provider(&self) -> &'a Provider {
+        self.provider
+    }
+
     /// Asks for the message that the connection is for.
     pub(super) fn message(&self) -> Result<(), NotNow> {
         let now = self.clock.now();

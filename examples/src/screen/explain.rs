@@ -86,6 +86,10 @@ impl Screen {
             let past = known_by.with(|client| reputation.score(memory, client, now))?;
             findings.past = Some(past);
         }
+        if let Some(correspondents) = &self.correspondents {
+            let known = correspondents.knows(memory, recipient, &sender, now);
+            findings.is_correspondent = known?;
+        }
         let verdict = self.scorer.score(&findings.evidence());
         let asks = matches!(verdict.decision, Decision::Greylist | Decision::Tarpit(_));
         let greylist = match self.greylist.as_ref().filter(|_| asks) {
@@ -97,7 +101,7 @@ impl Screen {
         };
         let delayed = matches!(greylist, Some(greylisting::Decision::Delay { .. }));
         let is_refused = delayed || verdict.decision == Decision::Refuse;
-        let quotas = self.quotas(client, &sender);
+        let quotas = self.quotas(&findings, &sender);
         let answer = match self.rate_limit.check(memory, &quotas, 1, now)? {
             _ if !self.concerns(client) || is_postmaster(recipient) => None,
             _ if is_refused => verdict.reply(Stage::Recipient).map(Answer::from),
@@ -141,6 +145,10 @@ impl Explanation {
         }
         if let Some(spf) = &findings.spf {
             found.push(("SPF", format!("{}: {}", spf.result, spf.cause)));
+        }
+        if findings.is_correspondent {
+            let whose = "the recipient has written to this address";
+            found.push(("correspondent", whose.to_owned()));
         }
         if let Some(past) = &findings.past {
             for reason in &past.reasons {

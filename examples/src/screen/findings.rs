@@ -10,7 +10,7 @@ use screening::greylisting::Attempt;
 use screening::helo::{self, Helo, Resolution};
 use screening::iprev::{self, Iprev};
 use screening::reputation;
-use screening::s25r::{self, ReverseName};
+use screening::s25r;
 use screening::scorer::{Evidence, Spf};
 use spf::{CheckHost, SpfResult};
 use tokio::time::{Instant, sleep_until};
@@ -48,6 +48,8 @@ pub struct Findings {
     pub spf: Option<spf::Verdict>,
     /// What its past is worth.
     pub past: Option<reputation::Score>,
+    /// Whether somebody has written from the recipient's address to the sender's, which anybody may claim to have.
+    pub is_correspondent: bool,
 }
 
 impl Screen {
@@ -79,7 +81,7 @@ impl Screen {
         };
         let ((iprev, lists), helo, spf) = tokio::join!(iprev_and_lists, helo, spf);
         Findings {
-            s25r: self.s25r.check(claim.client, &ReverseName::from(&iprev)),
+            s25r: self.s25r.check_names(claim.client, &iprev),
             claim,
             conduct,
             iprev,
@@ -87,6 +89,7 @@ impl Screen {
             lists,
             spf,
             past: None,
+            is_correspondent: false,
         }
     }
 
@@ -157,8 +160,23 @@ impl Findings {
             SpfResult::TempError => Spf::TempError,
             SpfResult::PermError => Spf::PermError,
         });
+        // A record by which most of the world may send proves nothing.
+        evidence.known_correspondent = self.is_correspondent && self.spf_domain().is_some();
         evidence.reputation = self.past.as_ref().map(|past| past.points);
+        evidence.network_reputation = self.past.as_ref().map(|past| past.network_points);
         evidence
+    }
+
+    /// Whether the past speaks for the client, or a list does.
+    pub(super) fn is_known(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| past.points < 0) || self.is_white_listed()
+    }
+
+    /// By its address, with more than block lists have against it. A name is a claim; an address is not.
+    fn is_white_listed(&self) -> bool {
+        let addresses = self.lists.lists.iter();
+        let addresses = addresses.filter(|row| !row.list.subject.is_name());
+        addresses.map(|row| i64::from(row.points)).sum::<i64>() < 0
     }
 
     /// What the greylist is asked; by the address of MAIL FROM, empty for the null one, and the first recipient.
@@ -166,10 +184,9 @@ impl Findings {
         let mut attempt = Attempt::new(self.claim.client, sender, recipient);
         let domain = sender.rsplit_once('@').map(|(_, domain)| domain);
         attempt.spf_pass = domain.filter(|_| self.spf_domain().is_some());
-        // A name is a claim; an address is not.
-        let addresses = self.lists.lists.iter();
-        let addresses = addresses.filter(|row| !row.list.subject.is_name());
-        attempt.dnswl = addresses.map(|row| i64::from(row.points)).sum::<i64>() < 0;
+        // It counts where SPF passes.
+        attempt.correspondent = self.is_correspondent;
+        attempt.dnswl = self.is_white_listed();
         attempt
     }
 

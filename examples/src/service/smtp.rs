@@ -4,6 +4,7 @@
 
 mod deliver;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tokio::net::TcpStream;
 use crate::accounts::{AuthAnswer, Login, entropy};
 use crate::config::Limits;
 use crate::forwarding;
-use crate::identities::{self, Submitter};
+use crate::identities::{self, Authors, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::judge::Judge;
 use crate::routing::{Route, routes};
@@ -446,7 +447,11 @@ impl Connection {
             .ok_or(StoreError::Missing("the transaction"))?;
         let purpose = if self.account.is_some() {
             let message_id = format!("{}@{}", deliver::trace_id(), context.config.hostname);
-            Purpose::Submit(Box::new(Submission::new(now(), message_id)))
+            Purpose::Submit(Box::new(Submission::new(
+                now(),
+                message_id,
+                deliver::trace_id(),
+            )))
         } else {
             let inbound = Inbound {
                 client_ip: client,
@@ -489,6 +494,7 @@ impl Connection {
                 return deliver::not_yours(&refused);
             }
         }
+        let correspondence = self.correspondence(&mail, &purpose);
         let session = self.driver.session();
         let received = deliver::Trace {
             hello: session.hello().cloned(),
@@ -497,7 +503,7 @@ impl Connection {
             client: self.client(),
             screened: self.visit.as_ref().and_then(Visit::screened).cloned(),
         };
-        deliver::deliver(
+        let reply = deliver::deliver(
             &self.context,
             received,
             &mail.sender,
@@ -507,6 +513,37 @@ impl Connection {
             spool,
             purpose,
         )
-        .await
+        .await;
+        if let Some((ours, theirs)) = correspondence.filter(|_| reply.is_positive()) {
+            let screen = &self.context.screen;
+            screen.user_wrote(&self.context, ours, theirs).await;
+        }
+        reply
+    }
+
+    /// Of a user's message: from which addresses it is, and to which elsewhere. One with a null sender is written by a program.
+    fn correspondence(
+        &self,
+        mail: &Mail,
+        purpose: &Purpose,
+    ) -> Option<(BTreeSet<String>, Vec<String>)> {
+        let (Purpose::Submit(submission), ReversePath::Mailbox(sender)) = (purpose, &mail.sender)
+        else {
+            return None;
+        };
+        let authors = submission.authors.iter().flat_map(Authors::from);
+        let ours = authors.map(str::to_owned).chain([sender.to_string()]);
+        let elsewhere = mail
+            .recipients
+            .iter()
+            .filter_map(|recipient| match recipient {
+                ForwardPath::Mailbox(mailbox) => Some(mailbox.to_string()),
+                ForwardPath::Postmaster => None,
+            });
+        let elsewhere = elsewhere.filter(|address| {
+            let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+            !self.context.config.is_local(domain)
+        });
+        Some((ours.collect(), elsewhere.collect()))
     }
 }

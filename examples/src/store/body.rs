@@ -45,6 +45,20 @@ impl Spool {
         self.size
     }
 
+    /// What was written first, at most so many octets.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the disk.
+    pub fn start(&mut self, most: u64) -> Result<Vec<u8>, StoreError> {
+        if let Some(file) = &mut self.file {
+            file.flush()?;
+        }
+        let mut start = Vec::new();
+        File::open(&self.path)?.take(most).read_to_end(&mut start)?;
+        Ok(start)
+    }
+
     /// Syncs the file and moves it to its place; its directory is for the caller to sync.
     pub(super) fn persist(mut self, to: &std::path::Path) -> Result<u64, StoreError> {
         let file = self

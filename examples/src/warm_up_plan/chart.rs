@@ -7,7 +7,7 @@ use screening::outbound::warm_up::Row;
 
 use super::Days;
 use super::table::warm;
-use crate::plot::{escaped, fraction, grouped, scale, shortened};
+use crate::plot::{Axis, escaped, fraction, grouped, shortened};
 
 const STYLE: &str = include_str!("chart.css");
 
@@ -104,13 +104,12 @@ fn panel(svg: &mut String, days: &Days, provider: &Provider, volume: u32) {
     let tall = |row: &Row| u64::from(row.sent) + u64::from(row.overflow) + u64::from(row.waiting);
     // A quota may be far above what there is to send: the line ends at the top then.
     let most = rows.iter().map(|row| tall(row)).max().unwrap_or(0);
-    let (top, step) = scale(most.max(1));
+    let axis = Axis::up_to(most.max(1));
     let floor = PANEL_HEIGHT - BELOW;
-    let y = |messages: u64| floor - PLOT_HEIGHT * fraction(messages, top).min(1.0);
+    let y = |messages: u64| floor - PLOT_HEIGHT * fraction(messages, axis.top).min(1.0);
     let room = PLOT_WIDTH / rows.len().max(1) as f64;
     let x = |at: usize| LEFT + room * at as f64;
-    let mut tick = 0;
-    while tick <= top {
+    for tick in axis.ticks() {
         let _ = writeln!(
             svg,
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{height:.1}\" y2=\"{height:.1}\"/>\
@@ -118,10 +117,9 @@ fn panel(svg: &mut String, days: &Days, provider: &Provider, volume: u32) {
             PANEL_WIDTH - RIGHT,
             LEFT - 8.0,
             y(tick) + 4.0,
-            label(tick, top),
+            label(tick, axis.top),
             height = y(tick),
         );
-        tick = tick.saturating_add(step);
     }
     let width = (room * 0.76).min(40.0);
     let label_every = rows.len().div_ceil(10).max(1);

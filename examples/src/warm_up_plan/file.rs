@@ -205,8 +205,8 @@ impl PlanFile {
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
         let mut file: File = toml::from_str(text)?;
-        file.new.get_or_insert(vec![[192, 0, 2, 2].into()]);
-        file.warm.get_or_insert(vec![[192, 0, 2, 1].into()]);
+        file.new = file.new.or_else(|| Some(vec![[192, 0, 2, 2].into()]));
+        file.warm = file.warm.or_else(|| Some(vec![[192, 0, 2, 1].into()]));
         // The store is thrown away, so its key need not be secret.
         Self::of(file, Keys::new([0; 16]))
     }

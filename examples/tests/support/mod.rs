@@ -5,6 +5,7 @@
     reason = "each test is a program of its own and uses the part that it needs"
 )]
 
+pub mod provider;
 pub mod server;
 pub mod tool;
 

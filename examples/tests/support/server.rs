@@ -201,6 +201,13 @@ impl Client {
         }
     }
 
+    /// Waits until the server closes the connection.
+    pub async fn end(mut self) {
+        let mut rest = String::new();
+        self.0.read_line(&mut rest).await.unwrap();
+        assert_eq!(rest, "");
+    }
+
     /// Sends a command, and expects a reply of this code.
     #[track_caller]
     pub fn ask(&mut self, command: &str, code: &str) -> impl Future<Output = String> {

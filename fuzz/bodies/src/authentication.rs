@@ -112,7 +112,7 @@ pub fn message_auth_split(data: &[u8]) {
     assert_eq!(cut, verdict, "in pieces, and in one");
 
     if verdict.dmarc.result == DmarcResult::Pass {
-        let by_spf = verdict.dmarc.aligned_spf.as_ref().is_some_and(|domain| {
+        let by_spf = verdict.dmarc.aligned_spf().is_some_and(|domain| {
             verdict.spf_mail_from.result == spf::SpfResult::Pass
                 && *domain == "football.example.com"
         });

@@ -3,20 +3,13 @@
 //! It walks the way that the evaluation will take if no term with a lookup matches, and adds questions. It decides nothing and counts
 //! against no limit of the evaluation, so the verdict cannot depend on it.
 
-use mail_dns::{Name, Record, RecordType};
+use mail_dns::{Name, Question, Record, RecordType};
 
-use super::mechanisms::{Target, holds};
-use super::texts::{Text, Texts};
-use super::{CheckHost, Stage};
-use crate::macros::Letter;
-use crate::record::{Kind, redirect, terms};
-
-/// A record that is walked, and the term that comes next.
-struct Walk {
-    domain: Name,
-    record: Text,
-    at: usize,
-}
+use super::lookups::LookupId;
+use super::mechanisms::{Target, has_labels};
+use super::records::Records;
+use super::{Check, CheckHost, Frame};
+use crate::record::Kind;
 
 /// What a term with a lookup wants to know of its target.
 #[derive(Clone, Copy)]
@@ -28,81 +21,50 @@ enum Asks {
 }
 
 impl CheckHost {
+    /// Adds the questions of the terms that come next.
     pub(super) fn look_ahead(&mut self) {
-        if matches!(self.stage, Stage::Evaluating) {
-            let mut texts = core::mem::take(&mut self.texts);
-            self.walk(&mut texts);
-            self.texts = texts;
+        // That of the term on top is counted here again.
+        let again = usize::from(self.check.counted);
+        let mut counted = self.check.terms.saturating_sub(again);
+        // The term of a record below is an `include`, which is being evaluated on top of it.
+        let mut stack = self.frames.clone();
+        let below = stack.len().saturating_sub(1);
+        for frame in stack.iter_mut().take(below) {
+            frame.at += 1;
         }
-    }
-
-    fn walk(&mut self, texts: &mut Texts) {
-        let mut counted = self.terms;
-        let mut stack = Vec::new();
-        for (depth, frame) in self.frames.iter().enumerate() {
-            let Some(record) = frame.record else {
-                // The record on top is being asked for.
-                break;
+        while let Some(frame) = stack.last_mut() {
+            let term = self.records.term(frame);
+            let Some(term) = term.filter(|term| !term.matches) else {
+                // None behind it is reached.
+                stack.pop();
+                continue;
             };
-            let on_top = depth + 1 == self.frames.len();
-            if on_top && frame.counted {
-                counted = counted.saturating_sub(1);
-            }
-            // The term below an `include` is being evaluated on top of it.
-            let at = if on_top { frame.at } else { frame.next };
-            stack.push(Walk {
-                domain: frame.domain.clone(),
-                record,
-                at,
-            });
-        }
-        while let Some(walk) = stack.last_mut() {
-            let (domain, text) = (walk.domain.clone(), texts.text(walk.record));
-            let mut term = terms(text, walk.at);
-            let (spec, asks) = match term.next() {
-                true => {
-                    walk.at = term.end;
-                    let Some(asks) = self.asks(term.kind) else {
-                        // None behind it is reached.
-                        if term.kind == Kind::All || holds(&term, self.session.ip) {
-                            stack.pop();
-                        }
-                        continue;
-                    };
-                    (term.spec(), asks)
-                }
-                false => {
-                    stack.pop();
-                    match redirect(text) {
-                        Some(spec) => (Some(spec), Asks::Record),
-                        None => continue,
-                    }
-                }
+            let at = *frame;
+            frame.at += 1;
+            let Some(asks) = self.check.asks(term.kind) else {
+                continue;
             };
             counted += 1;
-            if counted > self.config.limits.terms {
+            if counted > self.check.config.limits.terms {
                 return;
             }
             // What `%{p}` stands for takes questions of its own: such a term waits for its turn.
-            if spec.is_some_and(|spec| spec.uses(&[Letter::Validated])) {
+            if term.validates {
                 continue;
             }
-            let Ok(Target::Name(target)) = self.target(&domain, spec) else {
+            let Ok(Target::Name(target)) = self.check.target(&at, &self.records, term) else {
                 continue;
             };
-            if let Some(record) = self.ask_ahead(&target, asks, texts) {
-                stack.push(Walk {
-                    domain: target,
-                    at: texts.first(record),
-                    record,
-                });
-            }
+            let (depth, records) = (at.depth + 1, &mut self.records);
+            stack.extend(self.check.ask_ahead(&target, asks, depth, records));
         }
     }
+}
 
+impl Check {
     const fn asks(&self, kind: Kind) -> Option<Asks> {
         match kind {
-            Kind::Include => Some(Asks::Record),
+            Kind::Include | Kind::Redirect => Some(Asks::Record),
             Kind::Mx => Some(Asks::Exchanges),
             Kind::Exists => Some(Asks::Of(RecordType::A)),
             Kind::A => Some(Asks::Of(self.address_type())),
@@ -112,20 +74,29 @@ impl CheckHost {
     }
 
     /// Asks what a term wants to know; the record it leads to, where that is known already.
-    fn ask_ahead(&mut self, target: &Name, asks: Asks, texts: &mut Texts) -> Option<Text> {
+    fn ask_ahead(
+        &mut self,
+        target: &Name,
+        asks: Asks,
+        depth: usize,
+        records: &mut Records,
+    ) -> Option<Frame> {
         match asks {
-            Asks::Record => {
-                if target.label_count() < 2 || !self.add_ahead(target, RecordType::Txt) {
-                    return None;
-                }
-                let lookup = self.lookups.ask(target, RecordType::Txt);
-                let ip = (!self.config.trace).then_some(self.session.ip);
-                return lookup.record(&self.config.limits, ip, texts).ok();
+            Asks::Record if has_labels(target) => {
+                let lookup = self.add_ahead(target, RecordType::Txt)?;
+                let ip = self.session.ip;
+                let terms = self.lookups.terms(lookup, records, ip, &self.config);
+                let terms = terms.ok()?;
+                return Some(Frame {
+                    terms: Some(terms),
+                    at: terms.first,
+                    ..Frame::new(lookup, depth, true)
+                });
             }
+            Asks::Record => {}
             Asks::Exchanges => {
-                if self.add_ahead(target, RecordType::Mx) {
-                    self.ask_exchanges(target);
-                }
+                let lookup = self.add_ahead(target, RecordType::Mx)?;
+                self.ask_exchanges(lookup);
             }
             Asks::Of(kind) => {
                 self.add_ahead(target, kind);
@@ -137,16 +108,14 @@ impl CheckHost {
         None
     }
 
-    /// Adds a question if it may be asked ahead; whether it is there now.
-    fn add_ahead(&mut self, name: &Name, kind: RecordType) -> bool {
-        if self.lookups.contains(name, kind) {
-            return true;
-        }
-        self.lookups.asked_ahead() < self.config.limits.terms && self.lookups.add(name, kind, true)
+    /// The lookup of a question, which is added unless it is there or too many were asked ahead.
+    fn add_ahead(&mut self, name: &Name, kind: RecordType) -> Option<LookupId> {
+        let question = Question::new(name.clone(), kind);
+        self.lookups.ask_ahead(question, self.config.limits.terms)
     }
 
-    fn ask_exchanges(&mut self, target: &Name) {
-        let Some(answer) = self.lookups.answer_to(target, RecordType::Mx) else {
+    fn ask_exchanges(&mut self, of: LookupId) {
+        let Some(answer) = self.lookups.answer_to(of) else {
             return;
         };
         let exchange = |record: &Record| match record {
@@ -157,8 +126,8 @@ impl CheckHost {
         // With more of them the term is an error, and asks none.
         if exchanges.len() <= self.config.limits.mx_names {
             let kind = self.address_type();
-            for exchange in &exchanges {
-                self.lookups.add(exchange, kind, false);
+            for exchange in exchanges {
+                self.lookups.ask(Question::new(exchange, kind));
             }
         }
     }

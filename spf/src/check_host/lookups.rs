@@ -2,154 +2,141 @@
 
 use std::net::IpAddr;
 
-use mail_dns::{Answer, Name, Question, RecordType};
+use mail_dns::{Answer, Name, Question};
 
-use super::texts::{Text, Texts, read_record};
-use crate::config::Limits;
-use crate::verdict::Cause;
+use super::records::{Records, Terms};
+use super::{Step, Stop};
+use crate::config::Config;
+use crate::verdict::{Cause, SpfResult};
 
 /// All lookups of an evaluation, in the order in which they came up. They are few (111 by default, 221 with look-ahead), and nearly
 /// always the last ones are looked for, so a list read from its end is quicker than a map.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lookups(Vec<Lookup>);
+pub(super) struct Lookups {
+    list: Vec<Lookup>,
+    /// Of those that the driver has carried away, which are the first ones; none while one is open.
+    answers: Vec<Option<Answer>>,
+}
+
+/// The number of a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LookupId(usize);
 
 #[derive(Clone, Debug)]
-pub(super) struct Lookup {
-    pub(super) question: Question,
+struct Lookup {
+    question: Question,
     /// Of its name.
     start: u64,
-    state: State,
     /// Asked for a term before its turn.
     ahead: bool,
-    /// The record that was read out of the answer.
-    record: Option<Text>,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    /// Nobody has carried it away yet.
-    Unasked,
-    Open,
-    Answered(Answer),
-}
-
-impl Lookup {
-    pub(super) const fn answer(&self) -> Option<&Answer> {
-        match &self.state {
-            State::Answered(answer) => Some(answer),
-            State::Unasked | State::Open => None,
-        }
-    }
-}
-
-impl Lookup {
-    /// The record in the answer, which is read once; with the address of the client, networks without it are passed over.
-    pub(super) fn record(
-        &mut self,
-        limits: &Limits,
-        ip: Option<IpAddr>,
-        texts: &mut Texts,
-    ) -> Result<Text, Box<Cause>> {
-        let domain = &self.question.name;
-        match (self.record, &self.state) {
-            (Some(record), _) => Ok(record),
-            (None, State::Answered(answer)) => {
-                let record = read_record(answer, domain, limits, ip, texts)?;
-                Ok(*self.record.insert(record))
-            }
-            (None, State::Unasked | State::Open) => Err(Box::new(Cause::NoRecord {
-                domain: domain.clone(),
-            })),
-        }
-    }
+    /// Of the record that was read out of the answer.
+    terms: Option<Terms>,
 }
 
 impl Lookups {
     /// The lookup of this question, which is added unless it is there.
-    pub(super) fn ask(&mut self, name: &Name, kind: RecordType) -> &mut Lookup {
-        let at = match self.position(name, kind) {
-            Some(at) => at,
-            None => self.push(name, kind, false),
-        };
-        // Both are positions in the list.
-        &mut self.0[at]
-    }
-
-    pub(super) fn answer_to(&self, name: &Name, kind: RecordType) -> Option<&Answer> {
-        self.0.get(self.position(name, kind)?)?.answer()
-    }
-
-    /// Whether this question is there.
-    pub(super) fn contains(&self, name: &Name, kind: RecordType) -> bool {
-        self.position(name, kind).is_some()
-    }
-
-    /// Adds a question unless it is there already; whether it was new.
-    pub(super) fn add(&mut self, name: &Name, kind: RecordType, ahead: bool) -> bool {
-        let new = !self.contains(name, kind);
-        if new {
-            self.push(name, kind, ahead);
+    pub(super) fn ask(&mut self, question: Question) -> LookupId {
+        match self.find(&question) {
+            Some(id) => id,
+            None => self.push(question, false),
         }
-        new
     }
 
-    fn position(&self, name: &Name, kind: RecordType) -> Option<usize> {
-        let start = start(name);
-        self.0.iter().rposition(|of| {
-            of.start == start && of.question.kind == kind && of.question.name == *name
-        })
+    /// As [`Lookups::ask`], for a term before its turn; none where so many were added like that already, their hosts apart.
+    pub(super) fn ask_ahead(&mut self, question: Question, most: usize) -> Option<LookupId> {
+        let asked = || self.list.iter().filter(|of| of.ahead).count();
+        match self.find(&question) {
+            Some(id) => Some(id),
+            None => (asked() < most).then(|| self.push(question, true)),
+        }
     }
 
-    fn push(&mut self, name: &Name, kind: RecordType, ahead: bool) -> usize {
-        if self.0.is_empty() {
+    fn find(&self, question: &Question) -> Option<LookupId> {
+        let start = start(&question.name);
+        let is = |of: &Lookup| of.start == start && of.question == *question;
+        self.list.iter().rposition(is).map(LookupId)
+    }
+
+    fn push(&mut self, question: Question, ahead: bool) -> LookupId {
+        if self.list.is_empty() {
             // A record and its ten terms with lookups.
-            self.0.reserve(12);
+            self.list.reserve(11);
+            self.answers.reserve(11);
         }
-        self.0.push(Lookup {
-            question: Question::new(name.clone(), kind),
-            start: start(name),
-            state: State::Unasked,
+        self.list.push(Lookup {
+            start: start(&question.name),
+            question,
             ahead,
-            record: None,
+            terms: None,
         });
-        self.0.len() - 1
+        LookupId(self.list.len() - 1)
     }
 
     /// The next question that nobody has carried away.
     pub(super) fn next_unasked(&mut self) -> Option<Question> {
-        let unasked = |of: &&mut Lookup| matches!(of.state, State::Unasked);
-        let lookup = self.0.iter_mut().find(unasked)?;
-        lookup.state = State::Open;
+        let lookup = self.list.get(self.answers.len())?;
+        // In place: `push` would write a whole answer elsewhere, and then copy it.
+        self.answers.resize_with(self.answers.len() + 1, || None);
         Some(lookup.question.clone())
     }
 
     /// Takes an answer to an open question; whether it was one.
     pub(super) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
-        let at = self.position(&question.name, question.kind);
-        match at.and_then(|at| self.0.get_mut(at)) {
-            Some(lookup) if matches!(lookup.state, State::Open) => {
-                lookup.state = State::Answered(answer.clone());
+        let id = self.find(question);
+        match id.and_then(|id| self.answers.get_mut(id.0)) {
+            Some(open @ None) => {
+                *open = Some(answer.clone());
                 true
             }
             _ => false,
         }
     }
 
-    /// Drops what a term that is settled did not need to ask.
+    /// Drops what a term that is settled did not need to ask. Nobody may keep the number of such a lookup beyond its term.
     pub(super) fn forget_unasked(&mut self) {
-        // A question is carried away before a later one is added, so those that were not stand at the end.
-        while let Some(Lookup {
-            state: State::Unasked,
-            ..
-        }) = self.0.last()
-        {
-            self.0.pop();
+        self.list.truncate(self.answers.len());
+    }
+
+    pub(super) fn question(&self, of: LookupId) -> &Question {
+        // It is there: see `forget_unasked`.
+        &self.list[of.0].question
+    }
+
+    /// The answer, if it is there.
+    pub(super) fn answer_to(&self, question: LookupId) -> Option<&Answer> {
+        self.answers.get(question.0)?.as_ref()
+    }
+
+    /// The answer, of which a failure ends the evaluation.
+    ///
+    /// RFC 7208 §5: "if the DNS server returns an error (RCODE other than 0 or 3) or the query times out, the mechanism stops and the
+    /// topmost check_host() returns "temperror"."
+    pub(super) fn settled(&self, question: LookupId) -> Step<&Answer> {
+        let answer = self.answer_to(question).ok_or(Stop::Wait)?;
+        match answer.outcome() {
+            Ok(_) => Ok(answer),
+            Err(failure) => {
+                let question = self.question(question).clone();
+                let cause = Cause::LookupFailed { question, failure };
+                Err(Stop::end(SpfResult::TempError, cause))
+            }
         }
     }
 
-    /// Terms that were asked before their turn, their hosts apart.
-    pub(super) fn asked_ahead(&self) -> usize {
-        self.0.iter().filter(|of| of.ahead).count()
+    /// The terms of the record in the answer, which is read once.
+    pub(super) fn terms(
+        &mut self,
+        of: LookupId,
+        records: &mut Records,
+        ip: IpAddr,
+        config: &Config,
+    ) -> Step<Terms> {
+        if let Some(terms) = self.list[of.0].terms {
+            return Ok(terms);
+        }
+        let answer = self.settled(of)?;
+        let terms = records.read(answer, &self.question(of).name, ip, config)?;
+        Ok(*self.list[of.0].terms.insert(terms))
     }
 }
 

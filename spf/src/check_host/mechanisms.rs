@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use mail_dns::{Answer, Name, Question, Record, RecordType};
 
-use super::texts::Texts;
-use super::{CheckHost, Frame, Step, Stop};
+use super::lookups::LookupId;
+use super::records::{Records, Term};
+use super::{Check, Frame, Step, Stop};
 use crate::config::Explain;
-use crate::macros::{Context, ExplainString, Letter, Spec};
-use crate::record::{Cursor, DualPrefix, Kind, terms};
-use crate::verdict::{Cause, Explanation, SpfResult};
+use crate::macros::{Context, ExplainString, Letter};
+use crate::record::{Cursor, DualPrefix, Kind};
+use crate::verdict::{Cause, Explanation, SpfResult, TermOutcome};
 
 /// What a mechanism comes to.
 pub(super) enum Test {
@@ -17,6 +18,21 @@ pub(super) enum Test {
     NoMatch,
     /// No match, because its own lookup found nothing (RFC 7208 §4.6.4).
     Void,
+    /// What the record of this lookup comes to (RFC 7208 §5.2).
+    Include(LookupId),
+    /// What the record of this lookup comes to, without coming back (RFC 7208 §6.1).
+    Redirect(LookupId),
+}
+
+impl Test {
+    pub(super) const fn outcome(&self) -> TermOutcome {
+        match self {
+            Self::Match => TermOutcome::Match,
+            Self::NoMatch => TermOutcome::NoMatch,
+            Self::Void => TermOutcome::Void,
+            Self::Include(_) | Self::Redirect(_) => TermOutcome::Followed,
+        }
+    }
 }
 
 /// What a domain-spec comes to.
@@ -28,45 +44,61 @@ pub(super) enum Target {
     NotAscii,
 }
 
-impl CheckHost {
-    /// What a term other than `include` comes to.
-    pub(super) fn test(&mut self, frame: &mut Frame, term: &Cursor<'_>) -> Step<Test> {
-        let ip = self.session.ip;
-        match term.kind {
-            Kind::All => return Ok(Test::Match),
-            Kind::Ip4 | Kind::Ip6 => return Ok(of(holds(term, ip))),
-            _ => {}
+/// The macros that hold the local part.
+const LOCAL_PART: &[Letter] = &[Letter::Sender, Letter::LocalPart];
+
+impl Check {
+    /// What a mechanism or `redirect` comes to.
+    pub(super) fn test(&mut self, frame: &Frame, records: &Records, term: &Term) -> Step<Test> {
+        if term.matches {
+            return Ok(Test::Match);
         }
-        let spec = term.spec();
-        self.count_term(frame, spec)?;
-        let target = match self.target(&frame.domain, spec)? {
-            Target::Name(target) => target,
+        if matches!(term.kind, Kind::Ip4 | Kind::Ip6) {
+            return Ok(Test::NoMatch);
+        }
+        self.count_term(term)?;
+        let refers = matches!(term.kind, Kind::Include | Kind::Redirect);
+        self.uses_local_part |= records.spec(term).uses(LOCAL_PART);
+        let target = match self.target(frame, records, term)? {
+            Target::Name(target) if !refers || has_labels(&target) => target,
+            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
+            Target::NotAscii if term.kind != Kind::Redirect => return Ok(Test::NoMatch),
+            // RFC 7208 §5.2: a check_host() with a malformed domain gives none, which makes permerror of an include. §6.1: "if no SPF
+            // record is found, or if the <target-name> is malformed, the result is a "permerror" rather than "none"."
+            _ if refers => return Err(self.no_domain(frame, records, term)),
             // RFC 7208 §4.8: "Some implementations choose to treat such errors as not-match and therefore ignore such names". The sender
             // chooses what `%{l}` expands to, so the publisher's record is not to blame.
-            Target::Malformed => return Ok(Test::NoMatch),
-            // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
-            Target::NotAscii => return Ok(Test::NoMatch),
+            _ => return Ok(Test::NoMatch),
         };
         match term.kind {
+            Kind::Include => Ok(Test::Include(self.refer(target))),
+            Kind::Redirect => Ok(Test::Redirect(self.refer(target))),
             Kind::Exists => {
                 // RFC 7208 §5.7: "The resulting domain name is used for a DNS A RR lookup (even when the connection type is IPv6)."
                 let records = self.lookup(&target, RecordType::A)?.records();
                 let found = records.iter().any(|record| matches!(record, Record::A(_)));
                 Ok(if found { Test::Match } else { Test::Void })
             }
-            Kind::Mx => self.mx(&target, term.prefix()),
+            Kind::Mx => self.mx(&target, term.prefix),
             Kind::Ptr => self.ptr(&target),
             Kind::A => {
+                let ip = self.session.ip;
                 let answer = self.lookup(&target, self.address_type())?;
                 Ok(if answer.is_void() {
                     Test::Void
                 } else {
-                    of(has_client(ip, answer, term.prefix()))
+                    of(has_client(ip, answer, term.prefix))
                 })
             }
-            // They are settled above or elsewhere.
+            // They are settled above, or are not evaluated.
             _ => Ok(Test::NoMatch),
         }
+    }
+
+    /// Asks for the record that an `include` or `redirect` leads to.
+    fn refer(&mut self, target: Name) -> LookupId {
+        self.settle_term();
+        self.lookups.ask(Question::new(target, RecordType::Txt))
     }
 
     /// RFC 7208 §5.4.
@@ -92,27 +124,20 @@ impl CheckHost {
                 exchanges.push(exchange.clone());
             }
         }
-        let kind = self.address_type();
-        self.ask_together(&exchanges);
+        let hosts = self.ask_together(&exchanges);
+        let answers = || hosts.iter().map(|host| self.lookups.answer_to(*host));
         // RFC 7208 §5.4: "If any address matches, the mechanism matches." Then no other answer counts, so their order does not either.
-        let answers = || {
-            exchanges
-                .iter()
-                .map(|name| (name, self.lookups.answer_to(name, kind)))
-        };
-        if answers().any(|(_, answer)| answer.is_some_and(|answer| has_client(ip, answer, prefix)))
+        if answers()
+            .flatten()
+            .any(|answer| has_client(ip, answer, prefix))
         {
             return Ok(Test::Match);
         }
-        if answers().any(|(_, answer)| answer.is_none()) {
+        if answers().any(|answer| answer.is_none()) {
             return Err(Stop::Wait);
         }
-        for (name, answer) in answers() {
-            if let Some(Err(failure)) = answer.map(Answer::outcome) {
-                let question = Question::new(name.clone(), kind);
-                let cause = Cause::LookupFailed { question, failure };
-                return Err(Stop::end(SpfResult::TempError, cause));
-            }
+        for host in hosts {
+            self.lookups.settled(host)?;
         }
         Ok(Test::NoMatch)
     }
@@ -146,7 +171,8 @@ impl CheckHost {
     /// The names of the client's address, the first of them within the limit; none where the lookup failed.
     fn client_names(&mut self) -> Step<Option<Vec<Name>>> {
         let most = self.config.limits.ptr_names;
-        let answer = self.ask(&Name::reverse(self.session.ip), RecordType::Ptr)?;
+        let lookup = self.ask(&Name::reverse(self.session.ip), RecordType::Ptr);
+        let answer = self.lookups.answer_to(lookup).ok_or(Stop::Wait)?;
         let Ok(records) = answer.outcome() else {
             return Ok(None);
         };
@@ -167,17 +193,17 @@ impl CheckHost {
     ///
     /// RFC 7208 §5.5: "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search continues."
     fn validate(&mut self, names: &[Name]) -> Vec<Option<bool>> {
-        self.ask_together(names);
-        let (ip, kind) = (self.session.ip, self.address_type());
-        let valid = |name| {
-            let answer = self.lookups.answer_to(name, kind)?;
+        let ip = self.session.ip;
+        let asked = self.ask_together(names);
+        let valid = |id| {
+            let answer = self.lookups.answer_to(id)?;
             Some(has_client(ip, answer, DualPrefix::WHOLE))
         };
-        names.iter().map(valid).collect()
+        asked.into_iter().map(valid).collect()
     }
 
     /// The value of `%{p}` (RFC 7208 §7.3).
-    fn validated_name(&mut self, domain: &Name) -> Step<Vec<u8>> {
+    fn validated_name(&mut self, frame: &Frame) -> Step<Vec<u8>> {
         let names = self.client_names()?.unwrap_or_default();
         let names: Vec<Name> = names.into_iter().filter(|name| !name.is_root()).collect();
         let validated = self.validate(&names);
@@ -193,6 +219,7 @@ impl CheckHost {
         };
         // RFC 7208 §7.3: "If the <domain> is present in the list of validated domains, it SHOULD be used.  Otherwise, if a subdomain of
         // the <domain> is present, it SHOULD be used.  Otherwise, any name from the list can be used."
+        let domain = self.domain(frame);
         let name = validated()
             .find(|name| *name == domain)
             .or_else(|| validated().find(|name| name.is_subdomain_of(domain)))
@@ -210,32 +237,29 @@ impl CheckHost {
     }
 
     /// Asks for the addresses of these names, all of them.
-    pub(super) fn ask_together(&mut self, names: &[Name]) {
+    fn ask_together(&mut self, names: &[Name]) -> Vec<LookupId> {
         let kind = self.address_type();
-        for name in names {
-            self.hear(name, kind);
-            self.lookups.add(name, kind, false);
-        }
+        names.iter().map(|name| self.ask(name, kind)).collect()
     }
 
     /// The target-name of a term (RFC 7208 §4.8).
-    pub(super) fn target(&mut self, domain: &Name, spec: Option<Spec<'_>>) -> Step<Target> {
-        let Some(spec) = spec else {
-            return Ok(Target::Name(domain.clone()));
-        };
+    pub(super) fn target(&mut self, frame: &Frame, records: &Records, term: &Term) -> Step<Target> {
+        let spec = records.spec(term);
+        if spec.text.is_empty() {
+            return Ok(Target::Name(self.domain(frame).clone()));
+        }
         if let Some(name) = spec.literal() {
             return Ok(name.map_or(Target::Malformed, Target::Name));
         }
-        if !self.session.local_part().is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart])
-        {
+        if !self.session.local_part().is_ascii() && spec.uses(LOCAL_PART) {
             return Ok(Target::NotAscii);
         }
-        let validated = if spec.uses(&[Letter::Validated]) {
-            self.validated_name(domain)?
+        let validated = if term.validates {
+            self.validated_name(frame)?
         } else {
             Vec::new()
         };
-        let dotted = domain.to_dotted();
+        let dotted = self.domain(frame).to_dotted();
         let sender_domain = self.session.sender_domain();
         let context = self.context(&dotted, &sender_domain, &validated, None);
         Ok(spec
@@ -266,21 +290,18 @@ impl CheckHost {
     pub(super) fn explanation(
         &mut self,
         frame: &Frame,
-        texts: &Texts,
+        records: &Records,
     ) -> Step<Option<Explanation>> {
-        let (Some(record), Some(explain)) = (frame.record, self.config.explain.clone()) else {
+        let (Some(term), Some(explain)) = (records.explanation(frame), self.config.explain.clone())
+        else {
             return Ok(None);
         };
-        let mut term = terms(texts.text(record), 0);
-        while term.next() && term.kind != Kind::Explanation {}
-        let Some(spec) = term.spec().filter(|_| term.kind == Kind::Explanation) else {
-            return Ok(None);
-        };
-        let Target::Name(target) = self.target(&frame.domain, Some(spec))? else {
+        let Target::Name(target) = self.target(frame, records, term)? else {
             return Ok(None);
         };
         let most = self.config.limits.record;
-        let answer = self.ask(&target, RecordType::Txt)?;
+        let lookup = self.ask(&target, RecordType::Txt);
+        let answer = self.lookups.answer_to(lookup).ok_or(Stop::Wait)?;
         let [Record::Txt(text)] = answer.records() else {
             return Ok(None);
         };
@@ -292,11 +313,11 @@ impl CheckHost {
             return Ok(None);
         };
         let validated = if text.uses(&[Letter::Validated]) {
-            self.validated_name(&frame.domain)?
+            self.validated_name(frame)?
         } else {
             Vec::new()
         };
-        let domain = frame.domain.to_dotted();
+        let domain = self.domain(frame).to_dotted();
         let sender_domain = self.session.sender_domain();
         let context = self.context(&domain, &sender_domain, &validated, Some(&explain));
         Ok(text
@@ -315,6 +336,11 @@ fn has_client(ip: IpAddr, answer: &Answer, prefix: DualPrefix) -> bool {
         };
         same_network(ip, address, prefix.v4, prefix.v6)
     })
+}
+
+/// Whether a name is more than the root and one label.
+pub(super) fn has_labels(name: &Name) -> bool {
+    name.labels().nth(1).is_some()
 }
 
 const fn of(matches: bool) -> Test {

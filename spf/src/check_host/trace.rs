@@ -1,29 +1,18 @@
 //! What the verdict tells of each term, where [`Config::trace`](crate::Config::trace) wants it.
 
-use mail_dns::{Name, Question, RecordType};
-
-use super::{CheckHost, Frame, Step, Stop};
-use crate::record::terms;
+use super::lookups::LookupId;
+use super::records::{Records, Term};
+use super::{Check, Frame, Step, Stop};
 use crate::verdict::{TermOutcome, TraceStep};
 
-impl CheckHost {
-    /// Notes what came of the term that is evaluated, unless it waits.
-    #[inline]
-    pub(super) fn note_term<T>(
-        &mut self,
-        frame: &Frame,
-        text: &[u8],
-        step: &Step<T>,
-        outcome: impl FnOnce(&T) -> TermOutcome,
-    ) {
-        self.note_step(frame, || printed(text, frame.at), step, outcome);
-    }
-
+impl Check {
+    /// Notes what came of a term, or of the lookup of the record, unless it waits.
     #[inline]
     pub(super) fn note_step<T>(
         &mut self,
         frame: &Frame,
-        term: impl FnOnce() -> String,
+        records: &Records,
+        term: Option<&Term>,
         step: &Step<T>,
         outcome: impl FnOnce(&T) -> TermOutcome,
     ) {
@@ -32,50 +21,52 @@ impl CheckHost {
             Err(Stop::End(..)) => TermOutcome::Ended,
             Err(Stop::Wait) => return,
         };
-        self.note(frame.depth, &frame.domain, term, outcome);
+        self.note(frame, records, term, outcome);
     }
 
-    /// Notes what came of a term.
+    /// Notes what came of a term, or of the lookup of the record.
     #[inline]
     pub(super) fn note(
         &mut self,
-        depth: usize,
-        domain: &Name,
-        term: impl FnOnce() -> String,
+        frame: &Frame,
+        records: &Records,
+        term: Option<&Term>,
         outcome: TermOutcome,
     ) {
         if self.config.trace {
-            let answered = |question: Question| {
-                let answer = self.lookups.answer_to(&question.name, question.kind)?;
-                Some((question, answer.clone()))
-            };
-            let lookups = self.heard.drain(..).filter_map(answered).collect();
-            self.trace.push(TraceStep {
-                depth,
-                domain: domain.clone(),
-                term: term(),
-                outcome,
-                lookups,
-                terms: self.terms,
-                void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
-            });
+            let step = self.trace_step(frame, records, term, outcome);
+            self.trace.push(step);
+        }
+    }
+
+    fn trace_step(
+        &mut self,
+        frame: &Frame,
+        records: &Records,
+        term: Option<&Term>,
+        outcome: TermOutcome,
+    ) -> TraceStep {
+        let term = term.map(|term| records.read_again(term).to_term().to_string());
+        let answered = |id: LookupId| {
+            let answer = self.lookups.answer_to(id)?.clone();
+            Some((self.lookups.question(id).clone(), answer))
+        };
+        TraceStep {
+            depth: frame.depth,
+            domain: self.lookups.question(frame.lookup).name.clone(),
+            term: term.unwrap_or_else(|| "record".to_owned()),
+            outcome,
+            lookups: self.heard.drain(..).filter_map(answered).collect(),
+            terms: self.terms,
+            void_lookups: self.void_lookups + usize::from(outcome == TermOutcome::Void),
         }
     }
 
     /// Remembers what a term asks.
-    pub(super) fn hear(&mut self, name: &Name, kind: RecordType) {
-        if self.config.trace {
-            let question = Question::new(name.clone(), kind);
-            if !self.heard.contains(&question) {
-                self.heard.push(question);
-            }
+    #[inline]
+    pub(super) fn hear(&mut self, id: LookupId) {
+        if self.config.trace && !self.heard.contains(&id) {
+            self.heard.push(id);
         }
     }
-}
-
-/// The term of a record that begins here, as text.
-pub(super) fn printed(text: &[u8], at: usize) -> String {
-    let mut term = terms(text, at);
-    term.next();
-    term.to_term().to_string()
 }

@@ -1,8 +1,9 @@
 //! The terms of a record out of its text (RFC 7208 §4.6.1, §12).
 //!
-//! They are read where they stand: [`SpfRecord`](super::SpfRecord) keeps copies, and an evaluation reads each when its turn comes.
+//! They are read where they stand: [`SpfRecord`](super::SpfRecord) keeps copies, and an evaluation notes where those stand that it may
+//! come to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::network::{decimal, ip4, ip6};
 use super::{Directive, DualPrefix, Mechanism, Qualifier, RecordFault, Term};
@@ -102,9 +103,12 @@ impl<'a> Cursor<'a> {
 
     /// The domain-spec, or of an unknown modifier the macro-string.
     pub(crate) fn spec(&self) -> Option<Spec<'a>> {
-        let text = self.text.get(self.spec_start..self.spec_end)?;
         let (at, plain) = (self.spec_start, self.plain);
-        (at > 0).then_some(Spec { text, at, plain })
+        if at == 0 {
+            return None;
+        }
+        let text = self.text.get(at..self.spec_end)?;
+        Some(Spec { text, at, plain })
     }
 
     pub(crate) const fn is_mechanism(&self) -> bool {
@@ -112,17 +116,6 @@ impl<'a> Cursor<'a> {
             self.kind,
             Kind::Redirect | Kind::Explanation | Kind::Unknown
         )
-    }
-
-    /// How many addresses like `ip` one match stands for, as the power of two; none where the mechanism names no addresses itself.
-    pub(crate) fn address_bits(&self, ip: IpAddr) -> Option<u8> {
-        let is_ipv4 = ip.to_canonical().is_ipv4();
-        match self.kind {
-            Kind::All => Some(if is_ipv4 { 32 } else { 128 }),
-            Kind::A | Kind::Mx | Kind::Ip4 | Kind::Ip6 if is_ipv4 => 32_u8.checked_sub(self.v4),
-            Kind::A | Kind::Mx | Kind::Ip4 | Kind::Ip6 => 128_u8.checked_sub(self.v6),
-            _ => None,
-        }
     }
 
     pub(crate) const fn prefix(&self) -> DualPrefix {
@@ -275,16 +268,14 @@ impl<'a> Cursor<'a> {
         match name {
             IP4 => {
                 self.kind = Kind::Ip4;
-                let (bits, length) = self.address(at, ip4)?;
-                self.network = bits.into();
-                self.v4 = self.prefix_behind(at + 1 + length, 32, at + 1)?;
+                self.network = self.address(at, ip4)?.into();
+                self.v4 = self.network_prefix(at + 1, 32)?;
                 Ok(())
             }
             IP6 => {
                 self.kind = Kind::Ip6;
-                let (bits, length) = self.address(at, ip6)?;
-                self.network = bits;
-                self.v6 = self.prefix_behind(at + 1 + length, 128, at + 1)?;
+                self.network = self.address(at, ip6)?;
+                self.v6 = self.network_prefix(at + 1, 128)?;
                 Ok(())
             }
             INCLUDE => self.argument(Kind::Include, at),
@@ -315,16 +306,15 @@ impl<'a> Cursor<'a> {
 
     /// Finds where the term ends that goes on here.
     fn read_word(&mut self, from: usize) {
-        let rest = self.rest(from);
-        let (mut length, mut plain) = (rest.len(), true);
-        for (at, octet) in rest.iter().enumerate() {
-            if *octet == b' ' {
-                length = at;
-                break;
-            }
-            plain &= matches!(octet, b'!'..=b'~') & (*octet != b'%');
+        let mut end = from;
+        while is_plain(self.octet(end)) {
+            end += 1;
         }
-        (self.end, self.plain) = (from + length, plain);
+        self.plain = self.octet(end) == b' ';
+        while end < self.text.len() && self.octet(end) != b' ' {
+            end += 1;
+        }
+        self.end = end;
     }
 
     /// `":" domain-spec`
@@ -338,33 +328,32 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `":" ip4-network`, and so for ip6: the bits, and how many octets they took.
+    /// `":" ip4-network`, and so for ip6.
     #[inline]
     fn address<A>(
-        &self,
+        &mut self,
         at: usize,
-        read: impl Fn(&[u8]) -> Option<(A, usize)>,
-    ) -> Result<(A, usize), Fault> {
+        read: impl Fn(&[u8], &mut usize) -> Option<A>,
+    ) -> Result<A, Fault> {
         if self.octet(at) != b':' {
             return Err((at, RecordFault::Argument));
         }
-        read(self.rest(at + 1)).ok_or((at + 1, RecordFault::Address))
+        self.end = at + 1;
+        read(self.text, &mut self.end).ok_or((at + 1, RecordFault::Address))
     }
 
     /// `[ ip4-cidr-length ]`, and so for ip6, behind the address that began at `address`; then the term ends.
     #[inline]
-    fn prefix_behind(&mut self, at: usize, most: u8, address: usize) -> Result<u8, Fault> {
-        match self.octet(at) {
-            b' ' => {
-                self.end = at;
-                Ok(most)
-            }
+    fn network_prefix(&mut self, address: usize, most: u8) -> Result<u8, Fault> {
+        match self.octet(self.end) {
+            b' ' => Ok(most),
             b'/' => {
-                let (prefix, end) = self.cidr_length(at + 1, most)?;
+                let at = self.end + 1;
+                let (prefix, end) = self.cidr_length(at, most)?;
                 self.end = end;
                 match self.octet(end) {
                     b' ' => Ok(prefix),
-                    _ => Err((at + 1, RecordFault::Prefix)),
+                    _ => Err((at, RecordFault::Prefix)),
                 }
             }
             _ => Err((address, RecordFault::Address)),
@@ -374,8 +363,9 @@ impl<'a> Cursor<'a> {
     /// RFC 7208 §5.6: `"0" / %x31-39 0*1DIGIT`, within 0 to 32, and so for 128; and where it ends.
     #[inline]
     fn cidr_length(&self, at: usize, most: u8) -> Result<(u8, usize), Fault> {
-        match decimal(self.rest(at)) {
-            Some((prefix, length)) if prefix <= most => Ok((prefix, at + length)),
+        let mut end = at;
+        match decimal(self.text, &mut end) {
+            Some(prefix) if prefix <= most => Ok((prefix, end)),
             _ => Err((at, RecordFault::Prefix)),
         }
     }
@@ -423,18 +413,31 @@ const EXISTS: u64 = word(b"exists");
 
 /// RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." )
 const fn in_name(octet: u8) -> bool {
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut octet = 0_u8;
-        while octet < 0x80 {
-            table[octet as usize] =
-                octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
-            octet += 1;
-        }
-        table
-    };
-    TABLE[octet as usize]
+    CLASSES[octet as usize] & IN_NAME > 0
 }
+
+/// Whether an octet stands for itself in a domain-spec.
+const fn is_plain(octet: u8) -> bool {
+    CLASSES[octet as usize] & PLAIN > 0
+}
+
+const IN_NAME: u8 = 1;
+const PLAIN: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut octet = b'!';
+    while octet <= b'~' {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.') {
+            classes[octet as usize] |= IN_NAME;
+        }
+        if octet != b'%' {
+            classes[octet as usize] |= PLAIN;
+        }
+        octet += 1;
+    }
+    classes
+};
 
 /// The last eight octets of a name in one integer, which is compared at once. No mechanism has more than seven.
 const fn word(name: &[u8]) -> u64 {

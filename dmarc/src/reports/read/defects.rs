@@ -12,9 +12,6 @@ pub enum Defect {
     /// Octets that are no UTF-8 were replaced by U+FFFD.
     #[error("it is no UTF-8")]
     NotUtf8,
-    /// There is a document type; what it declares is ignored.
-    #[error("it has a document type")]
-    DocumentType,
     /// An entity that XML does not have; it stands as it was written.
     #[error("it refers to an entity that is not of XML")]
     UnknownEntity,
@@ -160,6 +157,15 @@ pub enum ReadError {
     /// No `feedback` element begins anywhere.
     #[error("no aggregate report: there is no element `feedback`")]
     NoFeedback,
+    /// There is a document type. No report needs one, and entities that grow without bound or read other files are declared in it.
+    #[error("it has a document type (octet {offset}), which no report needs")]
+    DocumentType {
+        /// Where it begins: the octet of the uncompressed document.
+        offset: u64,
+    },
+    /// There is the element `feedback`, and in it neither a time, nor a domain, nor a record.
+    #[error("the report says nothing: it has neither a time, nor a domain, nor a record")]
+    Empty,
     /// The document ends within the report.
     #[error("the report is cut off at octet {offset}")]
     CutOff {

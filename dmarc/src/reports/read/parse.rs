@@ -243,10 +243,6 @@ impl Parser {
                 self.offset = tokens.offset();
                 return self.end(tokens.octets(name.clone()));
             }
-            Token::Defect(defect) => {
-                self.defects
-                    .add(*defect, Element::Feedback, tokens.offset());
-            }
             Token::EndOfDocument => {}
         }
         Ok(Step::Next)
@@ -393,7 +389,7 @@ impl Parser {
                 return Ok(if is_usable { Step::Row } else { Step::Next });
             }
             Element::Feedback => {
-                self.end_report();
+                self.end_report()?;
                 return Ok(Step::End);
             }
             Element::Reason => self.end_reason(),
@@ -419,7 +415,15 @@ impl Parser {
         true
     }
 
-    fn end_report(&mut self) {
+    fn end_report(&mut self) -> Result<(), ReadError> {
+        let what_it_is_about = [Element::Begin, Element::End, Element::PolicyDomain];
+        if self.rows == 0
+            && !what_it_is_about
+                .iter()
+                .any(|element| self.seen.has(*element))
+        {
+            return Err(ReadError::Empty);
+        }
         for element in OF_REPORT {
             if !self.seen.has(element) {
                 self.note(Defect::Missing, element);
@@ -429,6 +433,7 @@ impl Parser {
         if self.rows == 0 {
             self.note(Defect::Missing, Element::Record);
         }
+        Ok(())
     }
 
     fn end_reason(&mut self) {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3, memmem, memrchr};
 
-use super::{Defect, Exceeded, Limits, ReadError};
+use super::{Exceeded, Limits, ReadError};
 
 /// What is taken out of a compressed stream at a time.
 const CHUNK: usize = 32 * 1024;
@@ -29,8 +29,6 @@ pub(super) enum Token {
     Text(Range<usize>),
     /// Text as it stands.
     Verbatim(Range<usize>),
-    /// Something that is not as it should be.
-    Defect(Defect),
     /// There is no more.
     EndOfDocument,
 }
@@ -43,6 +41,8 @@ enum Scan {
     Skip(usize),
     /// It ends behind the window.
     Incomplete,
+    /// A document type begins.
+    DocumentType,
 }
 
 /// Where the octets come from.
@@ -156,6 +156,11 @@ impl<'a> Tokens<'a> {
                     return Ok(token);
                 }
                 Scan::Skip(next) => self.position = next,
+                Scan::DocumentType => {
+                    return Err(ReadError::DocumentType {
+                        offset: self.offset(),
+                    });
+                }
                 Scan::Incomplete => {
                     if window.len() - self.position > self.token {
                         return Err(self.exceeded(Exceeded::Token));
@@ -266,6 +271,7 @@ fn bang(markup: &[u8], rest: &[u8], start: usize) -> Scan {
         found.map(|at| (behind + at, start + behind + at + close.len()))
     };
     const CDATA: &[u8] = b"[CDATA[";
+    const DOCUMENT_TYPE: &[u8] = b"DOCTYPE";
     if markup.starts_with(b"--") {
         return up_to(b"-->", 4).map_or(Scan::Incomplete, |(_, next)| Scan::Skip(next));
     }
@@ -275,26 +281,15 @@ fn bang(markup: &[u8], rest: &[u8], start: usize) -> Scan {
             Scan::Token(Token::Verbatim(start + open..start + end), next)
         });
     }
-    if markup.len() < CDATA.len() && (CDATA.starts_with(markup) || markup == b"-") {
+    let mut both = DOCUMENT_TYPE.iter().zip(markup);
+    let is_type = both.all(|(wanted, octet)| wanted.eq_ignore_ascii_case(octet));
+    if is_type && markup.len() >= DOCUMENT_TYPE.len() {
+        return Scan::DocumentType;
+    }
+    if is_type || CDATA.starts_with(markup) || markup == b"-" {
         return Scan::Incomplete;
     }
-    // A document type with declarations of its own ends behind their bracket.
-    let mut nested = 0_usize;
-    let mut at = 0;
-    while let Some(found) = memchr3(b'[', b']', b'>', markup.get(at..).unwrap_or_default()) {
-        let end = at + found;
-        match markup.get(end) {
-            Some(b'[') => nested += 1,
-            Some(b']') => nested = nested.saturating_sub(1),
-            _ if nested == 0 => {
-                let token = Token::Defect(Defect::DocumentType);
-                return Scan::Token(token, start + 2 + end + 1);
-            }
-            _ => {}
-        }
-        at = end + 1;
-    }
-    Scan::Incomplete
+    no_tag(start)
 }
 
 /// `<name attributes>`

@@ -456,7 +456,7 @@ impl Scheduler {
     }
 
     fn key(&self, address: IpAddr, provider: &Provider) -> Key {
-        self.keys(provider).key(&[&octets(address)])
+        self.keys(provider).key(&octets(address))
     }
 
     /// The keys of all addresses with a provider.
@@ -476,7 +476,7 @@ fn before<S: Store + ?Sized>(
     if source.is_warm {
         return Ok(None);
     }
-    let value = store.load(&keys.key(&[&octets(source.address)]), now)?;
+    let value = store.load(&keys.key(&octets(source.address)), now)?;
     Ok(value.map(State::of_value))
 }
 

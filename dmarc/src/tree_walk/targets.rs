@@ -1,0 +1,282 @@
+//! The names that walks ask for, and what is known of them.
+
+use mail_dns::{Answer, Failure, Question, RecordType, Suffixes};
+use mail_syntax::Domain;
+
+use super::{MAX_QUERIES, Published, label_counts, record_names, record_question};
+use crate::record::Psd;
+
+/// The names that are asked for their records: each once, for any number of walks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets {
+    /// What each walk has brought.
+    brought: Vec<Brought>,
+    /// The place of the next one that may be handed out.
+    next: usize,
+}
+
+/// The names that no walk came by before this one. The place of a target is its number among all, if each walk had brought as many as it
+/// may.
+#[derive(Clone, Debug, Default)]
+struct Brought {
+    names: Suffixes,
+    targets: [Target; MAX_QUERIES],
+}
+
+#[derive(Clone, Debug, Default)]
+struct Target {
+    /// Whether its name is asked for: not where it would be no DNS name, or another walk has brought it.
+    asked_for: bool,
+    /// Whether it counts as asked for the Author Domain or for a DKIM domain.
+    counted: bool,
+    /// `None` while the answer is awaited.
+    published: Option<Published>,
+}
+
+/// Where one walk goes: the longest domain first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Walk {
+    /// How many labels of the domain at which the walk began the domain of each step has, from the right.
+    labels: [u8; MAX_QUERIES],
+    /// The place of its target.
+    targets: [u32; MAX_QUERIES],
+    length: u8,
+}
+
+/// What a walk has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Answers are missing below the stop.
+    Waiting,
+    /// This lookup below the stop failed; where the walk would have led cannot be told.
+    Failed(Question, Failure),
+    Done(Led),
+}
+
+/// Where a walk led: how many labels of the domain at which it began are that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Led {
+    pub(crate) organizational_domain: usize,
+    /// The Public Suffix Domain that ended the walk, where one did.
+    pub(crate) public_suffix: Option<usize>,
+}
+
+impl Walk {
+    /// The steps: labels and the place of the target.
+    fn steps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let steps = self.labels.iter().zip(&self.targets);
+        steps
+            .take(usize::from(self.length))
+            .map(|(labels, target)| (usize::from(*labels), *target as usize))
+    }
+
+    /// The target at the domain of this number of labels.
+    fn target(&self, labels: usize) -> Option<usize> {
+        let (_, target) = self.steps().find(|step| step.0 == labels)?;
+        Some(target)
+    }
+
+    /// A step more; there are at most [`MAX_QUERIES`].
+    fn push(&mut self, labels: usize, target: usize) {
+        let at = usize::from(self.length);
+        // A domain has at most 128 labels.
+        self.labels[at] = labels as u8;
+        self.targets[at] = target as u32;
+        self.length += 1;
+    }
+}
+
+impl Targets {
+    /// Asks for the records of the first walk, from this domain of so many `labels`.
+    pub(crate) fn walk_from(&mut self, domain: &Domain, labels: usize, walk: &mut Walk) {
+        for labels in label_counts(labels) {
+            walk.push(labels, 0);
+        }
+        self.bring(domain, usize::from(walk.length), walk);
+    }
+
+    /// Asks for the records of this domain of so many `labels`, and of what is left of it with the last `above` of them.
+    pub(crate) fn domain_and_above(
+        &mut self,
+        domain: &Domain,
+        labels: usize,
+        above: usize,
+        walk: &mut Walk,
+    ) {
+        walk.push(labels, 0);
+        if above != labels {
+            walk.push(above, 0);
+        }
+        self.bring(domain, usize::from(walk.length), walk);
+    }
+
+    /// As [`Targets::walk_from`] for a later walk, from a domain that shares its last `shared` labels with that of the first.
+    pub(crate) fn walk_beside(
+        &mut self,
+        first: &Walk,
+        domain: &Domain,
+        labels: usize,
+        shared: usize,
+    ) -> Walk {
+        let mut walk = Walk::default();
+        // What the first walk does not come by has more labels, so it is what comes first.
+        let mut new = 0;
+        for labels in label_counts(labels) {
+            let known = (labels <= shared).then(|| first.target(labels)).flatten();
+            new += usize::from(known.is_none());
+            walk.push(labels, known.unwrap_or_default());
+        }
+        self.bring(domain, new, &mut walk);
+        walk
+    }
+
+    /// Brings the targets of the first steps of a walk, so many of them, which the first walk does not come by.
+    fn bring(&mut self, domain: &Domain, count: usize, walk: &mut Walk) {
+        if count == 0 {
+            return;
+        }
+        let begin = self.brought.len() * MAX_QUERIES;
+        self.brought.push(Brought::default());
+        let Some((brought, before)) = self.brought.split_last_mut() else {
+            return;
+        };
+        brought.names = record_names(domain, &walk.labels[..count]);
+        let mut wires = brought.names.wires();
+        for (place, target) in brought.targets.iter_mut().take(count).enumerate() {
+            let wire = wires.next().unwrap_or_default();
+            let mut others = before.iter().enumerate().skip(1);
+            let known = others.find_map(|(number, other)| {
+                Some(number * MAX_QUERIES + other.names.position(wire)?)
+            });
+            walk.targets[place] = known.unwrap_or(begin + place) as u32;
+            target.asked_for = known.is_none() && !wire.is_empty();
+            target.published = wire.is_empty().then_some(Published::Nothing);
+        }
+    }
+
+    /// How many walks have brought something.
+    pub(crate) fn len(&self) -> usize {
+        self.brought.len()
+    }
+
+    /// Forgets what walks brought after the first `length` of them.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.brought.truncate(length);
+    }
+
+    /// How many questions of a walk are not counted.
+    pub(crate) fn not_counted(&self, walk: &Walk) -> usize {
+        let targets = walk.steps().filter_map(|(_, at)| {
+            let brought = self.brought.get(at / MAX_QUERIES)?;
+            brought.targets.get(at % MAX_QUERIES)
+        });
+        targets
+            .filter(|target| target.asked_for && !target.counted)
+            .count()
+    }
+
+    /// Counts the questions of a walk.
+    pub(crate) fn count(&mut self, walk: &Walk) {
+        for (_, at) in walk.steps() {
+            if let Some(brought) = self.brought.get_mut(at / MAX_QUERIES) {
+                brought.targets[at % MAX_QUERIES].counted = true;
+            }
+        }
+    }
+
+    /// The next question that was not handed out.
+    pub(crate) fn next_question(&mut self) -> Option<Question> {
+        while let Some(brought) = self.brought.get(self.next / MAX_QUERIES) {
+            let place = self.next % MAX_QUERIES;
+            self.next += 1;
+            if brought.targets[place].asked_for {
+                return brought.names.get(place).map(record_question);
+            }
+        }
+        None
+    }
+
+    /// Takes an answer; false if it is not awaited.
+    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
+        self.publish(question, || Published::read(answer))
+    }
+
+    /// Takes what an answer comes to; false if it is not awaited.
+    pub(crate) fn publish(
+        &mut self,
+        question: &Question,
+        published: impl FnOnce() -> Published,
+    ) -> bool {
+        if question.kind != RecordType::Txt {
+            return false;
+        }
+        let target = self.brought.iter_mut().find_map(|brought| {
+            let place = brought.names.position(question.name.wire())?;
+            brought.targets.get_mut(place)
+        });
+        match target {
+            Some(target) if target.published.is_none() => {
+                target.published = Some(published());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What stands at the domain of this number of labels, if the walk comes by it and the answer is there; and the place of its target.
+    pub(crate) fn published(&self, walk: &Walk, labels: usize) -> Option<(usize, &Published)> {
+        let at = walk.target(labels)?;
+        Some((at, self.known(at)?))
+    }
+
+    /// What stands at a target, if the answer is there.
+    fn known(&self, at: usize) -> Option<&Published> {
+        let brought = self.brought.get(at / MAX_QUERIES)?;
+        brought.targets[at % MAX_QUERIES].published.as_ref()
+    }
+
+    /// The question for a target; none where it was not asked for.
+    pub(crate) fn question(&self, at: usize) -> Option<Question> {
+        let brought = self.brought.get(at / MAX_QUERIES)?;
+        brought.names.get(at % MAX_QUERIES).map(record_question)
+    }
+
+    /// Where a walk leads by what is known. Names above a stop are not looked at.
+    pub(crate) fn progress(&self, walk: &Walk) -> Progress {
+        let start = usize::from(walk.labels[0]);
+        let done = |organizational_domain, public_suffix| {
+            Progress::Done(Led {
+                organizational_domain,
+                public_suffix,
+            })
+        };
+        let mut highest = None;
+        for (labels, at) in walk.steps() {
+            let psd = match self.known(at) {
+                None => return Progress::Waiting,
+                Some(Published::Failed(failure)) => {
+                    let question = self.question(at);
+                    let failed = question.map(|question| Progress::Failed(question, *failure));
+                    return failed.unwrap_or(Progress::Waiting);
+                }
+                Some(Published::Record(record)) => record.psd,
+                Some(_) => continue,
+            };
+            match psd {
+                // RFC 9989 §4.10.2: "If a valid DMARC Policy Record contains the "psd" tag set to "n" ("psd=n"), this is the Organizational
+                // Domain, and the selection process is complete."
+                Psd::No => return done(labels, None),
+                // RFC 9989 §4.10.2: "If a valid DMARC Policy Record, other than the one for the domain where the Tree Walk started,
+                // contains the "psd" tag set to "y" ("psd=y"), the Organizational Domain is the domain one label below this one in the
+                // DNS hierarchy, and the selection process is complete."
+                Psd::Yes if labels != start => return done(labels + 1, Some(labels)),
+                // RFC 9989 §4.10: "If a single record remains and it contains a "psd=n" or "psd=y" tag, stop."
+                Psd::Yes => return done(labels, None),
+                Psd::Unspecified => highest = Some(labels),
+            }
+        }
+        // RFC 9989 §4.10.2: "Otherwise, select the DMARC Policy Record found at the name with the fewest number of labels." … "If this
+        // process does not determine the Organizational Domain, then the initial target domain is the Organizational Domain."
+        done(highest.unwrap_or(start), None)
+    }
+}

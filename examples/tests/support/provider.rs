@@ -1,0 +1,123 @@
+//! A provider to which mail is sent.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::Folder;
+
+/// A provider's server: it takes mail, or says to each recipient what it is told to.
+#[derive(Clone)]
+pub struct Provider {
+    pub address: SocketAddr,
+    /// From where each message that was taken came.
+    taken: Arc<Mutex<Vec<IpAddr>>>,
+    messages: Arc<Mutex<Vec<String>>>,
+    rcpt: Arc<Mutex<&'static str>>,
+    asked: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+    pub most_open: Arc<AtomicUsize>,
+}
+
+impl Provider {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = Self {
+            address: listener.local_addr().unwrap(),
+            taken: Arc::default(),
+            messages: Arc::default(),
+            rcpt: Arc::new(Mutex::new("250 OK")),
+            asked: Arc::default(),
+            open: Arc::default(),
+            most_open: Arc::default(),
+        };
+        let serving = provider.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, peer)) = listener.accept().await {
+                let serving = serving.clone();
+                tokio::spawn(async move {
+                    let open = serving.open.fetch_add(1, Ordering::SeqCst) + 1;
+                    serving.most_open.fetch_max(open, Ordering::SeqCst);
+                    // A client that hangs up has ended its session.
+                    let _ = serving.session(socket, peer.ip()).await;
+                    serving.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        provider
+    }
+
+    async fn session(&self, socket: TcpStream, peer: IpAddr) -> std::io::Result<()> {
+        let mut socket = BufReader::new(socket);
+        socket.write_all(b"220 mx.dest.example\r\n").await?;
+        let (mut line, mut in_data) = (String::new(), false);
+        let mut message = String::new();
+        loop {
+            line.clear();
+            if socket.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
+                "." if in_data => {
+                    in_data = false;
+                    self.messages
+                        .lock()
+                        .unwrap()
+                        .push(std::mem::take(&mut message));
+                    self.taken.lock().unwrap().push(peer);
+                    "250 2.0.0 taken"
+                }
+                _ if in_data => {
+                    message.push_str(&line);
+                    continue;
+                }
+                "EHLO" => "250 mx.dest.example",
+                "RCPT" => {
+                    self.asked.fetch_add(1, Ordering::SeqCst);
+                    *self.rcpt.lock().unwrap()
+                }
+                "DATA" => {
+                    in_data = true;
+                    "354 go on"
+                }
+                _ => "250 OK",
+            };
+            socket.write_all(format!("{reply}\r\n").as_bytes()).await?;
+            if reply.starts_with("421") {
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn say(&self, rcpt: &'static str) {
+        *self.rcpt.lock().unwrap() = rcpt;
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    pub fn taken(&self) -> Vec<IpAddr> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// What it took, dots stuffed.
+    pub fn messages(&self) -> Vec<String> {
+        self.messages.lock().unwrap().clone()
+    }
+
+    pub fn taken_from(&self, source: &str) -> usize {
+        let source: IpAddr = source.parse().unwrap();
+        self.taken().into_iter().filter(|it| *it == source).count()
+    }
+
+    /// The configuration of a server whose mail comes here; `plan` is its plan of warm-up.
+    pub fn config(&self, folder: &Folder, plan: &str, more: &str) -> String {
+        folder.write("warm-up.toml", plan);
+        let port = self.address.port();
+        format!("[outbound]\nport = {port}\nwarm_up = \"warm-up.toml\"\nretry = [1]\n{more}\n")
+    }
+}
