@@ -230,7 +230,7 @@ mod tests {
         let mut limits = limits();
         limits.new_connections_per_minute = 3;
         let connections = Arc::new(Connections::new(Keys::new([1; 16])));
-        let mut come = |host: u8, now| {
+        let come = |host: u8, now| {
             let address = Some([192, 0, 2, host].into());
             connections
                 .enter(Who::Stranger, address, &limits, now)

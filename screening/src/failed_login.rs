@@ -272,7 +272,7 @@ impl Policy {
         let mut entries = [pair, None, None, None];
         for (subject, count) in others.filter(|_| forgiven > 0) {
             // A ban ends with the attempt that has made the failures too many.
-            let limit = self.limit(subject, &count).unwrap_or(u64::MAX);
+            let limit = self.limit(subject, count).unwrap_or(u64::MAX);
             count.level = count.level.min(limit).saturating_sub(forgiven);
             entries[subject as usize] = Some(count.entry(now));
         }

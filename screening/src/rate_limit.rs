@@ -572,7 +572,7 @@ mod tests {
             let digits = number.to_string();
             let letters = digits.bytes().map(|digit| char::from(digit + 49));
             let sender: String = letters.chain("@x.example".chars()).collect();
-            let client = std::net::Ipv4Addr::from(0xcb00_7100 | number % 256);
+            let client = std::net::Ipv4Addr::from(0xcb00_7100 + number % 256);
             check(client.into(), &sender, START + 1).is_some()
         });
         assert_eq!(taken.count(), 600);

@@ -352,7 +352,7 @@ mod tests {
     }
 
     fn client(number: u32) -> IpAddr {
-        Ipv4Addr::from(0x0a00_0000 | number << 8).into()
+        Ipv4Addr::from(0x0a00_0000 + (number << 8)).into()
     }
 
     /// Everything that strangers can make it remember, ten times more than there is room for.
