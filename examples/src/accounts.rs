@@ -8,7 +8,7 @@ use mail_wire::Secret;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sasl_core::server::{Question, ServerConfig, is_own};
 use sasl_core::{Entropy, StoredKeys};
-use screening::failed_login::{Decision, FailedLogin};
+use screening::failed_login::{Decision, FailedLogin, Penalty};
 use screening::pop_before_smtp::PopBeforeSmtp;
 
 use crate::config::{self, Config};
@@ -71,7 +71,11 @@ pub struct Accounts {
 
 /// Who tries to log in on a connection, as far as it has said.
 #[derive(Debug, Default)]
-pub struct Login(String);
+pub struct Login {
+    name: String,
+    /// What the attempt that is looked at was counted as.
+    counted: Option<Penalty>,
+}
 
 /// A store in a `Debug` struct.
 #[derive(Clone)]
@@ -120,8 +124,8 @@ impl Accounts {
         if let Question::StoredKeys { authcid } | Question::CheckPassword { authcid, .. } =
             &question
         {
-            login.0 = authcid.as_str().to_owned();
-            if self.is_banned(client, login).await {
+            login.name = authcid.as_str().to_owned();
+            if !self.may_try(client, login).await {
                 return match question {
                     Question::StoredKeys { .. } => AuthAnswer::StoredKeys(None),
                     _ => AuthAnswer::Password(false),
@@ -217,53 +221,64 @@ impl Accounts {
         .await
     }
 
-    /// Whether a client may not even try; without an answer of the store it may.
-    async fn is_banned(&self, client: IpAddr, login: &Login) -> bool {
-        let (failed_login, login) = (self.failed_login.clone(), login.0.clone());
-        let checked = blocking(&self.store.0, move |store| {
-            let now = now();
-            store::screen(store, now, |memory| {
-                failed_login.check(memory, client, &login, now)
-            })
-        });
-        match checked.await {
-            Ok(Decision::Allowed) => false,
-            Ok(banned) => {
-                tracing::warn!(%client, %banned, "a login that is not looked at");
-                true
+    /// Whether a client may try, which counts as a failure until it has succeeded: others may be trying at the same time. Without an
+    /// answer of the store it may.
+    async fn may_try(&self, client: IpAddr, login: &mut Login) -> bool {
+        match self.attempt(client, login).await {
+            Ok((decision, penalty)) => {
+                login.counted = Some(penalty);
+                if decision != Decision::Allowed {
+                    tracing::warn!(%client, %decision, "a login that is not looked at");
+                }
+                decision == Decision::Allowed
             }
             Err(error) => {
                 tracing::error!(%error, "failed logins cannot be read");
-                false
+                true
             }
         }
     }
 
-    /// Counts a login that failed, and gives the time to wait before its answer.
-    pub async fn failed(&self, client: IpAddr, login: &Login) -> Duration {
-        let (failed_login, login) = (self.failed_login.clone(), login.0.clone());
-        let first_delay = failed_login.policy.first_delay;
+    async fn attempt(
+        &self,
+        client: IpAddr,
+        login: &Login,
+    ) -> Result<(Decision, Penalty), StoreError> {
+        let (failed_login, login) = (self.failed_login.clone(), login.name.clone());
         let counted = blocking(&self.store.0, move |store| {
             let now = now();
             store::screen(store, now, |memory| {
-                failed_login.failed(memory, client, &login, now)
+                failed_login.attempt(memory, client, &login, now)
             })
         });
-        match counted.await {
+        counted.await
+    }
+
+    /// A login has failed: counts it, if that was not done when it was tried, and gives the time to wait before its answer.
+    pub async fn failed(&self, client: IpAddr, login: &mut Login) -> Duration {
+        let counted = match login.counted.take() {
+            Some(penalty) => Ok(penalty),
+            None => self
+                .attempt(client, login)
+                .await
+                .map(|(_, penalty)| penalty),
+        };
+        match counted {
             Ok(penalty) => {
                 tracing::info!(%client, %penalty, "a login that failed");
                 penalty.delay
             }
             Err(error) => {
                 tracing::error!(%error, "a failed login could not be counted");
-                first_delay
+                self.failed_login.policy.first_delay
             }
         }
     }
 
-    /// Forgives the failures of this login from this address.
-    pub async fn succeeded(&self, client: IpAddr, login: &Login) {
-        let (failed_login, login) = (self.failed_login.clone(), login.0.clone());
+    /// Forgives the failures of this login from this address, and gives back what the attempt was counted as.
+    pub async fn succeeded(&self, client: IpAddr, login: &mut Login) {
+        login.counted = None;
+        let (failed_login, login) = (self.failed_login.clone(), login.name.clone());
         let forgiven = blocking(&self.store.0, move |store| {
             let now = now();
             store::screen(store, now, |memory| {

@@ -365,18 +365,44 @@ impl Default for Reports {
 pub struct Limits {
     /// Octets of a message; default: 50 MiB.
     pub message: u64,
-    /// Connections at once, of one address and in all; default: 500 and 2,000.
-    pub connections_per_address: usize,
-    /// See `connections_per_address`.
+    /// Connections at once, in all; default: 2,000.
     pub connections: usize,
+    /// Those of them that port 25 cannot take; default: 500.
+    pub reserved_for_users: usize,
+    /// Connections at once to port 25, of one address; default: 30.
+    pub connections_per_address: usize,
+    /// Connections at once to the services of users, of one address; default: 150, as an office may be behind it.
+    pub user_connections_per_address: usize,
+    /// New connections in a minute, of one address; default: 300.
+    pub new_connections_per_minute: u32,
+    /// Leading bits that make one address, and the networks around it, of which each may have three times as much as the one before;
+    /// default: 32 and 24.
+    pub ipv4_prefixes: Vec<u8>,
+    /// The same of IPv6; default: 64, 48 and 32.
+    pub ipv6_prefixes: Vec<u8>,
+    /// Networks of which only the connections in all are counted, such as that of a webmail server; default: this machine.
+    #[serde(deserialize_with = "self::screening::networks")]
+    pub exempt: Vec<Network>,
+    /// Octets in a second that a message must come with on the average, once `data_grace` is over; default: 500.
+    pub data_rate: u64,
+    /// Seconds for which a message may be slower; default: 60.
+    pub data_grace: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             message: 50 * 1024 * 1024,
-            connections_per_address: 500,
             connections: 2000,
+            reserved_for_users: 500,
+            connections_per_address: 30,
+            user_connections_per_address: 150,
+            new_connections_per_minute: 300,
+            ipv4_prefixes: vec![32, 24],
+            ipv6_prefixes: vec![64, 48, 32],
+            exempt: self::screening::this_machine(),
+            data_rate: 500,
+            data_grace: 60,
         }
     }
 }

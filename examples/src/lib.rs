@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod aggregate_reports;
 pub mod command_line;
 pub mod config;
+pub mod connections;
 pub mod demo;
 pub mod dkim_keys;
 pub mod dmarc_report;

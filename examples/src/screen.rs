@@ -13,7 +13,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use screening::Network;
 use screening::correspondents::Correspondents;
 use screening::dnsbl::{self, HealthPolicy, List, ListHealth, Lists};
 use screening::greylisting::Greylist;
@@ -97,7 +96,7 @@ impl Screen {
             correspondents: correspondents(screening, keys),
             reputation: reputation(screening, keys),
             rates: screening.rates.clone(),
-            rate_limit: RateLimit::new(keys),
+            rate_limit: rate_limit(&screening.rates, keys),
         })
     }
 
@@ -119,7 +118,7 @@ impl Screen {
             true => rates.known_address,
             false => rates.address,
         };
-        let network = Network::new(client, if client.is_ipv4() { 24 } else { 64 });
+        let network = self.rate_limit.prefixes.network(client);
         let quotas = [
             (Subject::Address(client), address),
             (Subject::Network(network), rates.network),
@@ -141,6 +140,44 @@ impl Screen {
                 let sender = visit::address(&findings.claim.sender);
                 spend(store, screen.rate_limit, &screen.quotas(&findings, &sender))
             })
+            .await
+    }
+
+    /// After how many seconds a stranger may attempt more, if it may not now; otherwise the attempt is counted.
+    async fn attempts_too_much(
+        &self,
+        context: &Context,
+        client: IpAddr,
+    ) -> Result<Option<u64>, StoreError> {
+        let network = self.rate_limit.prefixes.network(client);
+        let quota = (Subject::Attempts(network), self.rates.attempts);
+        self.spend(context, quota).await
+    }
+
+    /// After how many seconds a stranger may send one more message to postmaster, if it may not now; otherwise it is counted.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub async fn postmaster_gets_too_much(
+        &self,
+        context: &Context,
+        client: IpAddr,
+    ) -> Result<Option<u64>, StoreError> {
+        let network = self.rate_limit.prefixes.network(client);
+        let quota = (Subject::Postmaster(network), self.rates.postmaster);
+        self.spend(context, quota).await
+    }
+
+    async fn spend(
+        &self,
+        context: &Context,
+        quota: (Subject<'static>, Option<config::Quota>),
+    ) -> Result<Option<u64>, StoreError> {
+        let rate_limit = self.rate_limit;
+        let quotas = those_with_a_quota([quota]);
+        context
+            .store(move |store| spend(store, rate_limit, &quotas))
             .await
     }
 
@@ -376,6 +413,15 @@ fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
             .clone_from(&configured.exempt_domains);
         greylist
     })
+}
+
+fn rate_limit(rates: &config::Rates, keys: Keys) -> RateLimit {
+    let mut rate_limit = RateLimit::new(keys);
+    let prefixes = &mut rate_limit.prefixes;
+    prefixes.ipv4_network = rates.ipv4_network;
+    prefixes.ipv6_address = rates.ipv6_address;
+    prefixes.ipv6_network = rates.ipv6_network;
+    rate_limit
 }
 
 fn correspondents(screening: &config::Screening, keys: Keys) -> Option<Correspondents> {

@@ -1,9 +1,8 @@
 //! The server: what all services share, the listeners, and the end.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mail_wire::TlsServer;
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::connections::{Connections, Who};
 use crate::own_reputation::OwnAddresses;
 use crate::queue::Shaping;
 use crate::resolver::Resolver;
@@ -78,6 +78,8 @@ pub struct Context {
     pub own_addresses: Arc<OwnAddresses>,
     /// How fast it leaves.
     pub shaping: Shaping,
+    /// Who is connected.
+    pub connections: Arc<Connections>,
     /// The time.
     pub clock: Clock,
     /// The maildrops that POP3 has open.
@@ -200,6 +202,7 @@ impl Server {
         let screen = crate::screen::Screen::new(&config, &store.secret()?)?;
         let own_addresses = OwnAddresses::new(&config.outbound, &store.secret()?)?;
         let shaping = Shaping::new(&config.outbound);
+        let connections = Connections::new(crate::screen::keys(&store.secret()?));
         let (stop, stopping) = watch::channel(false);
         let listen = &config.listen;
         let wanted = [
@@ -232,6 +235,7 @@ impl Server {
                 screen,
                 own_addresses: Arc::new(own_addresses),
                 shaping,
+                connections: Arc::new(connections),
                 clock: Clock::default(),
                 maildrops: Arc::default(),
                 stopping,
@@ -257,10 +261,9 @@ impl Server {
     /// Serves until `end` comes, then lets the sessions say good-bye: what was acknowledged is on disk all the time.
     pub async fn run(self, end: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
-        let crowd = Arc::new(Crowd::default());
         for (service, security, listener) in self.listeners {
-            let (context, crowd) = (Arc::clone(&self.context), Arc::clone(&crowd));
-            tasks.spawn(accept(context, crowd, service, security, listener));
+            let context = Arc::clone(&self.context);
+            tasks.spawn(accept(context, service, security, listener));
         }
         tasks.spawn(crate::queue::run(Arc::clone(&self.context)));
         tasks.spawn(crate::aggregate_reports::run(Arc::clone(&self.context)));
@@ -277,6 +280,10 @@ impl Server {
                 done = tasks.join_next() => if done.is_none() { break },
                 () = &mut patience => break,
             }
+        }
+        let written = self.context.store(|store| store.write_screening()).await;
+        if let Err(error) = written {
+            tracing::error!(%error, "what screening remembers could not be written");
         }
         tracing::info!("stopped");
     }
@@ -297,49 +304,8 @@ fn keep_or_make(
     Ok(crate::accounts::keys_of(password)?.to_string())
 }
 
-/// Who is connected.
-#[derive(Debug, Default)]
-struct Crowd(Mutex<HashMap<IpAddr, usize>>);
-
-/// A place in the crowd, given back when dropped.
-struct Place {
-    crowd: Arc<Crowd>,
-    address: IpAddr,
-}
-
-impl Crowd {
-    fn enter(self: &Arc<Self>, address: IpAddr, limits: &crate::config::Limits) -> Option<Place> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.values().sum::<usize>() >= limits.connections {
-            return None;
-        }
-        let count = counts.entry(address).or_insert(0);
-        if *count >= limits.connections_per_address {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            crowd: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
-}
-
 async fn accept(
     context: Arc<Context>,
-    crowd: Arc<Crowd>,
     service: Service,
     security: Security,
     listener: TcpListener,
@@ -366,9 +332,20 @@ async fn accept(
                 continue;
             }
         };
-        let Some(place) = crowd.enter(peer.ip(), &context.config.limits) else {
-            tracing::warn!(%peer, ?service, "too many connections");
-            continue;
+        let who = match service {
+            Service::Smtp => Who::Stranger,
+            _ => Who::User,
+        };
+        // Behind a load balancer the address is not the client's: the balancer counts.
+        let is_known = service != Service::Smtp || !context.config.listen.proxy_header;
+        let address = is_known.then(|| peer.ip());
+        let limits = &context.config.limits;
+        let place = match context.connections.enter(who, address, limits, now()) {
+            Ok(place) => place,
+            Err(why) => {
+                tracing::warn!(%peer, ?service, why, "a connection was not taken");
+                continue;
+            }
         };
         // Answers are small and urgent; a failure to say so is no failure to serve.
         let _ = socket.set_nodelay(true);

@@ -429,13 +429,22 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn next_due(&self) -> Result<Option<u64>, StoreError>;
 
-    /// Calls a measure of screening, once, with what is remembered: one transaction for all that it loads and saves. What ended before
-    /// `now`, in seconds since 1970, is removed by and by. [`screen`] gives its result back.
+    /// Calls a measure of screening, once, with what is remembered; nobody else changes it meanwhile. What ended before `now`, in seconds
+    /// since 1970, is removed by and by. [`screen`] gives its result back.
+    ///
+    /// It need not survive a crash: the store may write it later.
     ///
     /// # Errors
     ///
     /// The measure's own, or a failure of the database; nothing is saved then.
     fn screening(&self, now: u64, measure: &mut Measure<'_>) -> Result<(), StoreError>;
+
+    /// Writes down what screening remembers: the server is about to end.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn write_screening(&self) -> Result<(), StoreError>;
 
     /// Counts one more message, which may be a report itself, for the aggregate report of a day, in days since 1970, on a domain. A row
     /// that is new is left out where the report has `limit` rows already.

@@ -297,7 +297,8 @@ async fn a_destination_has_as_many_connections_as_it_should_and_the_others_wait(
         are_held(&server.context, 0, 0).await
     })
     .await;
-    // The command looks into the store of a server that runs.
+    // The command looks into the store of a server that runs, as it was written last.
+    server.context.store.0.write_screening().unwrap();
     let config = folder.path("mail-server.toml");
     let arguments = ["--config", &config, "reputation", "dest.example", "gmail"];
     let output = run("mail-server", &arguments, b"");

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use examples::resolver::Resolver;
 use examples::screen::Claim;
 use examples::server::Service;
-use examples::store::{Sqlite, Store};
 use mail_dns::Zone;
 use sasl_core::server::Question;
 use screening::early_talker::Conduct;
@@ -362,7 +361,7 @@ async fn found_after(server: &Running, source: &str, lines: &[(&[u8], &[&str])])
 }
 
 /// What would happen to a message.
-async fn explained(server: &Running, store: &dyn Store, client: &str, domain: &str) -> String {
+async fn explained(server: &Running, client: &str, domain: &str) -> String {
     let claim = Claim {
         client: client.parse().unwrap(),
         helo: None,
@@ -370,7 +369,8 @@ async fn explained(server: &Running, store: &dyn Store, client: &str, domain: &s
     };
     let (screen, resolver) = (&server.context.screen, &server.context.resolver);
     let to = "anna@example.org".to_owned();
-    let explained = screen.explain(resolver, Some(store), claim, Conduct::default(), to);
+    let store = Some(&*server.context.store.0);
+    let explained = screen.explain(resolver, store, claim, Conduct::default(), to);
     explained.await.unwrap().to_string()
 }
 
@@ -483,8 +483,7 @@ async fn a_connection_that_was_ended_for_its_conduct_counts_for_the_next() {
         client.end().await;
     }
     // It is written down after the connection was closed.
-    let store = Sqlite::open(folder.folder().join("data")).unwrap();
-    while !explained(&server, &store, "192.0.2.80", "elsewhere.example")
+    while !explained(&server, "192.0.2.80", "elsewhere.example")
         .await
         .contains("10 of 10 bad")
     {
@@ -586,9 +585,8 @@ async fn what_dmarc_finds_counts_for_the_domain_that_sent() {
         ("bad-sender.example", Some("12 of 12 bad")),
         ("forged.example", None),
     ] {
-        let store = Sqlite::open(folder.folder().join("data")).unwrap();
         // It has sent nothing, and SPF lets it send for both.
-        let explained = explained(&server, &store, "192.0.2.81", domain).await;
+        let explained = explained(&server, "192.0.2.81", domain).await;
         let found = explained.lines().find(|line| line.contains("SPF domain"));
         assert_eq!(found.is_some(), past.is_some(), "{explained}");
         assert!(
@@ -615,7 +613,7 @@ async fn who_guesses_passwords_is_banned_and_the_owner_elsewhere_is_not() {
         let answer = accounts.answer(client, &mut login, right()).await;
         assert!(matches!(answer, AuthAnswer::Password(is) if is == is_right));
         for _ in 0..3 {
-            accounts.failed(guesser, &login).await;
+            accounts.failed(guesser, &mut login).await;
         }
     }
     let mut login = Login::default();

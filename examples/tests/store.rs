@@ -301,7 +301,7 @@ fn what_screening_remembers_survives_a_restart_and_ends() {
         .unwrap()
     };
     let rows = || {
-        let connection = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
+        let connection = rusqlite::Connection::open(folder.0.join("screening.sqlite")).unwrap();
         connection
             .query_row("SELECT COUNT(*) FROM screening", [], |row| {
                 row.get::<_, u32>(0)
@@ -340,7 +340,7 @@ fn a_store_of_version_2_is_brought_up_to_date() {
     drop(Sqlite::open(&folder.0).unwrap());
     let database = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
     let older = "DROP TABLE report_destinations; ALTER TABLE dmarc_rows DROP COLUMN reports;
-                 DROP TABLE screening; CREATE TABLE grey (key TEXT);
+                 CREATE TABLE grey (key TEXT);
                  INSERT INTO dmarc_rows VALUES (9, 'example.net', 'record', 'row', 7);
                  PRAGMA user_version = 2";
     database.execute_batch(older).unwrap();

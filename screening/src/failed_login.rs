@@ -1,12 +1,14 @@
 //! Who guesses passwords is answered later and later, and then not at all.
 //!
 //! A failure counts against the login, the client's address and the network around it. Its answer is held back for longer the more there
-//! are, and an address or a network that has too many is banned for a time: [`FailedLogin::check`] says so before a password is looked at.
-//! Failures are forgotten one by one.
+//! are, and an address or a network that has too many is banned for a time: [`FailedLogin::attempt`] says so before a password is looked
+//! at, and counts the attempt as a failure until it has succeeded: so guesses at the same time are counted too. Failures are forgotten
+//! one by one.
 //!
 //! A login is never banned, or anybody could lock its owner out. A success forgives the failures of the same login from the same address,
 //! and no others: whoever has an account cannot clear with it what was tried on the accounts of others. From then on that login is known
-//! there, and its failures, such as those of a telephone that has an old password, count against nobody else behind the address.
+//! there: its failures, such as those of a telephone that has an old password, count against nobody else behind the address, and no ban
+//! for what others have failed there holds for it.
 //!
 //! ```
 //! use screening::failed_login::{Decision, FailedLogin};
@@ -16,8 +18,9 @@
 //! let mut store = MemoryStore::new(100_000);
 //! let (client, now) = ("203.0.113.80".parse()?, 1_800_000_000);
 //! for tried in 0..50 {
-//!     assert_eq!(failed_login.check(&mut store, client, "ann", now)?, Decision::Allowed);
-//!     let penalty = failed_login.failed(&mut store, client, "ann", now)?;
+//!     let (decision, penalty) = failed_login.attempt(&mut store, client, "ann", now)?;
+//!     assert_eq!(decision, Decision::Allowed);
+//!     // The password is wrong.
 //!     if tried == 2 {
 //!         assert_eq!(penalty.to_string(), "answered after 4 s: 3 failures of the login at this address");
 //!     }
@@ -154,6 +157,8 @@ pub struct Penalty {
     pub failures: u64,
     /// Whether this failure bans, or came while there was a ban.
     pub banned: bool,
+    /// Whether the login is known at the address.
+    pub known: bool,
 }
 
 impl fmt::Display for Penalty {
@@ -176,12 +181,15 @@ impl fmt::Display for Penalty {
 /// The rules alone, for a store that answers asynchronously. Values and entries stand in the order of [`FailedLogin::keys`]; what has no
 /// entry is not to be saved.
 impl Policy {
-    /// Whether a password may be tried.
+    /// Whether a password may be tried. Who is known at the address answers only for its own failures there.
     pub fn check(&self, values: &[Option<Value>; 4], now: u64) -> Decision {
         let counts = self.counts(values, now);
+        let [pair, ..] = &counts;
+        let subjects = if pair.is_known(now) { 1 } else { counts.len() };
         let bans = Subject::ALL
             .iter()
             .zip(counts)
+            .take(subjects)
             .filter_map(|(subject, count)| {
                 let limit = self.limit(*subject, &count)?;
                 Some((*subject, count.level.checked_sub(limit)?))
@@ -212,6 +220,7 @@ impl Policy {
             subject: Subject::LoginAtAddress,
             failures: 0,
             banned: was_banned,
+            known: counts[0].known_until != 0,
         };
         let mut entries = [None; 4];
         for subject in counted {
@@ -257,11 +266,17 @@ impl Policy {
         pair.level = 0;
         pair.known_until = now.saturating_add(self.known_for.as_secs()).max(1);
         let pair = Some(pair.entry(now));
-        let [address, network, login] = others.map(|mut count| {
-            count.level = count.level.saturating_sub(forgiven);
-            (forgiven > 0).then(|| count.entry(now))
-        });
-        [pair, address, network, login]
+        let others = [Subject::Address, Subject::Network, Subject::Login]
+            .into_iter()
+            .zip(others);
+        let mut entries = [pair, None, None, None];
+        for (subject, count) in others.filter(|_| forgiven > 0) {
+            // A ban ends with the attempt that has made the failures too many.
+            let limit = self.limit(subject, count).unwrap_or(u64::MAX);
+            count.level = count.level.min(limit).saturating_sub(forgiven);
+            entries[subject as usize] = Some(count.entry(now));
+        }
+        entries
     }
 
     /// What to save in place of a value whose time is yet to come, as the clock was set back: else it would not age until then.
@@ -382,6 +397,24 @@ impl FailedLogin {
         Ok(decision)
     }
 
+    /// Whether a password may be tried, which counts as a failure from now on: [`succeeded`](Self::succeeded) gives it back. The answer to
+    /// one that is wrong is to be held back for the delay of the penalty.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn attempt<S: Store + ?Sized>(
+        &self,
+        store: &mut S,
+        client: IpAddr,
+        login: &str,
+        now: u64,
+    ) -> Result<(Decision, Penalty), S::Error> {
+        let decision = self.check(store, client, login, now)?;
+        let penalty = self.failed(store, client, login, now)?;
+        Ok((decision, penalty))
+    }
+
     /// Counts a failure; its answer is to be held back for the delay. Count it before that: others may be trying at the same time.
     ///
     /// # Errors
@@ -432,12 +465,13 @@ impl FailedLogin {
         let login = Lower::new(login);
         let login = login.octets();
         let key = |parts: &[&[u8]]| Some(self.keys.key(Kind::FailedLogin, parts));
-        let of_login = key(&[b"login", login]);
+        let named = |parts: &[&[u8]]| Some(self.keys.key(Kind::FailedLoginName, parts));
+        let of_login = named(&[b"login", login]);
         if self.exempt.iter().any(|network| network.contains(client)) {
             return [None, None, None, of_login];
         }
         [
-            key(&[b"login at address", login, &address]),
+            named(&[b"login at address", login, &address]),
             key(&[b"address", &address]),
             key(&[b"network", &network]),
             of_login,
@@ -625,6 +659,63 @@ mod tests {
                 .failures,
             1
         );
+    }
+
+    #[test]
+    fn guesses_at_the_same_time_are_counted_and_a_success_gives_its_own_back() {
+        let Server(failed_login, mut store) = Server::new();
+        let client = "192.0.2.1".parse().unwrap();
+        let mut attempt = |login: &str| {
+            let (decision, _) = failed_login
+                .attempt(&mut store, client, login, START)
+                .unwrap();
+            decision == Decision::Allowed
+        };
+        // None of them has an answer yet.
+        assert_eq!((0..200).filter(|_| attempt("ann")).count(), 50);
+        let Server(failed_login, mut store) = Server::new();
+        for tried in 0..50 {
+            let login = if tried == 49 { "bob" } else { "ann" };
+            let (decision, penalty) = failed_login
+                .attempt(&mut store, client, login, START)
+                .unwrap();
+            assert_eq!(decision, Decision::Allowed);
+            assert_eq!(penalty.banned, tried == 49);
+        }
+        // The last has the right password after all: one guess is left.
+        failed_login
+            .succeeded(&mut store, client, "bob", START)
+            .unwrap();
+        for allowed in [
+            Decision::Allowed,
+            Decision::Banned {
+                subject: Subject::Address,
+                time: Duration::from_secs(HOUR),
+            },
+        ] {
+            let (decision, _) = failed_login
+                .attempt(&mut store, client, "ann", START)
+                .unwrap();
+            assert_eq!(decision, allowed);
+        }
+    }
+
+    #[test]
+    fn a_neighbour_locks_nobody_out_who_is_known() {
+        let mut server = Server::new();
+        assert!(server.tries("192.0.2.1", "ann", true, START));
+        // Four neighbours, and then one behind the same address.
+        for number in 0..150 {
+            server.tries(&format!("192.0.2.{}", 100 + number % 4), "x", false, START);
+        }
+        for _ in 0..60 {
+            server.tries("192.0.2.1", "x", false, START);
+        }
+        assert!(!server.tries("192.0.2.1", "bob", true, START));
+        assert!(server.tries("192.0.2.1", "ann", true, START));
+        // Whoever guesses its password from there is banned for it alone.
+        let guesses = (0..200).filter(|_| server.tries("192.0.2.1", "ann", false, START));
+        assert_eq!(guesses.count(), 50);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! edge twice the quota passes. All numbers are integers and nothing is rounded.
 //!
 //! Ask after greylisting, not before it: an attempt that was told to come again is no message, and its retry would pay twice. Where that
-//! is known only later, [`RateLimit::give_back`] takes back what was spent.
+//! is known only later, [`RateLimit::give_back`] takes back what was spent. Before it only the generous quota of
+//! [`Subject::Attempts`] is asked.
 //!
 //! ```
 //! use core::time::Duration;
@@ -87,10 +88,14 @@ impl fmt::Display for Quota {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject<'a> {
-    /// A client's address.
+    /// A client's address; of IPv6 what [`Prefixes`] has as one.
     Address(IpAddr),
     /// A client's network.
     Network(Network),
+    /// All that a network attempts, what is told to come again too: ask before greylisting, so that nobody fills its memory alone.
+    Attempts(Network),
+    /// What a network sends to postmaster, where nothing else is asked.
+    Postmaster(Network),
     /// Who has logged in. Case counts.
     Login(&'a str),
     /// The address of MAIL FROM, without angle brackets.
@@ -105,6 +110,8 @@ impl fmt::Display for Subject<'_> {
         match self {
             Self::Address(address) => write!(f, "from {}", address.to_canonical()),
             Self::Network(network) => write!(f, "from {network}"),
+            Self::Attempts(network) => write!(f, "attempts from {network}"),
+            Self::Postmaster(network) => write!(f, "to postmaster from {network}"),
             Self::Login(name) => write!(f, "by login {}", Quoted(name)),
             Self::Sender(address) => write!(f, "of sender {}", Quoted(address)),
             Self::RecipientDomain(name) => write!(f, "to {}", Quoted(name)),
@@ -214,16 +221,78 @@ struct Bucket {
     size: u64,
 }
 
+/// How many leading bits of an address count as one client, and as its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prefixes {
+    /// Of an IPv4 address, as one address. Default: 32.
+    pub ipv4_address: u8,
+    /// Of an IPv4 address, as its network. Default: 24, the smallest that is routed.
+    pub ipv4_network: u8,
+    /// Of an IPv6 address, as one address. Default: 64: who has one of them has them all.
+    pub ipv6_address: u8,
+    /// Of an IPv6 address, as its network. Default: 48, the most that one customer is commonly given.
+    pub ipv6_network: u8,
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl Prefixes {
+    const DEFAULT: Self = Self {
+        ipv4_address: 32,
+        ipv4_network: 24,
+        ipv6_address: 64,
+        ipv6_network: 48,
+    };
+
+    /// What counts as one address.
+    pub fn address(&self, client: IpAddr) -> Network {
+        let client = client.to_canonical();
+        let is_ipv4 = client.is_ipv4();
+        Network::new(
+            client,
+            if is_ipv4 {
+                self.ipv4_address
+            } else {
+                self.ipv6_address
+            },
+        )
+    }
+
+    /// The network around it.
+    pub fn network(&self, client: IpAddr) -> Network {
+        let client = client.to_canonical();
+        let is_ipv4 = client.is_ipv4();
+        Network::new(
+            client,
+            if is_ipv4 {
+                self.ipv4_network
+            } else {
+                self.ipv6_network
+            },
+        )
+    }
+}
+
 /// Quotas over what is remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
+    /// What [`Subject::Address`] counts as one address.
+    pub prefixes: Prefixes,
     keys: Keys,
 }
 
 impl RateLimit {
     /// With these keys.
     pub const fn new(keys: Keys) -> Self {
-        Self { keys }
+        Self {
+            prefixes: Prefixes::DEFAULT,
+            keys,
+        }
     }
 
     /// Counts so many events for all these subjects, or for none of them if a quota refuses, at a time in seconds since 1970.
@@ -301,8 +370,10 @@ impl RateLimit {
         allowed[12..].copy_from_slice(&quota.burst.to_be_bytes());
         let key = |what, who| self.keys.key(Kind::Rate, &[what, who, &allowed]);
         match subject {
-            Subject::Address(address) => key(b"address", &Network::new(*address, 128).octets()),
+            Subject::Address(address) => key(b"address", &self.prefixes.address(*address).octets()),
             Subject::Network(network) => key(b"network", &network.octets()),
+            Subject::Attempts(network) => key(b"attempts", &network.octets()),
+            Subject::Postmaster(network) => key(b"postmaster", &network.octets()),
             Subject::Login(name) => key(b"login", name.as_bytes()),
             Subject::Sender(address) => key(b"sender", Lower::new(address).octets()),
             Subject::RecipientDomain(name) => key(b"domain", Lower::domain(name).octets()),
@@ -444,10 +515,69 @@ mod tests {
                 (Subject::Network("192.0.2.1".parse().unwrap()), hour),
                 false,
             ),
+            (
+                (Subject::Postmaster("192.0.2.0/24".parse().unwrap()), hour),
+                (Subject::Attempts("192.0.2.0/24".parse().unwrap()), hour),
+                false,
+            ),
+            // Who has one address of a /64 has them all.
+            (
+                (Subject::Address("2001:db8::1".parse().unwrap()), hour),
+                (Subject::Address("2001:db8::2".parse().unwrap()), hour),
+                true,
+            ),
+            (
+                (Subject::Address("2001:db8::1".parse().unwrap()), hour),
+                (Subject::Address("2001:db8:0:1::1".parse().unwrap()), hour),
+                false,
+            ),
         ] {
             let equal = limit.key(&one.0, &one.1) == limit.key(&other.0, &other.1);
             assert_eq!(equal, same, "{} {}", one.0, other.0);
         }
+    }
+
+    #[test]
+    fn networks_of_clients() {
+        let prefixes = Prefixes::default();
+        for (client, address, network) in [
+            ("192.0.2.1", "192.0.2.1/32", "192.0.2.0/24"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32", "192.0.2.0/24"),
+            ("2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ] {
+            let client = client.parse().unwrap();
+            assert_eq!(prefixes.address(client).to_string(), address);
+            assert_eq!(prefixes.network(client).to_string(), network);
+        }
+    }
+
+    /// What one network attempts does not push out what another has to come again with.
+    #[test]
+    fn attempts_are_bounded_before_greylisting() {
+        let (limit, greylist) = (RateLimit::new(KEYS), Greylist::new(KEYS));
+        let mut store = MemoryStore::new(1_000);
+        let attempts = quota(600, 3_600, 600);
+        let mut check = |client: std::net::IpAddr, sender: &str, now| {
+            let network = Subject::Attempts(limit.prefixes.network(client));
+            let within = limit.check(&mut store, &[(network, attempts)], 1, now);
+            if within != Ok(Decision::Pass) {
+                return None;
+            }
+            let attempt = Attempt::new(client, sender, "ann@example.org");
+            Some(greylist.check(&mut store, &attempt, now).unwrap())
+        };
+        let honest = [192, 0, 2, 80].into();
+        check(honest, "joe@x.example", START);
+        let taken = (0..10_000_u32).filter(|number| {
+            let digits = number.to_string();
+            let letters = digits.bytes().map(|digit| char::from(digit + 49));
+            let sender: String = letters.chain("@x.example".chars()).collect();
+            let client = std::net::Ipv4Addr::from(0xcb00_7100 + number % 256);
+            check(client.into(), &sender, START + 1).is_some()
+        });
+        assert_eq!(taken.count(), 600);
+        let passes = greylisting::Decision::Pass(greylisting::Known::Retry);
+        assert_eq!(check(honest, "joe@x.example", START + 300), Some(passes));
     }
 
     #[test]

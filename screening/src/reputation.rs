@@ -558,7 +558,10 @@ impl Reputation {
     /// Under what a subject is remembered. Names are compared without case; of a name the first 256 octets count.
     pub fn key(&self, subject: &Subject<'_>) -> Key {
         let key = |parts: &[&[u8]]| self.keys.key(Kind::Reputation, parts);
-        let named = |what, name| key(&[what, Lower::domain(name).octets()]);
+        let named = |what, name| {
+            let name = Lower::domain(name);
+            self.keys.key(Kind::ReputationName, &[what, name.octets()])
+        };
         match subject {
             Subject::Address(network) => key(&[b"address", &network.octets()]),
             Subject::Network(network) => key(&[b"network", &network.octets()]),

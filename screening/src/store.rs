@@ -19,6 +19,7 @@
 use core::convert::Infallible;
 use core::fmt;
 use core::hash::Hasher as _;
+use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
@@ -26,7 +27,8 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 /// What a measure remembers of something: its own three numbers.
 pub type Value = [u64; 3];
 
-/// Which measure an entry belongs to. Each has room of its own in a [`MemoryStore`].
+/// Which measure an entry belongs to. Each has room of its own in a [`MemoryStore`]; where strangers choose the name that an entry is
+/// about, it is of another kind than what is about their addresses, so that names push out nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -37,9 +39,9 @@ pub enum Kind {
     GreylistClient = 2,
     /// Rate limits.
     Rate = 3,
-    /// Logins that failed.
+    /// Failed logins of an address or a network, and their bans.
     FailedLogin = 4,
-    /// The reputation of those who send to us.
+    /// The reputation of the addresses, networks and autonomous systems that send to us.
     Reputation = 5,
     /// Grants of POP before SMTP.
     PopBeforeSmtp = 6,
@@ -47,11 +49,15 @@ pub enum Kind {
     Outbound = 7,
     /// Whom our users have written to.
     Correspondent = 8,
+    /// The reputation of the names that senders go by: HELO, SPF and DKIM.
+    ReputationName = 9,
+    /// Failed logins by login name, and the logins that are known at an address.
+    FailedLoginName = 10,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::GreylistMessage,
         Self::GreylistClient,
         Self::Rate,
@@ -60,6 +66,8 @@ impl Kind {
         Self::PopBeforeSmtp,
         Self::Outbound,
         Self::Correspondent,
+        Self::ReputationName,
+        Self::FailedLoginName,
     ];
 
     /// Its number, for stores outside of this crate; it never changes.
@@ -85,6 +93,12 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key that a store has kept as [`Kind::number`] and [`Key::hash`]; none if there is no such kind.
+    pub fn stored(kind: u8, hash: [u8; 16]) -> Option<Self> {
+        let kind = Kind::ALL.into_iter().find(|it| it.number() == kind)?;
+        Some(Self { kind, hash })
+    }
+
     /// Whose entry it is.
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -208,10 +222,15 @@ pub trait Store {
     fn save(&mut self, key: Key, value: Value, expires: u64) -> Result<(), Self::Error>;
 }
 
-/// A store in memory, for one server and tests; what was saved longest ago is forgotten first.
+/// A store in memory, for one server and tests. When it is full, what ends soonest is forgotten first, to the hour; of the same hour
+/// what was saved longest ago.
 ///
-/// Each [`Kind`] has room of its own: a flood of messages never makes it forget a client that has passed. An entry takes 64 octets and
-/// about 10 more of index, whatever it is about: a million take less than 128 MiB, while the table grows too.
+/// So what has ended goes before anything else, a message that was not tried again before one that has passed, and somebody who mistyped
+/// a password before somebody who is banned: a ban goes only when there are more bans than room. Each [`Kind`] has room of its own: a flood
+/// of messages never makes it forget a client that has passed.
+///
+/// An entry takes 64 octets and about 10 more of index, whatever it is about: a million take less than 128 MiB, while the table grows
+/// too.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     tables: [Table; Kind::ALL.len()],
@@ -229,10 +248,23 @@ impl MemoryStore {
     #[must_use]
     pub fn with_capacity_of(mut self, kind: Kind, capacity: usize) -> Self {
         let old = core::mem::replace(self.table(kind), Table::new(capacity));
-        for slot in old.oldest_first() {
+        for slot in old.soonest_first() {
             self.table(kind).save(slot.key, slot.value, slot.expires);
         }
         self
+    }
+
+    /// As [`Store::save`]; gives what had to be forgotten for it.
+    pub fn insert(&mut self, key: Key, entry: Entry) -> Option<Key> {
+        self.table(key.kind).save(key, entry.value, entry.expires)
+    }
+
+    /// What is held under a key, whether or not its time is over.
+    pub fn entry(&self, key: &Key) -> Option<Entry> {
+        let table = &self.tables[usize::from(key.kind.number()) - 1];
+        let slot = table.slots.get(table.find(key)? as usize)?;
+        let (value, expires) = (slot.value, slot.expires);
+        Some(Entry { value, expires })
     }
 
     /// How many entries there are, those whose time is over included.
@@ -245,9 +277,9 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    /// All entries with the ends of their times, to be saved over a restart; what was saved longest ago comes first in each kind.
+    /// All entries with the ends of their times, to be saved over a restart; what would be forgotten first comes first in each kind.
     pub fn entries(&self) -> impl Iterator<Item = (Key, Value, u64)> + '_ {
-        let slots = self.tables.iter().flat_map(Table::oldest_first);
+        let slots = self.tables.iter().flat_map(Table::soonest_first);
         slots.map(|slot| (slot.key, slot.value, slot.expires))
     }
 
@@ -270,14 +302,14 @@ impl Store for MemoryStore {
     }
 }
 
-/// Entries in slots, found by an index of their keys, and in a ring by the time when they were saved.
+/// Entries in slots, found by an index of their keys, and in rings: one for each hour in which any of them end.
 #[derive(Clone, Debug)]
 struct Table {
     capacity: u32,
     slots: Vec<Slot>,
     index: HashTable<u32>,
-    /// The slot that was saved longest ago; the one before it in the ring was saved last. Means nothing while there is no slot.
-    oldest: u32,
+    /// For an hour the slot that was saved longest ago; the one before it in the ring was saved last.
+    rings: BTreeMap<u64, u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -290,13 +322,20 @@ struct Slot {
     expires: u64,
 }
 
+impl Slot {
+    /// In which ring it is.
+    const fn hour(&self) -> u64 {
+        self.expires / 3_600
+    }
+}
+
 impl Table {
     fn new(capacity: usize) -> Self {
         Self {
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX).max(1),
             slots: Vec::new(),
             index: HashTable::new(),
-            oldest: 0,
+            rings: BTreeMap::new(),
         }
     }
 
@@ -315,21 +354,31 @@ impl Table {
         self.index.find(key.index(), same).copied()
     }
 
-    fn save(&mut self, key: Key, value: Value, expires: u64) {
+    /// Gives what was forgotten for it.
+    fn save(&mut self, key: Key, value: Value, expires: u64) -> Option<Key> {
+        let mut forgotten = None;
         let at = match self.find(&key) {
             Some(at) => {
                 self.unlink(at);
                 at
             }
             None if self.slots.len() < self.capacity as usize => self.add(key),
-            None => self.reuse(key),
+            None => {
+                let soonest = self.rings.first_key_value();
+                // A capacity is at least one, and each slot is in a ring.
+                let at = soonest.map_or(0, |(_, at)| *at);
+                forgotten = Some(self.slots[at as usize].key);
+                self.reuse(at, key);
+                at
+            }
         };
         let slot = &mut self.slots[at as usize];
         (slot.value, slot.expires) = (value, expires);
         self.link_newest(at);
+        forgotten
     }
 
-    /// A new slot, not in the ring yet.
+    /// A new slot, not in a ring yet.
     fn add(&mut self, key: Key) -> u32 {
         // Below the capacity, which is an u32.
         let at = self.slots.len() as u32;
@@ -346,9 +395,8 @@ impl Table {
         at
     }
 
-    /// The oldest slot, taken out of the ring and given to another key.
-    fn reuse(&mut self, key: Key) -> u32 {
-        let at = self.oldest;
+    /// Takes a slot out of its ring and gives it to another key.
+    fn reuse(&mut self, at: u32, key: Key) {
         self.unlink(at);
         let old = self.slots[at as usize].key;
         if let Ok(entry) = self.index.find_entry(old.index(), |other| *other == at) {
@@ -358,22 +406,27 @@ impl Table {
         let slots = &self.slots;
         let hash = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.key.index());
         self.index.insert_unique(key.index(), at, hash);
-        at
     }
 
-    // Slots are never removed: every index in the ring, and in the index of keys, is one of a slot.
+    // Slots are never removed: every index in a ring, and in the index of keys, is one of a slot.
 
     fn unlink(&mut self, at: u32) {
-        let Slot { older, newer, .. } = self.slots[at as usize];
+        let slot = self.slots[at as usize];
+        let Slot { older, newer, .. } = slot;
         self.slots[older as usize].newer = newer;
         self.slots[newer as usize].older = older;
-        if self.oldest == at {
-            self.oldest = newer;
+        if newer == at {
+            self.rings.remove(&slot.hour());
+        } else if let Some(oldest) = self.rings.get_mut(&slot.hour())
+            && *oldest == at
+        {
+            *oldest = newer;
         }
     }
 
     fn link_newest(&mut self, at: u32) {
-        let newer = self.oldest;
+        let hour = self.slots[at as usize].hour();
+        let newer = *self.rings.entry(hour).or_insert(at);
         let older = if newer == at {
             at
         } else {
@@ -385,12 +438,14 @@ impl Table {
         self.slots[newer as usize].older = at;
     }
 
-    fn oldest_first(&self) -> impl Iterator<Item = &Slot> {
-        let mut at = self.oldest;
-        (0..self.slots.len()).map(move |_| {
-            let slot = &self.slots[at as usize];
-            at = slot.newer;
-            slot
+    fn soonest_first(&self) -> impl Iterator<Item = &Slot> {
+        self.rings.values().flat_map(move |oldest| {
+            let mut at = Some(*oldest);
+            core::iter::from_fn(move || {
+                let slot = &self.slots[at? as usize];
+                at = Some(slot.newer).filter(|newer| newer != oldest);
+                Some(slot)
+            })
         })
     }
 }
@@ -453,6 +508,8 @@ mod tests {
         let mut store = MemoryStore::new(10);
         let client = key(Kind::GreylistClient, 0);
         store.save(client, [1; 3], 100).unwrap();
+        assert_eq!(Key::stored(2, *client.hash()), Some(client));
+        assert_eq!(Key::stored(0, *client.hash()), None);
         for number in 0..1_000 {
             store
                 .save(key(Kind::GreylistMessage, number), [0; 3], 100)
@@ -467,12 +524,54 @@ mod tests {
         assert_eq!(left, newest.chain([client]).collect::<Vec<_>>());
     }
 
+    #[test]
+    fn names_that_strangers_choose_push_out_no_address_and_failures_no_ban() {
+        use crate::failed_login::{Decision, FailedLogin};
+        use crate::reputation::{Client, Outcome, Reputation};
+
+        let mut store = MemoryStore::new(100);
+        let now = 1_800_000_000;
+        let reputation = Reputation::new(KEYS);
+        let known = Client::new([192, 0, 2, 1].into());
+        for _ in 0..40 {
+            let recorded = reputation.record(&mut store, &known, Outcome::Spam, now);
+            recorded.unwrap();
+        }
+        let before = reputation.score(&mut store, &known, now).unwrap();
+        for number in 0..1_000 {
+            let names = [0, 1, 2].map(|it| format!("{it}.{number}.example"));
+            let [helo, spf, dkim] = names.each_ref().map(String::as_str);
+            let mut stranger = Client::new([203, 0, 113, 1].into());
+            (stranger.helo, stranger.spf_domain) = (Some(helo), Some(spf));
+            let dkim = [dkim];
+            stranger.dkim_domains = &dkim;
+            let recorded = reputation.record(&mut store, &stranger, Outcome::Spam, now + 1);
+            recorded.unwrap();
+        }
+        assert_eq!(reputation.score(&mut store, &known, now), Ok(before));
+
+        let failed_login = FailedLogin::new(KEYS);
+        let banned = [198, 51, 100, 1].into();
+        for _ in 0..50 {
+            failed_login.failed(&mut store, banned, "ann", now).unwrap();
+        }
+        for number in 0..1_000_u32 {
+            let client = std::net::Ipv4Addr::from(0x0a00_0000 + (number << 8)).into();
+            let login = number.to_string();
+            failed_login
+                .failed(&mut store, client, &login, now + 1)
+                .unwrap();
+        }
+        let decision = failed_login.check(&mut store, banned, "ann", now + 2);
+        assert!(matches!(decision, Ok(Decision::Banned { .. })));
+    }
+
     proptest! {
         /// Against a list that is searched from end to end.
         #[test]
-        fn forgets_what_was_saved_longest_ago(
+        fn forgets_what_ends_soonest(
             capacity in 1_usize..6,
-            saved in prop::collection::vec((0_u64..9, any::<u64>()), 0..60),
+            saved in prop::collection::vec((0_u64..9, 0_u64..20_000), 0..60),
         ) {
             let mut store = MemoryStore::new(capacity);
             let mut model: Vec<(Key, Value, u64)> = Vec::new();
@@ -480,10 +579,12 @@ mod tests {
                 let entry = (key(Kind::Rate, number), [value, number, 0], value);
                 store.save(entry.0, entry.1, entry.2).unwrap();
                 model.retain(|other| other.0 != entry.0);
-                model.push(entry);
-                if model.len() > capacity {
+                if model.len() == capacity {
                     model.remove(0);
                 }
+                model.push(entry);
+                // What was saved longest ago stays in front.
+                model.sort_by_key(|entry| entry.2 / 3_600);
                 prop_assert_eq!(store.entries().collect::<Vec<_>>(), model.clone());
                 for number in 0..9 {
                     let key = key(Kind::Rate, number);

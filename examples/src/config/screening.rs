@@ -49,11 +49,9 @@ pub struct Screening {
 
 impl Default for Screening {
     fn default() -> Self {
-        let loopback = [[127, 0, 0, 0].into(), std::net::Ipv6Addr::LOCALHOST.into()];
-        let [ipv4, ipv6] = loopback;
         Self {
             enabled: true,
-            exempt: vec![Network::new(ipv4, 8), Network::new(ipv6, 128)],
+            exempt: this_machine(),
             greeting_delay: 1000,
             spf: true,
             reputation: true,
@@ -68,6 +66,11 @@ impl Default for Screening {
             rates: Rates::default(),
         }
     }
+}
+
+pub(super) fn this_machine() -> Vec<Network> {
+    let [ipv4, ipv6] = [[127, 0, 0, 0].into(), std::net::Ipv6Addr::LOCALHOST.into()];
+    vec![Network::new(ipv4, 8), Network::new(ipv6, 128)]
 }
 
 /// A block list, or by a negative weight a white list (RFC 5782).
@@ -314,8 +317,18 @@ pub struct Rates {
     /// Messages of an address that is: of a good past, by the address or the domain that SPF proves, or on a list of good
     /// senders; default: 1,000 in an hour. One address of a large provider sends some hundreds to a company.
     pub known_address: Option<Quota>,
-    /// Messages of a stranger's network, the /24 or the /64; default: none.
+    /// Messages of a stranger's network; default: none.
     pub network: Option<Quota>,
+    /// Attempts of a stranger's network that greylisting is asked about, those that it turns away too; default: 600 in an hour.
+    pub attempts: Option<Quota>,
+    /// Recipients `postmaster` of a stranger's network, who are not screened; default: 100 in an hour.
+    pub postmaster: Option<Quota>,
+    /// Leading bits of an IPv4 address that make its network; default: 24.
+    pub ipv4_network: u8,
+    /// Leading bits of an IPv6 address that count as one address; default: 64.
+    pub ipv6_address: u8,
+    /// Leading bits of an IPv6 address that make its network; default: 48.
+    pub ipv6_network: u8,
     /// Messages of a stranger's MAIL FROM; default: none.
     pub sender: Option<Quota>,
     /// Recipients of a user; default: 1,000 in a day, which a stolen password does not go beyond.
@@ -326,10 +339,16 @@ pub struct Rates {
 
 impl Default for Rates {
     fn default() -> Self {
+        let prefixes = screening::rate_limit::Prefixes::default();
         Self {
             address: Some(Quota::new(60, 3600)),
             known_address: Some(Quota::new(1000, 3600)),
             network: None,
+            attempts: Some(Quota::new(600, 3600)),
+            postmaster: Some(Quota::new(100, 3600)),
+            ipv4_network: prefixes.ipv4_network,
+            ipv6_address: prefixes.ipv6_address,
+            ipv6_network: prefixes.ipv6_network,
             sender: None,
             login: Some(Quota::new(1000, 86_400)),
             recipient_domain: None,

@@ -246,6 +246,11 @@ impl Visit {
                 true
             }
             Decision::Greylist | Decision::Tarpit(_) => {
+                // Nobody may fill the memory of greylisting alone.
+                if let Some(seconds) = screen.attempts_too_much(context, self.client).await? {
+                    screened.answer = Some(Answer::too_much(seconds));
+                    return Ok(screened);
+                }
                 screened.is_delayed(context, recipient).await?
             }
         };

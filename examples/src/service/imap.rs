@@ -155,7 +155,10 @@ impl Connection {
 
     async fn logged_in(&mut self, name: &str) {
         let client = self.peer.ip();
-        self.context.accounts.succeeded(client, &self.login).await;
+        self.context
+            .accounts
+            .succeeded(client, &mut self.login)
+            .await;
         match self.context.accounts.account(name).await {
             Ok(account) => self.account = account.map(|account| account.id),
             Err(error) => tracing::error!(%error, "imap: an account cannot be read"),
@@ -166,7 +169,7 @@ impl Connection {
     /// The answer waits in the session until the next poll: it is held back as long as this sleeps.
     async fn login_failed(&mut self) {
         let client = self.peer.ip();
-        let delay = self.context.accounts.failed(client, &self.login).await;
+        let delay = self.context.accounts.failed(client, &mut self.login).await;
         tracing::info!(peer = %self.peer, ?delay, "imap: a login failed");
         let mut stopping = self.context.stopping.clone();
         tokio::select! {

@@ -139,7 +139,7 @@ impl Service {
             }
             Event::Authenticated { authcid, .. } => {
                 let (accounts, client) = (&self.context.accounts, self.peer.ip());
-                accounts.succeeded(client, &self.login).await;
+                accounts.succeeded(client, &mut self.login).await;
                 if self.driver.session().tls().is_some() {
                     let accounts = &self.context.accounts;
                     accounts.read_by_pop(client, authcid.as_str()).await;
@@ -150,7 +150,7 @@ impl Service {
                 tracing::warn!(peer = %self.peer, %reason, "pop3: login failed");
                 // The answer waits in the output until then.
                 let (accounts, client) = (&self.context.accounts, self.peer.ip());
-                tokio::time::sleep(accounts.failed(client, &self.login).await).await;
+                tokio::time::sleep(accounts.failed(client, &mut self.login).await).await;
             }
             Event::OpenMaildrop { user, pending } => match self.open(user.as_str()).await {
                 Ok(Some((open, messages))) => {

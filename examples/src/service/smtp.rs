@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mail_syntax::{ForwardPath, ReversePath};
 use mail_wire::driver::tokio::Driver;
@@ -19,6 +20,7 @@ use smtp_proto::{EnhancedStatus, Reply};
 use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, Login, entropy};
+use crate::config::Limits;
 use crate::forwarding;
 use crate::identities::{self, Authors, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
@@ -74,6 +76,7 @@ pub async fn serve(
         }
     }
     let mut stopping = context.stopping.clone();
+    let by_pop = account.is_some();
     let mut connection = Connection {
         context,
         driver: Driver::new(transport, socket),
@@ -82,6 +85,7 @@ pub async fn serve(
         visit,
         login: Login::default(),
         account,
+        by_pop,
         mail: None,
     };
     let ended = tokio::select! {
@@ -113,6 +117,8 @@ enum Ended {
     Stale(#[from] Stale),
     #[error(transparent)]
     Answer(#[from] AnswerError),
+    #[error("the message came too slowly")]
+    TooSlow,
     #[error("the server stops")]
     Stopping,
 }
@@ -124,6 +130,22 @@ struct Mail {
     recipients: Vec<ForwardPath>,
     routes: std::collections::BTreeSet<Route>,
     intake: Option<Intake>,
+    pace: Pace,
+}
+
+/// How fast a message comes.
+#[derive(Debug, Default)]
+struct Pace {
+    octets: u64,
+    /// For how long the client was waited for.
+    waited: Duration,
+}
+
+impl Pace {
+    const fn is_too_slow(&self, limits: &Limits) -> bool {
+        let seconds = self.waited.as_secs();
+        seconds > limits.data_grace && self.octets < seconds.saturating_mul(limits.data_rate)
+    }
 }
 
 /// Asks the DNS about the message that is arriving. It ends when the next event of the session drops it.
@@ -144,12 +166,15 @@ struct Connection {
     login: Login,
     /// Who has logged in, here or by POP.
     account: Option<Submitter>,
+    /// Whether it was by POP: for as long as the grant lasts.
+    by_pop: bool,
     mail: Option<Mail>,
 }
 
 impl Connection {
     async fn run(&mut self) -> Result<(), Ended> {
         loop {
+            let since = Instant::now();
             let questions = ask(self.mail.as_mut());
             let event = tokio::select! {
                 // A question goes out before more of the message is read, however fast that comes.
@@ -157,6 +182,11 @@ impl Connection {
                 never = questions => match never {},
                 event = self.driver.next() => event?,
             };
+            if let Some(mail) = &mut self.mail
+                && mail.intake.is_some()
+            {
+                mail.pace.waited += since.elapsed();
+            }
             match event {
                 Some(event) => self.answer(event).await?,
                 None => return Ok(()),
@@ -191,6 +221,7 @@ impl Connection {
                         recipients: Vec::new(),
                         routes: std::collections::BTreeSet::new(),
                         intake: None,
+                        pace: Pace::default(),
                     });
                     self.driver.session().accept(pending)?;
                 }
@@ -217,8 +248,15 @@ impl Connection {
                 }
             },
             Event::Body(octets) => {
-                if let Some(intake) = self.mail.as_mut().and_then(|mail| mail.intake.as_mut()) {
+                if let Some(mail) = &mut self.mail
+                    && let Some(intake) = &mut mail.intake
+                {
                     intake.write(&self.context, &octets);
+                    mail.pace.octets += octets.len() as u64;
+                    // Who sends nothing at all is ended by the session.
+                    if mail.pace.is_too_slow(&self.context.config.limits) {
+                        return Err(Ended::TooSlow);
+                    }
                 }
             }
             Event::EndOfData { pending, .. } => {
@@ -244,7 +282,11 @@ impl Connection {
             }
             Event::Authenticated(login) => {
                 let client = self.client();
-                self.context.accounts.succeeded(client, &self.login).await;
+                self.context
+                    .accounts
+                    .succeeded(client, &mut self.login)
+                    .await;
+                self.by_pop = false;
                 tracing::info!(%client, user = ?login.identity().as_str(), "smtp: logged in");
                 let account = self
                     .context
@@ -260,7 +302,7 @@ impl Connection {
                 let client = self.client();
                 tracing::warn!(%client, %reason, "smtp: login failed");
                 // The answer waits in the output until then.
-                let delay = self.context.accounts.failed(client, &self.login).await;
+                let delay = self.context.accounts.failed(client, &mut self.login).await;
                 tokio::time::sleep(delay).await;
             }
             Event::Aborted(why) => {
@@ -277,7 +319,7 @@ impl Connection {
                     visit.made(cause);
                 }
                 if is_too_many {
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
             _ => {}
@@ -296,6 +338,9 @@ impl Connection {
 
     /// Whether mail is taken from this sender.
     async fn sender(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
+        if self.by_pop {
+            self.account = self.context.accounts.granted(self.client()).await;
+        }
         let Some(submitter) = &self.account else {
             if self.service != Service::Submission {
                 return Ok(());
@@ -340,12 +385,9 @@ impl Connection {
         let found = routes(&self.context, &address)
             .await
             .map_err(|error| deliver::fault(&error))?;
-        let stranger = self
-            .visit
-            .as_mut()
-            .filter(|_| self.account.is_none() && !is_postmaster(&address));
+        let is_stranger = self.account.is_none() && !is_postmaster(&address);
         if found.is_empty() {
-            if let Some(visit) = stranger {
+            if let Some(visit) = self.visit.as_mut().filter(|_| is_stranger) {
                 visit.unknown_recipient(&self.context).await;
             }
             return Err(deliver::reply(
@@ -354,10 +396,18 @@ impl Connection {
                 "No such user here",
             ));
         }
+        // Its mail is not screened, but not without bounds either.
+        if self.visit.is_some() && self.account.is_none() && is_postmaster(&address) {
+            let (screen, client) = (&self.context.screen, self.client());
+            let too_much = screen.postmaster_gets_too_much(&self.context, client);
+            if let Some(seconds) = too_much.await.map_err(|error| deliver::fault(&error))? {
+                return Err(deliver::not_now(&Answer::too_much(seconds)));
+            }
+        }
         let Some(mail) = &mut self.mail else {
             return Err(deliver::fault(&StoreError::Missing("the transaction")));
         };
-        if let Some(visit) = stranger {
+        if let Some(visit) = self.visit.as_mut().filter(|_| is_stranger) {
             if self.driver.session().did_not_wait() {
                 visit.saw(Offence::Pipelining);
             }

@@ -3,6 +3,8 @@
 //! A message is durable in this order: its file is synced, moved to its place, the folder is synced, then one transaction enters it
 //! everywhere at once, and SQLite syncs that. Only then does the server say 250. A file that no row names was left by a crash in
 //! between; it is removed at the next start.
+//!
+//! What screening remembers stands in memory and in a database of its own: nothing is lost with it, so nothing waits for it.
 
 mod mail;
 mod queue;
@@ -12,7 +14,7 @@ mod screening;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -34,8 +36,7 @@ pub struct Sqlite {
     readers: Mutex<Vec<Connection>>,
     changes: broadcast::Sender<Change>,
     filled: Arc<Notify>,
-    /// How many rows screening has.
-    remembered: AtomicI64,
+    screening: screening::Screening,
     /// Names files apart within this run.
     serial: AtomicU64,
     run: String,
@@ -49,7 +50,8 @@ impl Sqlite {
     ///
     /// What the disk or the database says; a store of a newer version is refused.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let store = Self::open_beside(folder)?;
+        let mut store = Self::open_beside(folder)?;
+        store.screening = screening::Screening::open(&store.folder)?;
         (store.writer()).execute("UPDATE queue SET leased_until = 0", [])?;
         store.sweep()?;
         Ok(store)
@@ -71,7 +73,7 @@ impl Sqlite {
         let mut writer = connect(&folder)?;
         schema::prepare(&mut writer)?;
         Ok(Self {
-            remembered: screening::count(&writer)?,
+            screening: screening::Screening::beside(&folder),
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
             changes: broadcast::channel(1024).0,
@@ -420,13 +422,11 @@ impl Store for Sqlite {
     }
 
     fn screening(&self, now: u64, measure: &mut Measure<'_>) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            measure(&mut screening::Memory {
-                transaction,
-                rows: &self.remembered,
-                now,
-            })
-        })
+        self.screening.measure(now, measure)
+    }
+
+    fn write_screening(&self) -> Result<(), StoreError> {
+        self.screening.write()
     }
 
     fn count_report_row(

@@ -104,8 +104,17 @@ CREATE TABLE screening (
 CREATE INDEX screening_expires ON screening (expires);
 ";
 
+/// Version 5 has it in a database of its own: once more.
+const NO_SCREENING: &str = "DROP TABLE screening;";
+
 /// Each leads to the next version; `PRAGMA user_version` says how many of them a database has behind it.
-const STEPS: [&str; 4] = [TABLES, DMARC_ROWS, REPORT_DESTINATIONS, SCREENING];
+const STEPS: [&str; 5] = [
+    TABLES,
+    DMARC_ROWS,
+    REPORT_DESTINATIONS,
+    SCREENING,
+    NO_SCREENING,
+];
 
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

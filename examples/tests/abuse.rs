@@ -1,0 +1,119 @@
+//! What a stranger or a user can do to the server, and how far.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use examples::accounts::{AuthAnswer, Login};
+use examples::resolver::Resolver;
+use examples::server::Service;
+use mail_dns::Zone;
+use sasl_core::server::Question;
+use support::Folder;
+use support::server::{Client, PASSWORD, Running};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+fn resolver() -> Resolver {
+    Resolver::from_zone(Zone::default())
+}
+
+#[tokio::test]
+async fn guesses_at_the_same_time_are_not_all_looked_at() {
+    let folder = Folder::new("abuse-guesses");
+    let server = Running::start(&folder, "[failed_login]\ndelay = 0\n", resolver()).await;
+    let client = "192.0.2.7".parse().unwrap();
+    let mut guesses = tokio::task::JoinSet::new();
+    for number in 0..120 {
+        let context = Arc::clone(&server.context);
+        guesses.spawn(async move {
+            let mut login = Login::default();
+            let authcid = "anna".parse().unwrap();
+            let password = mail_wire::Secret::new(format!("guess {number}"));
+            let question = Question::CheckPassword { authcid, password };
+            context.accounts.answer(client, &mut login, question).await;
+            context.accounts.failed(client, &mut login).await;
+        });
+    }
+    while guesses.join_next().await.is_some() {}
+    let mut login = Login::default();
+    let authcid = "anna".parse().unwrap();
+    let password = mail_wire::Secret::new(PASSWORD.to_owned());
+    let question = Question::CheckPassword { authcid, password };
+    let accounts = &server.context.accounts;
+    let answer = accounts.answer(client, &mut login, question).await;
+    assert!(matches!(answer, AuthAnswer::Password(false)), "{answer:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_grant_of_pop_ends_on_an_open_connection_too() {
+    let folder = Folder::new("abuse-grant");
+    let more = "[pop_before_smtp]\nenabled = true\nminutes = 0\n";
+    let server = Running::start(&folder, more, resolver()).await;
+    let accounts = &server.context.accounts;
+    accounts.read_by_pop([127, 0, 0, 1].into(), "anna").await;
+    let mut client = Client::connect(server.address(Service::Submission)).await;
+    client.ask("EHLO client.example", "250").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    client.ask("MAIL FROM:<anna@example.org>", "530").await;
+    server.end().await;
+}
+
+const BEHIND_PROXY: &str = r#"
+    [screening]
+    exempt = []
+    greeting_delay = 0
+    [screening.rates]
+    address = { count = 1, per = 3600 }
+    postmaster = { count = 2, per = 3600 }
+    attempts = { count = 2, per = 3600 }
+"#;
+
+#[tokio::test]
+async fn postmaster_and_attempts_have_bounds() {
+    let folder = Folder::new("abuse-postmaster");
+    let server = Running::start_behind_proxy(&folder, BEHIND_PROXY, resolver()).await;
+    for (recipient, text) in [("postmaster", "Too much"), ("anna", "Too much")] {
+        for number in 1..=3 {
+            // Each from another address of the network.
+            let address = format!("192.0.2.{number}");
+            let mut client = Client::connect_from(&address, server.address(Service::Smtp)).await;
+            client.ask("EHLO x", "250").await;
+            client.ask("MAIL FROM:<a@elsewhere.example>", "250").await;
+            let rcpt = format!("RCPT TO:<{recipient}@example.org>\r\n");
+            client.send(rcpt.as_bytes()).await;
+            let reply = client.reply().await;
+            assert_eq!(
+                reply.contains(text),
+                number == 3,
+                "{recipient} {number}: {reply}"
+            );
+        }
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_comes_too_slowly_ends_the_connection() {
+    let folder = Folder::new("abuse-slow");
+    let more = "[limits]\ndata_rate = 1000\ndata_grace = 0\n";
+    let server = Running::start(&folder, more, resolver()).await;
+    let mut socket = TcpStream::connect(server.address(Service::Smtp))
+        .await
+        .unwrap();
+    let envelope = "EHLO x.example\r\nMAIL FROM:<a@elsewhere.example>\r\nRCPT TO:<anna@example.org>\r\nDATA\r\n";
+    socket.write_all(envelope.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let message = b"From: a@elsewhere.example\r\n\r\nHello\r\n";
+    socket.write_all(message).await.unwrap();
+    let mut replies = Vec::new();
+    // The end may be a reset.
+    let _ = socket.read_to_end(&mut replies).await;
+    let replies = String::from_utf8(replies).unwrap();
+    let last = replies.lines().last().unwrap_or_default();
+    assert!(last.starts_with("354"), "{replies}");
+    server.end().await;
+}
