@@ -1,6 +1,6 @@
 //! Canonicalization of header fields and bodies (RFC 6376 §3.4), as streams.
 //!
-//! Of a body nothing is held but counters and less than 128 octets.
+//! Of a body nothing is held but counters and less than 192 octets.
 
 use core::fmt;
 use core::str::FromStr;
@@ -19,12 +19,18 @@ pub enum Canonicalization {
     Relaxed,
 }
 
-impl fmt::Display for Canonicalization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Canonicalization {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
             Self::Simple => "simple",
             Self::Relaxed => "relaxed",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Canonicalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -106,7 +112,7 @@ impl BodyCanonicalizer {
         self.kind
     }
 
-    /// Takes a piece of the body, and hands on what is settled, but for less than 128 octets.
+    /// Takes a piece of the body, and hands on what is settled, but for less than 192 octets.
     pub fn update(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
         if piece.is_empty() {
             return;
@@ -241,30 +247,28 @@ pub(crate) const fn is_white_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
-/// Hands on the canonical form of a field, its final CRLF included, even if the message ended without one.
+/// Adds the canonical form of a field, its final CRLF included, even if the message ended without one.
 ///
 /// RFC 6376 §3.7: "Each header field MUST be terminated with a single CRLF."
-pub fn field(kind: Canonicalization, field: &Field<'_>, out: &mut impl FnMut(&[u8])) {
+pub fn push_field(kind: Canonicalization, field: &Field<'_>, out: &mut Vec<u8>) {
     match kind {
         Canonicalization::Simple => {
             let raw = field.raw();
-            out(raw.strip_suffix(b"\r\n").unwrap_or(raw));
+            out.extend_from_slice(raw.strip_suffix(b"\r\n").unwrap_or(raw));
         }
-        Canonicalization::Relaxed => relaxed_field(field.name(), field.body(), out),
+        Canonicalization::Relaxed => push_relaxed_field(field.name(), field.body(), out),
     }
-    out(b"\r\n");
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Hands on the relaxed form of a field without its CRLF (RFC 6376 §3.4.2); `body` is what stands behind the colon.
-pub(crate) fn relaxed_field(name: &str, body: &[u8], out: &mut impl FnMut(&[u8])) {
-    for part in name.as_bytes().chunks(64) {
-        let mut lower = [0; 64];
-        for (to, from) in lower.iter_mut().zip(part) {
-            *to = from.to_ascii_lowercase();
-        }
-        out(lower.get(..part.len()).unwrap_or_default());
+/// Adds the relaxed form of a field without its CRLF (RFC 6376 §3.4.2); `body` is what stands behind the colon.
+pub(crate) fn push_relaxed_field(name: &str, body: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(name.as_bytes());
+    if let Some(name) = out.get_mut(start..) {
+        name.make_ascii_lowercase();
     }
-    out(b":");
+    out.push(b':');
     let mut rest = body;
     let mut first = true;
     loop {
@@ -274,10 +278,10 @@ pub(crate) fn relaxed_field(name: &str, body: &[u8], out: &mut impl FnMut(&[u8])
             return;
         }
         if !core::mem::take(&mut first) {
-            out(b" ");
+            out.push(b' ');
         }
         let (run, behind) = rest.split_at(words(rest));
-        out(run);
+        out.extend_from_slice(run);
         rest = behind;
     }
 }
@@ -293,19 +297,28 @@ fn skip_folding_white_space(mut octets: &[u8]) -> &[u8] {
 
 /// The length of the words that stand with one space between each.
 fn words(octets: &[u8]) -> usize {
+    const LANES: usize = 16;
     let mut from = 0;
-    while let Some(found) =
-        memchr::memchr3(b' ', b'\t', b'\r', octets.get(from..).unwrap_or_default())
+    // Over all lanes without an early end, so that they are looked at together.
+    while let Some(some) = octets
+        .get(from..)
+        .unwrap_or_default()
+        .first_chunk::<{ LANES + 1 }>()
+        && !(some.iter().zip(&some[1..])).fold(false, |any, (octet, next)| {
+            any | (*octet < b' ') | ((*octet == b' ') & (*next <= b' '))
+        })
     {
-        let at = from + found;
-        match octets.get(at..).unwrap_or_default() {
-            [b' ', next, ..] if !matches!(next, b' ' | b'\t' | b'\r') => from = at + 2,
-            [b'\r', next, ..] if *next != b'\n' => from = at + 1,
-            [b'\r'] => return octets.len(),
-            _ => return at,
+        from += LANES;
+    }
+    while let Some(rest) = octets.get(from..) {
+        match rest {
+            [] | [b'\t', ..] | [b' '] | [b' ', b' ' | b'\t' | b'\r', ..] | [b'\r', b'\n', ..] => {
+                break;
+            }
+            _ => from += 1,
         }
     }
-    octets.len()
+    from
 }
 
 #[cfg(test)]
@@ -377,9 +390,7 @@ mod tests {
         ] {
             let mut out = Vec::new();
             let parsed = Field::parse(raw).unwrap();
-            field(Canonicalization::Relaxed, &parsed, &mut |run| {
-                out.extend_from_slice(run);
-            });
+            push_field(Canonicalization::Relaxed, &parsed, &mut out);
             assert_eq!(out, expected, "{}", raw.escape_ascii());
         }
     }

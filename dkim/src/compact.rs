@@ -8,8 +8,9 @@
 //! - A block is copied whole; behind white space that goes, what follows is copied once more, further to the front. Each copy is of
 //!   64 octets, which are four moves, whatever of it the next overwrites.
 //! - The hash gets 128 octets at a time. In a hash each instruction waits for the one before, so a processor looks at the next blocks
-//!   while it ends the hash of the last. Measured with 128 octets half of all this costs no time; with 512 a tenth costs none, and with
-//!   64 the calls cost more than is saved.
+//!   while it ends the hash of the last. Measured with 128 octets two thirds of all this cost no time; with 256 a third costs none, and
+//!   with 64 all of it, but the calls cost more than is saved.
+//! - The block that was copied last is not handed on yet: where two copies meet, a processor that reads too soon waits for both.
 //! - All that the hash gets, but for the last, is whole blocks of its own, so that it does not gather them once more.
 //! - What has no white space for a thousand octets, as base64, is hashed where it lies.
 
@@ -23,6 +24,12 @@ const BLOCK: usize = 64;
 /// What is handed on at once.
 const PIECE: usize = 2 * BLOCK;
 
+/// What stays behind when a piece is handed on.
+const LAG: usize = BLOCK;
+
+/// How many pieces are handed on before what is behind them moves to the front.
+const PIECES: usize = 4;
+
 /// From this length on a run is handed on where it lies.
 const LONG: usize = 1024;
 
@@ -32,23 +39,27 @@ const STRETCH: usize = 64;
 /// Octets that were copied and are not handed on yet.
 #[derive(Clone)]
 pub(crate) struct Compact {
-    octets: [u8; PIECE + 2 * BLOCK],
-    /// How many there are. Between calls less than a piece, so that there is room for two blocks.
-    length: usize,
+    /// There is always room for two blocks more.
+    octets: [u8; PIECES * PIECE + LAG + 2 * BLOCK],
+    /// How many of them were handed on: less than [`PIECES`].
+    handed_on: usize,
+    /// Where they end. Between calls less than a piece and [`LAG`] behind what was handed on.
+    end: usize,
 }
 
 impl Compact {
     pub(crate) const fn new() -> Self {
         Self {
-            octets: [0; PIECE + 2 * BLOCK],
-            length: 0,
+            octets: [0; PIECES * PIECE + LAG + 2 * BLOCK],
+            handed_on: 0,
+            end: 0,
         }
     }
 
     /// Takes octets that stay as they are.
     pub(crate) fn verbatim(&mut self, mut run: &[u8], out: &mut impl FnMut(&[u8])) {
         if run.len() >= LONG {
-            let missing = self.length.next_multiple_of(BLOCK) - self.length;
+            let missing = self.end.next_multiple_of(BLOCK) - self.end;
             let (head, behind) = run.split_at(missing);
             self.append(head, out);
             self.hand_on(out);
@@ -75,35 +86,31 @@ impl Compact {
             };
             text = text.get(taken..).unwrap_or_default();
         }
-        self.end(text, out);
+        self.rest(text, out);
     }
 
     /// Takes as many blocks as have another behind them; how many octets these are.
     #[inline(never)] // So that it has all registers for itself.
     fn blocks(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) -> usize {
-        let mut length = self.length;
         let mut rest = text;
         while let Some(ahead) = rest.first_chunk()
-            && let Some(room) = self.octets.get_mut(length..)
+            && let Some(room) = self.octets.get_mut(self.end..)
             && let Some(room) = room.first_chunk_mut()
         {
-            length += BLOCK - reduce(ahead, room);
-            if length >= PIECE {
-                length -= self.hand_on_piece(out);
-            }
+            self.end += BLOCK - reduce(ahead, room);
+            self.hand_on_piece(out);
             rest = rest.get(BLOCK..).unwrap_or_default();
         }
-        self.length = length;
         text.len() - rest.len()
     }
 
     /// Takes the last octets, less than two blocks: as if zeros followed, which are text as well as any.
-    fn end(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
+    fn rest(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
         for at in [0, BLOCK] {
             let rest = text.get(at..).unwrap_or_default();
             let (mut ahead, mut reduced) = ([0; 2 * BLOCK], [0; 2 * BLOCK]);
-            for (to, from) in ahead.iter_mut().zip(rest) {
-                *to = *from;
+            if let Some(ahead) = ahead.get_mut(..rest.len()) {
+                ahead.copy_from_slice(rest);
             }
             let length = rest.len().min(BLOCK) - reduce(&ahead, &mut reduced);
             self.append(reduced.get(..length).unwrap_or_default(), out);
@@ -112,38 +119,50 @@ impl Compact {
 
     /// Hands on all that there is.
     pub(crate) fn hand_on(&mut self, out: &mut impl FnMut(&[u8])) {
-        if self.length > 0 {
-            out(self.octets.get(..self.length).unwrap_or_default());
-            self.length = 0;
+        if self.end > self.handed_on {
+            out(self
+                .octets
+                .get(self.handed_on..self.end)
+                .unwrap_or_default());
         }
+        (self.handed_on, self.end) = (0, 0);
     }
 
     /// Adds at most a block.
     fn append(&mut self, part: &[u8], out: &mut impl FnMut(&[u8])) {
-        let end = self.length + part.len();
-        if let Some(room) = self.octets.get_mut(self.length..end) {
+        let end = self.end + part.len();
+        if let Some(room) = self.octets.get_mut(self.end..end) {
             room.copy_from_slice(part);
         }
-        self.length = end;
-        if self.length >= PIECE {
-            self.length -= self.hand_on_piece(out);
-        }
+        self.end = end;
+        self.hand_on_piece(out);
     }
 
-    /// Hands on a piece, and moves what is behind it to the front: less than a block, since no more was added.
-    fn hand_on_piece(&mut self, out: &mut impl FnMut(&[u8])) -> usize {
-        out(&self.octets[..PIECE]);
-        self.octets.copy_within(PIECE..PIECE + BLOCK, 0);
-        PIECE
+    /// Hands on a piece if there is one and more than [`LAG`] behind it; at most a block was added.
+    #[inline(always)]
+    fn hand_on_piece(&mut self, out: &mut impl FnMut(&[u8])) {
+        if self.end - self.handed_on < PIECE + LAG {
+            return;
+        }
+        if let Some(piece) = self.octets.get(self.handed_on..self.handed_on + PIECE) {
+            out(piece);
+        }
+        self.handed_on += PIECE;
+        if self.handed_on == PIECES * PIECE {
+            self.octets
+                .copy_within(self.handed_on..self.handed_on + LAG + BLOCK, 0);
+            self.end -= self.handed_on;
+            self.handed_on = 0;
+        }
     }
 }
 
 impl fmt::Debug for Compact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What a message says does not belong into a log.
-        let length = &self.length;
         f.debug_struct("Compact")
-            .field("length", length)
+            .field("handed_on", &self.handed_on)
+            .field("end", &self.end)
             .finish_non_exhaustive()
     }
 }
@@ -151,22 +170,40 @@ impl fmt::Debug for Compact {
 /// Copies the first block and reduces its white space; how many octets went. What is behind the others is of no meaning.
 #[inline(always)] // In one piece with its loop, which keeps its constants in registers.
 fn reduce(ahead: &[u8; 2 * BLOCK], room: &mut [u8; 2 * BLOCK]) -> usize {
+    let stops = stops(ahead);
     copy_block(ahead, 0, room, 0);
-    let mut stops = stops(ahead);
+    if stops == 0 {
+        return 0;
+    }
+    // A single one is found without all bits being put in order.
+    if stops.is_power_of_two() {
+        let bit = stops.trailing_zeros() as usize;
+        return reduce_at(ahead, bit % 8 * 8 + bit / 8, room, 0);
+    }
+    let mut stops = transposed(stops);
     let mut removed = 0;
     while stops != 0 {
-        let behind = stops.trailing_zeros() as usize % BLOCK + 1;
+        let at = stops.trailing_zeros() as usize % BLOCK;
         stops &= stops - 1;
-        if goes_away(ahead.get(behind..).unwrap_or_default()) {
-            removed += 1;
-        } else if let Some(room) = room.get_mut((behind - 1).wrapping_sub(removed)) {
-            *room = b' ';
-        }
-        // Of a run the last will do.
-        if stops >> (behind % BLOCK) & 1 == 0 {
-            copy_block(ahead, behind, room, behind.wrapping_sub(removed));
-        }
+        removed = reduce_at(ahead, at, room, removed);
     }
+    removed
+}
+
+/// Looks at one octet that may have to go or to become a space, and copies what is behind it; how many octets went up to here.
+#[inline(always)]
+fn reduce_at(
+    ahead: &[u8; 2 * BLOCK],
+    at: usize,
+    room: &mut [u8; 2 * BLOCK],
+    mut removed: usize,
+) -> usize {
+    if goes_away(ahead.get(at + 1..).unwrap_or_default()) {
+        removed += 1;
+    } else if let Some(room) = room.get_mut(at.wrapping_sub(removed)) {
+        *room = b' ';
+    }
+    copy_block(ahead, at + 1, room, (at + 1).wrapping_sub(removed));
     removed
 }
 
@@ -194,7 +231,8 @@ fn goes_away(behind: &[u8]) -> bool {
     }
 }
 
-/// Bits of the octets of the first block that may have to change: tabs, and spaces before white space or a control character.
+/// Bits of the octets of the first block that may have to change: tabs, and spaces before white space or a control character. Bit b of
+/// octet j of the word stands for octet 8b + j of the block: the word wants to be [`transposed`].
 #[inline(always)]
 fn stops(ahead: &[u8; 2 * BLOCK]) -> u64 {
     const LANES: usize = 16;
@@ -212,9 +250,8 @@ fn stops(ahead: &[u8; 2 * BLOCK]) -> u64 {
         *lane = stop(at, 0x03) | stop(at + 16, 0x0c) | stop(at + 32, 0x30) | stop(at + 48, 0xc0);
     }
     let lanes = u128::from_le_bytes(lanes);
-    // One of the two bits is for lanes 0 to 7, the other for lanes 8 to 15: now bit b of octet j stands for octet 8b + j of the block.
-    let stops = lanes as u64 & 0x5555_5555_5555_5555 | (lanes >> 64) as u64 & 0xaaaa_aaaa_aaaa_aaaa;
-    if stops == 0 { 0 } else { transposed(stops) }
+    // One of the two bits is for lanes 0 to 7, the other for lanes 8 to 15.
+    lanes as u64 & 0x5555_5555_5555_5555 | (lanes >> 64) as u64 & 0xaaaa_aaaa_aaaa_aaaa
 }
 
 fn array(ahead: &[u8; 2 * BLOCK], at: usize) -> [u8; BLOCK] {
@@ -267,7 +304,7 @@ mod tests {
             } else {
                 compact.verbatim(text.as_bytes(), &mut out);
             }
-            assert!(compact.length < PIECE);
+            assert!(compact.end - compact.handed_on < PIECE + LAG);
         }
         compact.hand_on(&mut out);
         handed_on
@@ -294,7 +331,7 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_are_looked_at_as_octets_are(octets in prop::collection::vec(prop::sample::select(b" \t\r\n\x0c!a\xa0\xff".to_vec()), 2 * BLOCK)) {
-            let bits = stops(octets.first_chunk().unwrap());
+            let bits = transposed(stops(octets.first_chunk().unwrap()));
             for at in 0..BLOCK {
                 let next = octets[at + 1];
                 let expected = octets[at] == b'\t' || octets[at] == b' ' && next <= b' ';
@@ -348,10 +385,12 @@ mod tests {
 
     #[test]
     fn what_has_no_white_space_is_not_copied() {
+        // What was held back last is handed on with the rest.
+        const LAST: usize = PIECE + LAG;
         let base64 = "TWFpbA==\r\n".repeat(1000);
         let text = format!("Two  words\r\n{base64}!");
         let longest = |text| handed_on(&[(true, text)]).iter().map(Vec::len).max();
         assert!(longest(text) > Some(5000));
-        assert_eq!(longest("two  words ".repeat(1000) + "!"), Some(PIECE));
+        assert!(longest("two  words ".repeat(1000) + "!") < Some(LAST));
     }
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use mail_dns::{Name, Txt};
 use mail_syntax::tag_list::{Tag, TagList, TagListError};
 
+use crate::folded_base64;
 use crate::public_key::{Ed25519PublicKey, PublicKey, PublicKeyError, RsaPublicKey};
 use crate::quoted_printable;
 use crate::signature::{Algorithm, BASE64};
@@ -355,12 +356,11 @@ fn public_key(
     tag: &Tag<'_>,
     leniency: &Leniency,
 ) -> Result<Option<PublicKey>, KeyRecordError> {
-    let base64 = tag.compact();
     // RFC 6376 §3.6.1: "An empty value means that this public key has been revoked."
-    if base64.is_empty() {
+    if tag.value().is_empty() {
         return Ok(None);
     }
-    let octets = (BASE64.decode(base64.as_bytes())).map_err(|_| KeyRecordError::Base64 {
+    let octets = folded_base64::decode(tag.value()).ok_or_else(|| KeyRecordError::Base64 {
         offset: tag.offset(),
     })?;
     Ok(Some(match key_type {

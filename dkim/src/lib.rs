@@ -85,6 +85,7 @@ mod compact;
 pub mod crypto;
 #[cfg(feature = "diagnosis")]
 pub mod diagnosis;
+mod folded_base64;
 pub mod key_check;
 pub mod key_record;
 mod message_to_sign;

@@ -145,7 +145,7 @@ impl<'a> FieldsByName<'a> {
             }
             while let Some(field) = self.take(&range) {
                 if Some(field.offset()) != own_offset {
-                    canonicalization::field(kind, &field, &mut |run| input.extend_from_slice(run));
+                    canonicalization::push_field(kind, &field, input);
                     break;
                 }
             }
@@ -228,9 +228,7 @@ pub(crate) fn push_signature_field(
                 [] => Cow::Borrowed(before),
                 _ => Cow::Owned([before, behind].concat()),
             };
-            canonicalization::relaxed_field(field.name(), &body, &mut |run| {
-                input.extend_from_slice(run);
-            });
+            canonicalization::push_relaxed_field(field.name(), &body, input);
         }
     }
 }
@@ -249,9 +247,7 @@ pub(crate) fn push_unsigned_field(
         Canonicalization::Simple => input.extend_from_slice(written.as_bytes()),
         Canonicalization::Relaxed => {
             let (name, body) = written.split_once(':').unwrap_or((written, ""));
-            canonicalization::relaxed_field(name, body.as_bytes(), &mut |run| {
-                input.extend_from_slice(run);
-            });
+            canonicalization::push_relaxed_field(name, body.as_bytes(), input);
         }
     }
     Ok(())
@@ -260,8 +256,8 @@ pub(crate) fn push_unsigned_field(
 /// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
 #[derive(Debug, Default)]
 pub(crate) struct BodyHasher {
-    simple: Option<BodyCanonicalizer>,
-    relaxed: Option<BodyCanonicalizer>,
+    /// One for each canonicalization of the hashes; not within, since they are long and who hashes is moved.
+    canonicalizers: Vec<BodyCanonicalizer>,
     hashes: Vec<Hash>,
 }
 
@@ -350,11 +346,10 @@ impl BodyHasher {
         if let Some(number) = self.hashes.iter().position(same) {
             return number;
         }
-        let canonicalizer = match kind {
-            Canonicalization::Simple => &mut self.simple,
-            Canonicalization::Relaxed => &mut self.relaxed,
-        };
-        canonicalizer.get_or_insert(BodyCanonicalizer::new(kind));
+        if !self.canonicalizers.iter().any(|one| one.kind() == kind) {
+            self.canonicalizers.reserve_exact(1);
+            self.canonicalizers.push(BodyCanonicalizer::new(kind));
+        }
         self.hashes.push(Hash {
             kind,
             length,
@@ -371,7 +366,7 @@ impl BodyHasher {
 
     pub(crate) fn update(&mut self, piece: &[u8]) {
         let hashes = &mut self.hashes;
-        for canonicalizer in [&mut self.simple, &mut self.relaxed].into_iter().flatten() {
+        for canonicalizer in &mut self.canonicalizers {
             let kind = canonicalizer.kind();
             canonicalizer.update(piece, &mut |run| Hash::update(hashes, kind, run));
         }
@@ -380,7 +375,7 @@ impl BodyHasher {
     /// The hashes, by number.
     pub(crate) fn finish(self) -> Vec<BodyHash> {
         let mut hashes = self.hashes;
-        for canonicalizer in [self.simple, self.relaxed].into_iter().flatten() {
+        for canonicalizer in self.canonicalizers {
             let kind = canonicalizer.kind();
             canonicalizer.finish(&mut |run| Hash::update(&mut hashes, kind, run));
         }
@@ -399,20 +394,19 @@ impl BodyHasher {
 impl Hash {
     fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
         for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
-            let (signed, unsigned) = match hash.length {
-                None => (run, &[][..]),
-                Some(length) => {
-                    // What does not fit into usize is more than the run has.
-                    let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
-                    run.split_at(room.min(run.len()))
-                }
-            };
+            let mut signed = run;
+            if let Some(length) = hash.length {
+                // What does not fit into usize is more than the run has.
+                let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
+                let unsigned;
+                (signed, unsigned) = run.split_at(room.min(run.len()));
+                hash.unsigned += unsigned.len() as u64;
+            }
+            hash.hashed += signed.len() as u64;
             match &mut hash.state {
                 State::Sha256(state) => state.update(signed),
                 State::Sha1(state) => state.update(signed),
             }
-            hash.hashed += signed.len() as u64;
-            hash.unsigned += unsigned.len() as u64;
         }
     }
 }

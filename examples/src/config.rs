@@ -16,8 +16,8 @@ use serde::Deserialize;
 
 pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
 pub use self::screening::{
-    Codes, Correspondents, Greylisting, Helo, List, Never, Rates, S25r, Screening, Subject,
-    Threshold, Thresholds,
+    Codes, Correspondents, GreylistStage, Greylisting, Helo, List, Never, Rates, S25r, Screening,
+    Subject, Threshold, Thresholds,
 };
 
 /// Why the configuration cannot be used.
@@ -175,12 +175,26 @@ pub enum DmarcPolicy {
     Observe,
 }
 
+/// What is done with a message whose DMARC check could not be done for now (`temperror`), though a record was found that asks for more
+/// than `none`. Where the record itself could not be had, the message is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DmarcTempError {
+    /// Refuse it for now: a forger cannot escape the policy by a signature whose key has no answer, and who is honest comes again.
+    #[default]
+    Defer,
+    /// Take it.
+    Accept,
+}
+
 /// How mail from outside is judged.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inbound {
     /// What DMARC does.
     pub dmarc: DmarcPolicy,
+    /// What is done where DMARC has a temporary error; nothing if it only observes.
+    pub temperror: DmarcTempError,
 }
 
 /// So many in so many seconds.

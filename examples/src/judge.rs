@@ -1,7 +1,6 @@
 //! A message from outside while it comes: judged, and the DNS asked meanwhile, so that nothing is left to wait for at its end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mail_dns::{Answer, Failure, Limits, Lookups, Progress, Question};
 use mail_syntax::header::Header;
@@ -11,11 +10,13 @@ use tokio::time::Instant;
 use crate::aggregate_reports::is_report;
 use crate::resolver::{Lookup, Resolver};
 
-/// Questions that are known at the same time (those of the envelope, of the header, of the end) must have ended within this time.
+/// Questions that are known at the same time (those of the envelope, of the header, of the end) must have ended by then.
 ///
 /// RFC 7208 §4.6.4: "Such a limit SHOULD allow at least 20 seconds.  If such a limit is exceeded, the result of authorization
 /// SHOULD be "temperror"."
-const PATIENCE: Duration = Duration::from_secs(30);
+fn deadline() -> Instant {
+    Instant::now() + Limits::default().time
+}
 
 /// Judges one message. Dropped, it leaves nothing running.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl Judge {
             resolver,
             message,
             lookups: Lookups::new(Limits::default()),
-            deadline: Instant::now() + PATIENCE,
+            deadline: deadline(),
             is_report: false,
         }
     }
@@ -58,7 +59,7 @@ impl Judge {
     /// The header is whole. It raises questions that were not there before: they get their own time.
     pub fn header(&mut self, header: &Header<'_>) {
         self.is_report = is_report(header);
-        self.deadline = Instant::now() + PATIENCE;
+        self.deadline = deadline();
     }
 
     /// Asks what can be asked by now, until that is answered: then more of the message is needed.
@@ -74,7 +75,7 @@ impl Judge {
     /// None if the evaluation waits for something that nobody brings, which is a mistake of this program.
     pub async fn finish(mut self) -> Option<Judged> {
         self.message.finish();
-        self.deadline = Instant::now() + PATIENCE;
+        self.deadline = deadline();
         match self.drive().await {
             Progress::Done(verdict) => Some(Judged {
                 verdict,

@@ -29,10 +29,11 @@ pub use shaping::Shaping;
 
 /// Entries that are delivered or wait for their turn. Where so many wait for one slow destination, all others wait too.
 const ACTIVE: usize = 1000;
-/// An entry that a server has leased is not touched by others for this long, in seconds: longer than any delivery takes.
-const LEASE: u64 = 3600;
+/// For how long, in seconds, a leased entry is not leased again. Its lease ends with the delivery, or with the server; no clock that jumps
+/// while it is delivered may end it, or it would be sent twice.
+const LEASE: u64 = 10 * 365 * 86400;
 
-/// For how long a message waits for others to the same destination before it goes back into the queue: far less than a lease.
+/// For how long a message waits for others to the same destination before it goes back into the queue.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 /// Delivers what is due until the server stops; what is being delivered then is tried again after the next start.

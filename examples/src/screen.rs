@@ -95,7 +95,7 @@ impl Screen {
             scorer: scorer(screening),
             greylist: greylist(screening, keys),
             correspondents: correspondents(screening, keys),
-            reputation: screening.reputation.then(|| Reputation::new(keys)),
+            reputation: reputation(screening, keys),
             rates: screening.rates.clone(),
             rate_limit: RateLimit::new(keys),
         })
@@ -348,6 +348,14 @@ fn scorer(screening: &config::Screening) -> Scorer {
         thresholds,
         exempt: screening.exempt.clone(),
     }
+}
+
+fn reputation(screening: &config::Screening, keys: Keys) -> Option<Reputation> {
+    screening.reputation.then(|| {
+        let mut reputation = Reputation::new(keys);
+        reputation.policy.good_after = Duration::from_secs(screening.good_past_after);
+        reputation
+    })
 }
 
 fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {

@@ -41,7 +41,7 @@ const MORE: &str = r#"
     greeting_delay = 0
     [[screening.list]]
     zone = "bad.example"
-    weight = 7
+    weight = 9
     reason = true
     tested = false
     [screening.greylisting]
@@ -131,6 +131,31 @@ async fn what_looks_like_a_dial_up_line_passes_when_it_comes_back_and_is_known_a
         fields(&newest(&server).await),
         [r#"Yubin-Screening: greylist, score 3: +3 rule 2: five digits in "p12345""#]
     );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn greylisting_may_wait_for_the_message() {
+    let folder = Folder::new("screening-greylist-message");
+    let more = format!("{MORE}reply_to = 'message'\n");
+    let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
+    let smtp = server.address(Service::Smtp);
+    let name = "p12345.pool.example";
+    for code in ["450", "250"] {
+        let mut client = Client::connect_from("192.0.2.7", smtp).await;
+        rcpt(&mut client, name, "anna@example.org", "250").await;
+        client.ask("DATA", "354").await;
+        client
+            .send(b"From: joe@elsewhere.example\r\n\r\nHello\r\n")
+            .await;
+        let reply = client.ask(".", code).await;
+        assert_eq!(code == "450", reply.starts_with("450 4.7.1 Not known"));
+        let has_come = !newest_or_none(&server).await.is_empty();
+        assert_eq!(has_come, code == "250");
+    }
+    // A refusal for good costs nobody a whole message.
+    let mut client = Client::connect_from("192.0.2.66", smtp).await;
+    rcpt(&mut client, "mx.example.org", "anna@example.org", "550").await;
     server.end().await;
 }
 
@@ -268,6 +293,8 @@ async fn who_has_a_good_past_may_send_more() {
     let more = format!(
         "{MORE}[screening.rates]\naddress = {{ count = 7, per = 3600 }}\nknown_address = {{ count = 3, per = 3600 }}\n"
     );
+    // In a day, if it is not configured.
+    let more = more.replace("exempt = []", "exempt = []\ngood_past_after = 0");
     let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
     let mut client = Client::connect_from("192.0.2.80", server.address(Service::Smtp)).await;
     client.ask("EHLO mail.honest.example", "250").await;
@@ -465,7 +492,7 @@ async fn a_connection_that_was_ended_for_its_conduct_counts_for_the_next() {
     }
     let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
     let found = found_after(&server, "192.0.2.80", &[ehlo]).await;
-    assert_eq!(found, ["Yubin-Screening: accept, score 7: +7 reputation"]);
+    assert_eq!(found, ["Yubin-Screening: accept, score 9: +9 reputation"]);
     server.end().await;
 }
 
@@ -475,7 +502,7 @@ async fn a_list_that_fails_its_test_is_not_asked_until_it_works_again() {
     let folder = Folder::new("screening-lists");
     let more = MORE
         .replace("tested = false", "tested = true")
-        .replace("weight = 7", "weight = 3");
+        .replace("weight = 9", "weight = 3");
     let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
     let smtp = server.address(Service::Smtp);
     let (everything, nothing) = (
@@ -829,7 +856,7 @@ fn the_command_knows_the_configuration_and_prints_json() {
     arguments.extend(["--config", &config, "--json"]);
     let told = expect_json(&run("mail-server", &arguments, b""), 1);
     assert_eq!(told["decision"], "refuse");
-    assert_eq!(told["score"], 12);
+    assert_eq!(told["score"], 14);
     assert_eq!(told["code"], 550);
     assert_eq!(told["reasons"][0]["why"], "HELO: a name of ours");
     assert!(!folder.folder().join("none").exists());

@@ -56,7 +56,7 @@ mod serde;
 mod zone;
 
 pub use cache::{Cache, CacheLimits};
-pub use evaluation::{Evaluation, Need, resolve_blocking};
+pub use evaluation::{Evaluation, Need, resolve_blocking, resolve_blocking_until};
 pub use lookups::{Limits, Lookups, Progress, resolve};
 pub use master_file::{ZoneError, ZoneFault};
 pub use name::{Ancestors, Labels, Name, NameError, Suffixes};

@@ -4,8 +4,11 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use crate::evaluation::stalled;
+#[cfg(doc)]
+use crate::resolve_blocking_until;
 use crate::{Answer, Evaluation, Failure, Need, Question, resolve_blocking};
 
 /// What a driver may do at once.
@@ -15,12 +18,20 @@ pub struct Limits {
     /// Lookups open at the same time; 0 counts as 1. Default 16: all DKIM selectors of a message (10) fit, and one message cannot fill a
     /// resolver's table. More costs a future each.
     pub questions_in_flight: usize,
+    /// How long an evaluation may take in all. Default: 20 s. Nothing here has a clock: it is for the driver's timer, as in
+    /// `resolve(check, ask, sleep(limits.time))`, or for the clock of [`resolve_blocking_until`]; a driver that uses [`Lookups`] calls
+    /// [`Lookups::fail`] then. More keeps a client waiting (5 min for MAIL FROM, 10 min behind the end of a message: RFC 5321 §4.5.3.2)
+    /// and what it holds allocated.
+    // RFC 7208 §4.6.4: "MTAs or other processors SHOULD impose a limit on the maximum amount of elapsed time to evaluate check_host(). Such a
+    // limit SHOULD allow at least 20 seconds."
+    pub time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             questions_in_flight: 16,
+            time: Duration::from_secs(20),
         }
     }
 }
@@ -127,7 +138,7 @@ impl<F> fmt::Debug for Lookups<F> {
 
 /// Runs an evaluation to its end, as many questions at once as it has, under the default [`Limits`].
 ///
-/// When `limit` (a timer of the runtime, say) completes first, every question still open and every further one is answered with
+/// When `limit` (a timer of the runtime, over [`Limits::time`] say) completes first, every question still open and every further one is answered with
 /// [`Failure::Timeout`], so there is always a verdict.
 ///
 /// # Panics
@@ -242,6 +253,7 @@ mod tests {
         };
         let mut lookups = Lookups::new(Limits {
             questions_in_flight: 3,
+            ..Limits::default()
         });
         let mut evaluation = Wide::new(7);
         for open in 0..7 {

@@ -98,7 +98,7 @@ pub fn fold(name: &str, body: &str) -> Result<String, FoldError> {
             word.find([' ', '\t']).unwrap_or(word.len())
         });
         let end = spaces + length;
-        writer.write(&rest[..spaces], &rest[spaces..end]);
+        writer.write(&rest[..spaces], &[&rest[spaces..end]]);
         rest = &rest[end..];
     }
     writer.finish()
@@ -160,19 +160,21 @@ impl FieldWriter {
 
     /// Adds a space or a fold, then the word.
     pub fn word(&mut self, word: &str) {
-        self.write(" ", word);
+        self.write(" ", &[word]);
     }
 
     /// As [`FieldWriter::word`], for a word that is made of parts.
+    pub fn word_parts(&mut self, parts: &[&str]) {
+        self.write(" ", parts);
+    }
+
+    /// As [`FieldWriter::word`], for a word that is printed.
     pub fn word_args(&mut self, word: fmt::Arguments<'_>) {
         let start = self.out.len();
         self.out.push(' ');
         // A String takes all; of what fails to print, the part before stays.
         let _ = self.out.write_fmt(word);
-        let error = self.out.get(start + 1..).and_then(character);
-        if let Some(error) = error {
-            self.error.get_or_insert(error);
-        }
+        self.check_from(start + 1);
         if self.column() > COLUMNS && !self.fresh {
             self.check_line(start - self.line);
             self.out.insert_str(start, "\r\n");
@@ -233,16 +235,18 @@ impl FieldWriter {
         }
     }
 
-    fn write(&mut self, space: &str, word: &str) {
-        self.check(word);
+    fn write(&mut self, space: &str, word: &[&str]) {
+        let length: usize = word.iter().map(|part| part.len()).sum();
         let space = if space.is_empty() { " " } else { space };
         // A fold right behind the name is legal, but a reader that looks for `Name: ` would miss it.
-        if self.column() + space.len() + word.len() > COLUMNS && !self.fresh {
+        if self.column() + space.len() + length > COLUMNS && !self.fresh {
             self.break_line(space);
         } else {
             self.out.push_str(space);
         }
-        self.out.push_str(word);
+        let start = self.out.len();
+        word.iter().for_each(|part| self.out.push_str(part));
+        self.check_from(start);
         self.fresh = false;
     }
 
@@ -260,6 +264,13 @@ impl FieldWriter {
 
     fn check(&mut self, text: &str) {
         if let Some(error) = character(text) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Looks at what was added from here on.
+    fn check_from(&mut self, start: usize) {
+        if let Some(error) = self.out.get(start..).and_then(character) {
             self.error.get_or_insert(error);
         }
     }
@@ -323,7 +334,11 @@ mod tests {
             let (mut whole, mut parts) = (FieldWriter::new("X").unwrap(), FieldWriter::new("X").unwrap());
             for (text, number) in &words {
                 whole.word(&format!("{text}={number};"));
-                parts.word_args(format_args!("{text}={number};"));
+                if number % 2 == 0 {
+                    parts.word_args(format_args!("{text}={number};"));
+                } else {
+                    parts.word_parts(&[text, "=", &number.to_string(), ";"]);
+                }
             }
             prop_assert_eq!(parts.finish(), whole.finish());
         }

@@ -120,6 +120,8 @@ impl<'a> TagList<'a> {
     pub fn parse(list: &'a [u8]) -> Result<Self, TagListError> {
         // Most have fewer tags.
         let mut tags: Vec<Tag<'a>> = Vec::with_capacity(12);
+        // A bit for each name that was there: most have one for themselves.
+        let mut names = 0_u64;
         for tag in Tags::new(list) {
             let tag = tag?;
             if tags.len() == MAX_TAGS {
@@ -127,9 +129,11 @@ impl<'a> TagList<'a> {
             }
             // RFC 6376 §3.2: "Tags with duplicate names MUST NOT occur within a single tag-list; if a tag name does occur more
             // than once, the entire tag-list is invalid."
-            if tags.iter().any(|other| is_same(other.name, tag.name)) {
+            let bit = bit(tag.name);
+            if names & bit != 0 && tags.iter().any(|other| is_same(other.name, tag.name)) {
                 return Err(TagListError::Duplicate { offset: tag.offset });
             }
+            names |= bit;
             tags.push(tag);
         }
         if tags.is_empty() {
@@ -293,6 +297,12 @@ fn trim_end(text: &str) -> &str {
 
 fn is_space(octet: u8) -> bool {
     (octet == b' ') | (octet == b'\t') | (octet == b'\r') | (octet == b'\n')
+}
+
+/// One of 64 bits, by the first letter and the length.
+fn bit(name: &str) -> u64 {
+    let first = name.bytes().next().unwrap_or_default();
+    1 << ((usize::from(first) + 31 * name.len()) % 64)
 }
 
 /// Whether two names are the same; they are too short for anything but a loop.

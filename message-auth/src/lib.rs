@@ -39,7 +39,7 @@
 //! assert_eq!(verdict.dmarc.result, dmarc::DmarcResult::Pass);
 //! assert_eq!(verdict.disposition, dmarc::Disposition::None);
 //! let results = verdict.results().to_string();
-//! assert!(results.starts_with("mx.example.org; spf=pass smtp.mailfrom=joe@example.com;"));
+//! assert!(results.starts_with("mx.example.org; spf=pass smtp.mailfrom=example.com;"));
 //! assert!(results.contains("; dmarc=pass header.from=example.com policy.dmarc=reject;"));
 //! // The same, folded, to be put on top of the message.
 //! assert!(verdict.authentication_results()?.starts_with("Authentication-Results: mx.example.org;"));

@@ -56,10 +56,9 @@ pub struct Config {
     pub iprev: iprev::Limits,
     /// The limits.
     pub limits: Limits,
-    /// Whether DMARC leaves out signatures of keys in test mode (`t=y`). Default: no. RFC 6376 §3.6.1 has such mail treated no worse, and
-    /// no better, than unsigned; but many keys are in test mode for ever, receivers let their signatures count, and without that mail is
-    /// lost that its domain did sign.
-    pub ignore_testing_signatures: bool,
+    /// Whether signatures of keys in test mode (`t=y`) count for DMARC as any other. Default: no, as RFC 6376 §3.6.1 has it: such mail is
+    /// unsigned. Many keys are in test mode for ever, and some receivers let them count, so that no mail is lost that its domain did sign.
+    pub count_testing_signatures: bool,
 }
 
 /// How much one message may ask.
@@ -89,7 +88,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct MessageAuth {
     inbound: Inbound,
-    ignore_testing_signatures: bool,
+    count_testing_signatures: bool,
     dmarc_config: dmarc::Config,
     questions: Questions,
     mail_from: Run<CheckHost>,
@@ -136,7 +135,7 @@ impl MessageAuth {
             Check::Arc | Check::Iprev | Check::Helo => 0,
         };
         Self {
-            ignore_testing_signatures: config.ignore_testing_signatures,
+            count_testing_signatures: config.count_testing_signatures,
             dmarc_config: config.dmarc.clone(),
             questions: Questions::new(config.limits.questions, bounds),
             mail_from: Run::new(CheckHost::mail_from(
@@ -244,7 +243,8 @@ impl MessageAuth {
         {
             self.handed_in.dkim = true;
             let authentication = |signature: &dkim::SignatureVerdict| match signature.result {
-                _ if signature.testing && self.ignore_testing_signatures => Authentication::Fail,
+                // RFC 6376 §3.6.1: "Verifiers MUST NOT treat messages from Signers in testing mode differently from unsigned email".
+                _ if signature.testing && !self.count_testing_signatures => Authentication::Fail,
                 dkim::DkimResult::Pass => Authentication::Pass,
                 dkim::DkimResult::TempError => Authentication::TempError,
                 _ => Authentication::Fail,
@@ -275,22 +275,22 @@ fn of_header(header: Result<Header<'_>, &HeaderError>) -> AuthorDomains {
     })
 }
 
-/// The override of a chain whose sealers are all trusted, and of which the first found the author's domain to pass.
+/// The override of a chain whose sealers are all trusted, and of which the first found the author's domain to pass and nothing else.
 fn vouched(author: &Domain, arc: &arc::Verdict, trusted: &[Domain]) -> Option<Override> {
     let vouches = |result: &MethodResult| {
         let from = result.property(&Ptype::Header, "from");
         let from = from.and_then(|from| Domain::parse_utf8(from).ok()?.to_a_labels().ok());
-        *result.method() == Method::Dmarc
-            && *result.outcome() == Outcome::Pass
-            && from.as_ref() == Some(author)
+        *result.outcome() == Outcome::Pass && from.as_ref() == Some(author)
     };
     let results = arc.trusted_results(|sealer| trusted.contains(sealer))?;
     // RFC 8617 §7.2.2: "it MAY indicate the influence of ARC on their local policy decision(s) by adding a reason of "local_policy"
     // with a comment string".
-    results
-        .registered()
-        .any(vouches)
-        .then(|| Override::of(PolicyOverride::LocalPolicy, Some(arc.report_comment())))
+    let mut dmarc = (results.registered())
+        .filter(|result| *result.method() == Method::Dmarc)
+        .peekable();
+    // All that it says of DMARC: a sealer that contradicts itself believed what others wrote.
+    let vouched = dmarc.peek().is_some() && dmarc.all(vouches);
+    vouched.then(|| Override::of(PolicyOverride::LocalPolicy, Some(arc.report_comment())))
 }
 
 /// The most questions of an SPF check: the record, and for each term that looks something up a name and its hosts (RFC 7208 §4.6.4).

@@ -3,6 +3,7 @@
 use dkim::{DkimResult, SignatureVerdict};
 use dmarc::{Disposition, DmarcResult, OverrideReason};
 use mail_dns::Question;
+use mail_syntax::Domain;
 use mail_syntax::authentication_results::{
     AuthenticationResults, Keyword, Method, MethodResult, Outcome, Ptype,
 };
@@ -53,7 +54,8 @@ impl Verdict {
     /// It goes above all fields that were there, and those that claim to come from this server must have been removed before.
     ///
     /// # Errors
-    /// If the authserv-id is too long for a line.
+    /// If the authserv-id is too long for a line, which no domain name is. Nothing that a sender chose can be: values are cut to 320
+    /// octets, reasons and comments to 255.
     // RFC 8601 §4: "An MTA MUST NOT add a result to an existing header field." So this is always a field of its own.
     pub fn authentication_results(&self) -> Result<String, FoldError> {
         self.results().to_field()
@@ -72,13 +74,16 @@ impl Verdict {
     #[must_use]
     pub fn results(&self) -> AuthenticationResults {
         let mut results = AuthenticationResults::new(&self.inbound.authserv_id);
-        // RFC 7208 §2.4: of a null reverse-path the identity is postmaster@ and the HELO name, and so the verdict has it.
         results.push(spf_result(
             &self.spf_mail_from,
             "mailfrom",
-            &self.spf_mail_from.sender,
+            self.mail_from(),
         ));
-        results.push(spf_result(&self.spf_helo, "helo", &self.inbound.helo));
+        results.push(spf_result(
+            &self.spf_helo,
+            "helo",
+            host_name(&self.inbound.helo),
+        ));
         for result in self.dkim_results() {
             results.push(result);
         }
@@ -86,6 +91,24 @@ impl Verdict {
         results.push(self.dmarc_result());
         results.push(self.iprev_result());
         results
+    }
+
+    /// The identity as far as SPF looked at it.
+    fn mail_from(&self) -> Option<String> {
+        // RFC 7208 §2.4: of a null reverse-path the identity is postmaster@ and the HELO name, and so the verdict has it.
+        let sender = self.spf_mail_from.sender.as_str();
+        let (local_part, domain) = sender.rsplit_once('@').unwrap_or(("", sender));
+        let domain = match self.inbound.mail_from.mailbox() {
+            Some(_) => domain.to_owned(),
+            None => host_name(domain)?,
+        };
+        // RFC 8601 §2.7.2: "If the retrieved sender policies used to evaluate SPF do not contain explicit provisions for authenticating the
+        // local-part (see Section 3.4.1 of [MAIL]) of an address, the "pvalue" reported along with results for this mechanism SHOULD NOT
+        // include the local-part or the following "@" character."
+        Some(match self.spf_mail_from.uses_local_part {
+            true => format!("{local_part}@{domain}"),
+            false => domain,
+        })
     }
 
     fn dkim_results(&self) -> Vec<MethodResult> {
@@ -156,14 +179,25 @@ impl Verdict {
     }
 }
 
+/// What a client calls itself. It says so before SMTPUTF8 can be agreed on, so that the message above which it is told may be ASCII: of U-labels
+/// the A-labels, and nothing of other characters.
+// RFC 8616 §4: "an IDN host name MUST be represented as A-labels."
+fn host_name(name: &str) -> Option<String> {
+    if name.is_ascii() {
+        return Some(name.to_owned());
+    }
+    let domain = Domain::parse_utf8(name).ok()?.to_a_labels().ok()?;
+    Some(domain.to_string())
+}
+
 /// RFC 8601 §2.7.2: the result of one identity, and the identity.
-fn spf_result(verdict: &spf::Verdict, property: &str, identity: &str) -> MethodResult {
+fn spf_result(verdict: &spf::Verdict, property: &str, identity: Option<String>) -> MethodResult {
     let mut result = MethodResult::new(Method::Spf, outcome(verdict.result));
     add(
         &mut result,
         Ptype::Smtp,
         property,
-        Some(identity.to_owned()),
+        identity.filter(|identity| !identity.is_empty()),
     );
     result
 }
@@ -173,6 +207,9 @@ fn signature_result(signature: &SignatureVerdict, b_values: &[String]) -> Method
     let mut result = MethodResult::new(Method::Dkim, outcome(signature.result));
     if signature.result != DkimResult::Pass {
         result = result.with_reason(&signature.cause.to_string());
+    }
+    if signature.testing {
+        result = result.with_comment("key in test mode");
     }
     let identity = signature
         .signature

@@ -170,6 +170,15 @@ fn without_trust_in_every_sealer_nothing_is_overridden() {
     let mut no_author = AuthenticationResults::new("mx.lists.example.org");
     no_author.push(MethodResult::new(Method::Dmarc, Outcome::Pass));
     let no_author = sealed(MESSAGE, "lists.example.org", &no_author);
+    let contradicting = [
+        (Outcome::Fail, Outcome::Pass),
+        (Outcome::Pass, Outcome::Fail),
+    ];
+    let contradicting = contradicting.map(|(first, second)| {
+        let mut results = found(first, "example.com");
+        results.push(found(second, "example.com").results()[1].clone());
+        sealed(MESSAGE, "lists.example.org", &results)
+    });
     let both: &[&str] = &["lists.example.org", "other.example.net"];
     for (message, trusted, status) in [
         (&one, &[][..], ChainStatus::Pass),
@@ -181,6 +190,8 @@ fn without_trust_in_every_sealer_nothing_is_overridden() {
         (&said_fail, both, ChainStatus::Pass),
         (&another_author, both, ChainStatus::Pass),
         (&no_author, both, ChainStatus::Pass),
+        (&contradicting[0], both, ChainStatus::Pass),
+        (&contradicting[1], both, ChainStatus::Pass),
         (&MESSAGE.to_vec(), both, ChainStatus::None),
     ] {
         let verdict = judge(message, trusted);

@@ -42,13 +42,20 @@ pub struct Policy {
     /// How long who has passed is remembered without a further message. Default: 35 days, so that a monthly letter is known (RFC 6647
     /// §5 point 3: at least one week). Raising it keeps the store fuller.
     pub lifetime: Duration,
-    /// Messages whose retry passed, after which everything from the client's network, or from the domain of which SPF passed, does.
-    /// Default: 1 (RFC 6647 §5 point 1).
+    /// Messages whose retry passed, after which everything from the client, or from the domain of which SPF passed, does. Default: 1
+    /// (RFC 6647 §5 point 1).
     pub known_after: u32,
-    /// Leading bits of an IPv4 address that make one client. Default: 24 (RFC 6647 §5 point 5).
+    /// Leading bits of an IPv4 address that a message may come again from. Default: 24, so that it may from another server of a cluster
+    /// (RFC 6647 §5 point 5).
     pub ipv4_prefix: u8,
-    /// Leading bits of an IPv6 address that make one client. Default: 64, the least that one host is given.
+    /// Leading bits of an IPv6 address that a message may come again from. Default: 64, the least that one host is given.
     pub ipv6_prefix: u8,
+    /// Leading bits of an IPv4 address that are known once a message has come again. Default: 32, "the IP address in that tuple" (RFC 6647
+    /// §5 point 1): in networks of end users and of hosting companies one neighbour with a queue would open the door to all that have none.
+    /// 24 spares each server of a cluster without SPF its first delay.
+    pub known_ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that are known once a message has come again. Default: 64.
+    pub known_ipv6_prefix: u8,
     /// Whether the null reverse-path is never delayed. Default: no: a bounce comes back as other mail does, and spam likes to look like
     /// one. It helps those who verify addresses of ours by a transaction that ends after RCPT (RFC 6647 §4.2).
     pub null_sender_passes: bool,
@@ -63,6 +70,8 @@ impl Default for Policy {
             known_after: 1,
             ipv4_prefix: 24,
             ipv6_prefix: 64,
+            known_ipv4_prefix: 32,
+            known_ipv6_prefix: 64,
             null_sender_passes: false,
         }
     }
@@ -127,7 +136,7 @@ pub enum Known {
     Correspondent,
     /// The reverse-path is null, and the policy lets that pass.
     NullSender,
-    /// Messages of the client's network have passed before.
+    /// Messages of the client have passed before.
     Client,
     /// Messages of the domain have passed before, and SPF says that this is one.
     Domain,
@@ -167,7 +176,7 @@ impl fmt::Display for Known {
             Self::Dnswl => "in a list of good senders",
             Self::Correspondent => "the recipient has written to the sender",
             Self::NullSender => "the null reverse-path",
-            Self::Client => "mail of this network has passed before",
+            Self::Client => "mail of this client has passed before",
             Self::Domain => "mail of this domain has passed before",
             Self::Message => "this sender's mail for the recipient has passed before",
             Self::Retry => "it came back",
@@ -189,23 +198,34 @@ impl fmt::Display for Unknown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptKeys {
-    /// The client's network.
-    pub network: Key,
+    /// The client: its address, or the network of it that is known at once.
+    pub client: Key,
     /// The domain of which SPF passed.
     pub domain: Option<Key>,
-    /// The message: that domain or else the network, sender and recipient.
+    /// The message: that domain or else the client's network, sender and recipient.
     pub message: Key,
 }
 
 /// The rules alone, for a store that answers asynchronously; [`Greylist::check`] shows their order.
 impl Policy {
-    /// The network that an address stands for.
+    /// The network that a message of this client may come again from.
     pub fn network(&self, client: IpAddr) -> Network {
         let client = client.to_canonical();
         let prefix = if client.is_ipv4() {
             self.ipv4_prefix
         } else {
             self.ipv6_prefix
+        };
+        Network::new(client, prefix)
+    }
+
+    /// What is known of this client once a message of it has come again.
+    pub fn known(&self, client: IpAddr) -> Network {
+        let client = client.to_canonical();
+        let prefix = if client.is_ipv4() {
+            self.known_ipv4_prefix
+        } else {
+            self.known_ipv6_prefix
         };
         Network::new(client, prefix)
     }
@@ -327,7 +347,7 @@ impl Greylist {
         }
         let keys = self.keys(attempt);
         let clients = [
-            (Some(keys.network), Known::Client),
+            (Some(keys.client), Known::Client),
             (keys.domain, Known::Domain),
         ];
         for (key, known) in clients {
@@ -344,7 +364,7 @@ impl Greylist {
         if decision == Decision::Pass(Known::Retry) {
             // RFC 6647 §5: "After a successful retry, allow all further [SMTP] traffic from the IP address in that tuple regardless of
             // envelope information."
-            for key in [Some(keys.network), keys.domain].into_iter().flatten() {
+            for key in [Some(keys.client), keys.domain].into_iter().flatten() {
                 let entry = self.policy.came_back(store.load(&key, now)?, now);
                 store.save(key, entry.value, entry.expires)?;
             }
@@ -387,6 +407,7 @@ impl Greylist {
     /// each number is alike (RFC 6647 §4.2).
     pub fn keys(&self, attempt: &Attempt<'_>) -> AttemptKeys {
         let network = self.policy.network(attempt.client).octets();
+        let known = self.policy.known(attempt.client).octets();
         let local_part = attempt.sender.rfind('@').unwrap_or(attempt.sender.len());
         // RFC 6647 §4.2: "Some clients encode message-specific details in the address parameter to the [SMTP] MAIL command.  If doing so
         // causes the parameter to change between retry attempts, a greylisting implementation could see it as a new delivery rather than
@@ -402,7 +423,7 @@ impl Greylist {
         let message = [what, client, sender.octets(), recipient.octets()];
         let key = |kind, parts: &[&[u8]]| self.keys.key(kind, parts);
         AttemptKeys {
-            network: key(Kind::GreylistClient, &[b"network", &network]),
+            client: key(Kind::GreylistClient, &[b"network", &known]),
             domain: domain.map(|domain| key(Kind::GreylistClient, &[b"domain", domain])),
             message: key(Kind::GreylistMessage, &message),
         }
@@ -493,18 +514,34 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_networks() {
+    fn a_message_may_come_again_from_the_network_and_the_address_is_known() {
         use Decision::Pass;
         let at = |at, client, sender, decision| (at, attempt(client, sender), decision);
         let new = delay(Unknown::New, 60);
+        let policy = Policy {
+            known_ipv4_prefix: 24,
+            ..Policy::default()
+        };
+        story(
+            policy,
+            &[
+                at(0, "192.0.2.1", "a@x", new),
+                at(60, "192.0.2.254", "a@x", Pass(Known::Retry)),
+                at(61, "192.0.2.7", "b@x", Pass(Known::Client)),
+                at(61, "192.0.3.7", "b@x", new),
+            ],
+        );
         story(
             Policy::default(),
             &[
                 at(0, "192.0.2.1", "a@x", new),
                 at(60, "192.0.2.254", "a@x", Pass(Known::Retry)),
-                at(61, "192.0.2.7", "b@x", Pass(Known::Client)),
-                at(61, "::ffff:192.0.2.7", "b@x", Pass(Known::Client)),
-                at(61, "192.0.3.7", "b@x", new),
+                at(61, "192.0.2.254", "b@x", Pass(Known::Client)),
+                at(61, "::ffff:192.0.2.254", "b@x", Pass(Known::Client)),
+                // The message passes from anywhere in the network, and nothing else does.
+                at(61, "192.0.2.7", "a@x", Pass(Known::Message)),
+                at(61, "192.0.2.7", "b@x", new),
+                at(61, "192.0.3.7", "a@x", new),
                 at(61, "2001:db8::1", "b@x", new),
                 at(200, "2001:db8::ffff:1", "b@x", Pass(Known::Retry)),
                 at(200, "2001:db8:0:1::1", "b@x", new),
@@ -554,7 +591,7 @@ mod tests {
                 ),
                 (
                     61,
-                    spf("203.0.113.9", "b@y.example", "y.example"),
+                    spf("203.0.113.1", "b@y.example", "y.example"),
                     Pass(Known::Client),
                 ),
                 (61, spf("192.0.2.1", "b@y.example", "y.example"), new),

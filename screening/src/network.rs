@@ -72,6 +72,14 @@ impl Network {
         self.prefix
     }
 
+    /// Whether it is a single address.
+    pub const fn is_one(&self) -> bool {
+        match self.address {
+            IpAddr::V4(_) => self.prefix == 32,
+            IpAddr::V6(_) => self.prefix == 128,
+        }
+    }
+
     /// What tells this network from all others: its first address in IPv6 form, and the length of its prefix there.
     pub(crate) fn octets(&self) -> [u8; 17] {
         let (address, before) = match self.address {

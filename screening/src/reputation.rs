@@ -1,8 +1,13 @@
 //! What those who send to us have sent before, and how much weight that has.
 //!
-//! Each outcome of an attempt is recorded for all that the client is known by: its address and network, its AS number, its HELO name, the
+//! Each outcome of an attempt is recorded for all that the client is known by: its address and networks, its AS number, its HELO name, the
 //! domains that SPF and DKIM proved. What was recorded loses half of its weight in each half-life, and nothing is said before there is
 //! enough. All numbers are integers, so that every machine says the same.
+//!
+//! What the client has done itself ([`Score::points`]) is kept apart from what its neighbours have ([`Score::network_points`]): honest
+//! servers stand beside spammers at every hosting company, so a network earns a greylisting at most, and none for a client that has sent
+//! good mail itself. Of IPv6 the /64 is the client, as everybody has one and may send from another of its addresses each time; where a
+//! hosting company puts several customers into one /64, they share a reputation.
 //!
 //! ```
 //! use screening::reputation::{Client, Outcome, Reputation};
@@ -20,10 +25,10 @@
 //!     reputation.record(&mut store, &client, Outcome::Accepted, now)?;
 //! }
 //! let score = reputation.score(&mut store, &client, now)?;
-//! assert_eq!(score.points, 6);
+//! assert_eq!((score.points, score.network_points), (7, 0));
 //! assert_eq!(
-//!     score.reasons[1].to_string(),
-//!     "network 203.0.113.0/24: 40 of 50 bad, -60 at a confidence of 90 % (halved every 7 days)"
+//!     score.reasons[0].to_string(),
+//!     "address 203.0.113.80: 40 of 50 bad, -60 at a confidence of 90 % (halved every 7 days)"
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -37,7 +42,7 @@ use std::net::IpAddr;
 use crate::Network;
 use crate::store::{Entry, Key, Keys, Kind, Store, Value};
 use crate::text::{Lower, Quoted};
-use record::{ONE, Record, STEP_BITS};
+use record::{ONE, Record, STEP_BITS, hour};
 
 /// How outcomes are weighed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +58,24 @@ pub struct Policy {
     pub most: u32,
     /// The points of the best reputation there can be, taken off a score. Default: 2: good conduct is cheap to feign.
     pub good_points: i32,
-    /// The points of the worst reputation there can be. Default: 12: with one finding more it is a refusal, alone it is none.
+    /// How long something must have been known until good outcomes are more than none at all. Default: 1 day, to the hour: whoever sends a
+    /// thousand messages at once shall not be trusted for the first hundred of them. Bad outcomes count at once.
+    pub good_after: Duration,
+    /// The points of the worst reputation there can be. Default: 14: with one finding more it is a refusal, alone it is none.
     pub bad_points: i32,
+    /// The points of the worst reputation that its networks can give a client. Default: 4, which is a greylisting once it is sure.
+    /// Raising it makes honest servers pay for their neighbours.
+    pub network_points: i32,
     /// Domains of DKIM signatures that count of a message. Default: 4; each costs an entry. Raising it lets one message fill more of the
     /// store.
     pub dkim_domains: usize,
     /// Leading bits of an IPv4 address that make a network. Default: 24, the smallest that is routed.
     pub ipv4_prefix: u8,
-    /// Leading bits of an IPv6 address that make a network. Default: 64, the least that one host is given.
+    /// Leading bits of an IPv6 address that make one client. Default: 64, the least that one host is given.
     pub ipv6_prefix: u8,
+    /// Leading bits of an IPv6 address that make networks. Default: 48, what a site is given, and 32, what a provider is; the latter counts
+    /// half as much.
+    pub ipv6_networks: [u8; 2],
     /// What each outcome weighs.
     pub weights: Weights,
 }
@@ -73,10 +87,13 @@ impl Default for Policy {
             minimum: 5,
             most: 200,
             good_points: 2,
-            bad_points: 12,
+            good_after: Duration::from_secs(24 * 3600),
+            bad_points: 14,
+            network_points: 4,
             dkim_domains: 4,
             ipv4_prefix: 24,
             ipv6_prefix: 64,
+            ipv6_networks: [48, 32],
             weights: Weights::default(),
         }
     }
@@ -94,7 +111,8 @@ pub enum Outcome {
     UnknownRecipient,
     /// DMARC failed. Bad.
     DmarcFail,
-    /// Refused for what the client did: a protocol error, a HELO name that lies, a limit. Bad.
+    /// Refused for what the client did: a protocol error, a HELO name that lies, a limit. Bad. Not for what it is called, what lists say or
+    /// what it did before: a refusal would be the reason of the next ([`Verdict::is_for_conduct`](crate::scorer::Verdict::is_for_conduct)).
     Refused,
     /// Found to be spam. Bad.
     Spam,
@@ -195,9 +213,9 @@ impl Client<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject<'a> {
-    /// An address.
-    Address(IpAddr),
-    /// A network.
+    /// An address; of IPv6 the network that is one client's.
+    Address(Network),
+    /// A network that others are in, too.
     Network(Network),
     /// An autonomous system.
     Asn(u32),
@@ -214,10 +232,18 @@ impl Subject<'_> {
     const fn share(&self) -> u32 {
         match self {
             Self::Address(_) => SHARES,
-            Self::DkimDomain(_) => 3,
-            Self::Network(_) | Self::SpfDomain(_) => 2,
-            Self::Asn(_) | Self::Helo(_) => 1,
+            Self::SpfDomain(_) | Self::DkimDomain(_) => 3,
+            Self::Helo(_) => 1,
+            // All of a provider.
+            Self::Network(network) if network.address().is_ipv6() && network.prefix() <= 32 => 2,
+            Self::Network(_) => SHARES,
+            Self::Asn(_) => 1,
         }
+    }
+
+    /// Whether others are behind it, too.
+    const fn is_shared(&self) -> bool {
+        matches!(self, Self::Network(_) | Self::Asn(_))
     }
 }
 
@@ -227,7 +253,10 @@ const SHARES: u32 = 4;
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(address) => write!(f, "address {}", address.to_canonical()),
+            Self::Address(network) if network.is_one() => {
+                write!(f, "address {}", network.address())
+            }
+            Self::Address(network) => write!(f, "address {network}"),
             Self::Network(network) => write!(f, "network {network}"),
             Self::Asn(number) => write!(f, "AS{number}"),
             Self::Helo(name) => write!(f, "HELO {}", Quoted(name)),
@@ -241,7 +270,7 @@ impl fmt::Display for Subject<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opinion {
-    /// From -100, all that came was bad, to 100, all was good.
+    /// From -100, all that came was bad, to 100, all was good; 0 at most until it has been known for [`Policy::good_after`].
     pub value: i32,
     /// How much is behind it, in percent.
     pub confidence: u32,
@@ -255,10 +284,13 @@ pub struct Opinion {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Score {
-    /// What a scorer adds: above 0 for a bad reputation, below 0 for a good one, 0 where too little is known. Between
-    /// `-Policy::good_points` and `Policy::bad_points`.
+    /// What a scorer adds for what the client itself has sent: above 0 for a bad reputation, below 0 for a good one, 0 where too little is
+    /// known. Between `-Policy::good_points` and `Policy::bad_points`.
     pub points: i32,
-    /// From -100, all bad, to 100, all good; what is surer and more specific counts more.
+    /// What a scorer adds for what came from its networks, and what must refuse nobody: by how much they are worse than the client itself,
+    /// from 0 to `Policy::network_points`. 0 where the client's own reputation is good.
+    pub network_points: i32,
+    /// From -100, all that the client sent was bad, to 100, all was good; what is surer and more specific counts more.
     pub value: i32,
     /// How much is behind it, in percent.
     pub confidence: u32,
@@ -304,6 +336,9 @@ impl fmt::Display for Score {
             return f.write_str("too little is known");
         }
         write!(f, "{:+} points", self.points)?;
+        if self.network_points != 0 {
+            write!(f, ", {:+} for its network", self.network_points)?;
+        }
         for (at, reason) in self.reasons.iter().enumerate() {
             f.write_str(if at == 0 { ": " } else { "; " })?;
             write!(f, "{reason}")?;
@@ -342,10 +377,13 @@ impl Policy {
         }
         let percent = |part: u64, whole: u64| (part * 100 + whole / 2) / whole.max(1);
         let bad = percent(record.bad.weight, weight);
+        let hours = hour(now).saturating_sub(record.since);
+        let is_new = hours < self.good_after.as_secs().div_ceil(3_600);
+        // From 0 to 100, so that neither cast loses anything.
+        let value = 100 - 2 * bad as i32;
         let rounded = |number: u64| ((number + ONE / 2) / ONE) as u32;
         Some(Opinion {
-            // From 0 to 100, so that neither cast loses anything.
-            value: 100 - 2 * bad as i32,
+            value: if is_new { value.min(0) } else { value },
             confidence: (100 * weight / (weight + minimum)) as u32,
             bad: rounded(record.bad.count),
             of: rounded(record.bad.count + record.good.count),
@@ -357,32 +395,29 @@ impl Policy {
         &self,
         opinions: impl IntoIterator<Item = (Subject<'a>, Option<Opinion>)>,
     ) -> Score {
-        let (mut sum, mut shares, mut confidence) = (0, 0, 0);
+        let (mut own, mut neighbours) = (Sum::default(), Sum::default());
         let mut reasons = Vec::new();
         for (subject, opinion) in opinions {
             let Some(opinion) = opinion else { continue };
-            let share = i64::from(subject.share() * opinion.confidence);
-            sum += i64::from(opinion.value) * share;
-            shares += share;
-            confidence = confidence.max(share / i64::from(SHARES));
+            match subject.is_shared() {
+                true => neighbours.add(&subject, &opinion),
+                false => own.add(&subject, &opinion),
+            }
             reasons.push(Reason {
                 subject: subject.to_string(),
                 opinion,
                 half_life: self.half_life,
             });
         }
-        let value = if shares == 0 { 0 } else { sum / shares };
-        let most = if value < 0 {
-            self.bad_points
-        } else {
-            self.good_points
-        };
-        let points = -value * confidence * i64::from(most.max(0)) / 10_000;
-        // A value is at most 100 and so is a confidence: points are at most `most`.
+        let points = own.points(self.good_points, self.bad_points);
+        // What the client did itself stands in its networks' past, too.
+        let beyond = neighbours.points(0, self.network_points) - points.max(0);
+        let is_good = own.value() > 0;
         Score {
-            points: points as i32,
-            value: value as i32,
-            confidence: confidence as u32,
+            points,
+            network_points: if is_good { 0 } else { beyond.max(0) },
+            value: own.value() as i32,
+            confidence: own.confidence as u32,
             reasons,
         }
     }
@@ -390,15 +425,17 @@ impl Policy {
     /// The most specific first; HELO name and domains in no particular one.
     pub fn subjects<'a>(&self, client: &Client<'a>) -> impl Iterator<Item = Subject<'a>> + use<'a> {
         let address = client.address.to_canonical();
-        let prefix = if address.is_ipv4() {
-            self.ipv4_prefix
-        } else {
-            self.ipv6_prefix
+        let (itself, networks) = match address.is_ipv4() {
+            true => (32, [Some(self.ipv4_prefix), None]),
+            false => (self.ipv6_prefix, self.ipv6_networks.map(Some)),
         };
+        let of = |prefix| Network::new(address, prefix);
+        let [network, wider] = networks.map(|prefix| prefix.map(of).map(Subject::Network));
         let dkim = client.dkim_domains.iter().take(self.dkim_domains);
         [
-            Some(Subject::Address(address)),
-            Some(Subject::Network(Network::new(address, prefix))),
+            Some(Subject::Address(of(itself))),
+            network,
+            wider,
             client.asn.map(Subject::Asn),
             client.helo.map(Subject::Helo),
             client.spf_domain.map(Subject::SpfDomain),
@@ -411,6 +448,7 @@ impl Policy {
     fn aged(&self, value: Option<Value>, now: u64) -> Record {
         let Some(value) = value else {
             return Record {
+                since: hour(now),
                 updated: now,
                 ..Record::default()
             };
@@ -427,6 +465,37 @@ impl Policy {
 
     fn most(&self) -> u64 {
         u64::from(self.most.clamp(1, 10_000)) * ONE
+    }
+}
+
+/// Opinions, weighed by how much they say.
+#[derive(Default)]
+struct Sum {
+    values: i64,
+    shares: i64,
+    confidence: i64,
+}
+
+impl Sum {
+    fn add(&mut self, subject: &Subject<'_>, opinion: &Opinion) {
+        let share = i64::from(subject.share() * opinion.confidence);
+        self.values += i64::from(opinion.value) * share;
+        self.shares += share;
+        self.confidence = self.confidence.max(share / i64::from(SHARES));
+    }
+
+    const fn value(&self) -> i64 {
+        match self.shares {
+            0 => 0,
+            shares => self.values / shares,
+        }
+    }
+
+    /// A value is at most 100 and so is a confidence: points are at most `good` or `bad`.
+    fn points(&self, good: i32, bad: i32) -> i32 {
+        let value = self.value();
+        let most = if value < 0 { bad } else { good };
+        (-value * self.confidence * i64::from(most.max(0)) / 10_000) as i32
     }
 }
 
@@ -491,7 +560,7 @@ impl Reputation {
         let key = |parts: &[&[u8]]| self.keys.key(Kind::Reputation, parts);
         let named = |what, name| key(&[what, Lower::domain(name).octets()]);
         match subject {
-            Subject::Address(address) => key(&[b"address", &Network::new(*address, 128).octets()]),
+            Subject::Address(network) => key(&[b"address", &network.octets()]),
             Subject::Network(network) => key(&[b"network", &network.octets()]),
             Subject::Asn(number) => key(&[b"asn", &number.to_be_bytes()]),
             Subject::Helo(name) => named(b"helo", name),
@@ -547,18 +616,19 @@ mod tests {
             (&[][..], 0, 0, 0, 0),
             // Too little to say anything.
             (&[(it, Spam, 4)], 0, 0, 0, 0),
-            (&[(it, Spam, 5)], 0, 6, -100, 50),
-            (&[(it, Spam, 400)], 0, 11, -100, 97),
-            (&[(it, Accepted, 400)], 0, -1, 100, 97),
+            (&[(it, Spam, 5)], 0, 7, -100, 50),
+            (&[(it, Spam, 400)], 0, 13, -100, 97),
+            (&[(it, Accepted, 400)], DAY - 3_601, 0, 0, 97),
+            (&[(it, Accepted, 400)], DAY, -1, 100, 97),
             (&[(it, Accepted, 20), (it, Spam, 20)], 0, 0, 0, 88),
             (&[(it, UnknownRecipient, 9)], 0, 0, 0, 0),
-            (&[(it, UnknownRecipient, 10)], 0, 6, -100, 50),
+            (&[(it, UnknownRecipient, 10)], 0, 7, -100, 50),
             // Some outcomes say enough alone.
-            (&[(it, SpamTrap, 1)], 0, 7, -100, 66),
+            (&[(it, SpamTrap, 1)], 0, 9, -100, 66),
             (&[(it, Accepted, 30), (it, Complaint, 6)], 0, 0, 0, 92),
             // Half in a week, then half again, then too little.
-            (&[(it, Spam, 20)], 7 * DAY, 7, -100, 66),
-            (&[(it, Spam, 20)], 14 * DAY, 6, -100, 50),
+            (&[(it, Spam, 20)], 7 * DAY, 9, -100, 66),
+            (&[(it, Spam, 20)], 14 * DAY, 7, -100, 50),
             (&[(it, Spam, 20)], 15 * DAY, 0, 0, 0),
             // What was good long ago no longer outweighs.
             (
@@ -578,25 +648,25 @@ mod tests {
     #[test]
     fn what_is_known_of_others_counts_less() {
         let bad = (named("203.0.113.80"), Outcome::Spam, 100);
-        for (seen, points, reasons) in [
-            ("203.0.113.80", 11, 7),
+        for (seen, points, network_points, reasons) in [
+            ("203.0.113.80", 13, 0, 7),
             // The network, and all names.
-            ("203.0.113.81", 8, 6),
-            // The names alone.
-            ("192.0.2.1", 8, 5),
+            ("203.0.113.81", 9, 0, 6),
+            // The names alone; of its AS number too little.
+            ("192.0.2.1", 9, 0, 5),
         ] {
             let score = score(&[bad], named(seen), 0);
             assert_eq!(
-                (score.points, score.reasons.len()),
-                (points, reasons),
+                (score.points, score.network_points, score.reasons.len()),
+                (points, network_points, reasons),
                 "{seen}"
             );
         }
         let network_only = score(&[bad], client("203.0.113.81"), 0);
-        assert_eq!((network_only.points, network_only.confidence), (5, 47));
+        assert_eq!((network_only.points, network_only.confidence), (0, 0));
         assert_eq!(
             network_only.to_string(),
-            "+5 points: network 203.0.113.0/24: 100 of 100 bad, -100 at a confidence of 95 % (halved every 7 days)"
+            "+0 points, +3 for its network: network 203.0.113.0/24: 100 of 100 bad, -100 at a confidence of 95 % (halved every 7 days)"
         );
         let stranger = score(&[bad], client("192.0.2.1"), 0);
         assert_eq!(stranger, Score::default());
@@ -604,11 +674,47 @@ mod tests {
     }
 
     #[test]
+    fn who_hops_over_ipv6_stays_one_client_and_then_a_network() {
+        let bad = (client("2001:db8:1:2::1"), Outcome::Spam, 200);
+        for (seen, points, network_points) in [
+            ("2001:db8:1:2:ffff::7", 13, 0),
+            ("2001:db8:1:3::1", 0, 3),
+            ("2001:db8:2::1", 0, 1),
+            ("2001:db9::1", 0, 0),
+        ] {
+            let score = score(&[bad], client(seen), 0);
+            let found = (score.points, score.network_points);
+            assert_eq!(found, (points, network_points), "{seen}: {score}");
+        }
+    }
+
+    #[test]
+    fn neighbours_greylist_at_most_and_not_whom_we_know() {
+        let neighbours = (client("203.0.113.80"), Outcome::SpamTrap, 1_000);
+        let honest = client("203.0.113.81");
+        let scorer = crate::scorer::Scorer::default();
+        for (mail, network_points, decision) in [(0, 3, "greylist"), (6, 0, "accept")] {
+            let score = score(
+                &[neighbours, (honest, Outcome::Accepted, mail)],
+                honest,
+                DAY,
+            );
+            assert_eq!(score.network_points, network_points, "{score}");
+            let evidence = crate::scorer::Evidence {
+                reputation: Some(score.points),
+                network_reputation: Some(score.network_points),
+                ..Default::default()
+            };
+            assert_eq!(scorer.score(&evidence).decision.to_string(), decision);
+        }
+    }
+
+    #[test]
     fn new_misconduct_shows_through_a_long_good_record() {
         let it = client("203.0.113.80");
         let good = (it, Outcome::Accepted, 100_000);
         assert_eq!(score(&[good, (it, Outcome::Spam, 100)], it, 0).points, 0);
-        assert_eq!(score(&[good, (it, Outcome::Spam, 400)], it, 0).points, 8);
+        assert_eq!(score(&[good, (it, Outcome::Spam, 400)], it, 0).points, 9);
     }
 
     #[test]
@@ -710,9 +816,12 @@ mod tests {
                             _ => prop_assert!(after.value <= before.value),
                         }
                     }
-                    let subject = Subject::Asn(1);
-                    let score = policy.score([(subject, Some(after)), (subject, None)]);
-                    prop_assert!((-2..=5).contains(&score.points));
+                    let itself = Subject::Address("192.0.2.1".parse().unwrap());
+                    let network = Subject::Network("192.0.2.0/24".parse().unwrap());
+                    let score = policy.score([(itself, Some(after)), (network, None)]);
+                    prop_assert!((-2..=14).contains(&score.points) && score.network_points == 0);
+                    let score = policy.score([(itself, None), (network, Some(after))]);
+                    prop_assert!((0..=4).contains(&score.network_points) && score.points == 0);
                 }
                 value = Some(entry.value);
             }
@@ -721,7 +830,7 @@ mod tests {
         /// Time alone changes how sure a reputation is, not which way it points.
         #[test]
         fn time_makes_less_sure(good in 0_u32..300, bad in 0_u32..300, later in 0_u64..100 * DAY) {
-            let policy = Policy { most: 10_000, ..Policy::default() };
+            let policy = Policy { most: 10_000, good_after: Duration::ZERO, ..Policy::default() };
             let mut value = None;
             for (outcome, times) in [(Outcome::Accepted, good), (Outcome::Spam, bad)] {
                 for _ in 0..times {

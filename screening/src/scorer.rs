@@ -24,8 +24,9 @@
 //! # What the default does to honest servers
 //!
 //! A small server with one thing wrong (no reverse name, a HELO of a single label, SPF that fails behind a forwarder) is greylisted at
-//! most, and its mail comes with the next try. A refusal needs two findings and 12 points, which takes a block list, a lie in HELO or
-//! bad manners besides. [`Scorer::s25r`] never refuses.
+//! most, and its mail comes with the next try. A refusal needs two findings and 14 points, which takes a lie in HELO, bad manners or a bad
+//! past of its own besides all that can be wrong with it ([`Thresholds::refuse`]). What its neighbours sent counts towards no refusal.
+//! [`Scorer::s25r`] never refuses.
 
 mod evidence;
 mod verdict;
@@ -219,6 +220,10 @@ impl Scorer {
         if let Some(points) = evidence.reputation {
             let most = self.weights.reputation_most.max(0);
             reasons.add(points.clamp(-most, most), || Why::Reputation);
+        }
+        if let Some(points) = evidence.network_reputation {
+            let most = self.weights.network_reputation_most.max(0);
+            reasons.add(points.clamp(-most, most), || Why::NetworkReputation);
         }
     }
 }

@@ -249,11 +249,11 @@ fn session_and_sender_in_words() {
         ),
         (
             &|evidence| evidence.reputation = Some(i32::MAX),
-            "tarpit 20 s, score 12: +12 reputation",
+            "tarpit 20 s, score 14: +14 reputation",
         ),
         (
             &|evidence| evidence.reputation = Some(i32::MIN),
-            "accept, score -12: -12 reputation",
+            "accept, score -14: -14 reputation",
         ),
         // Without SPF anybody may claim to be somebody we know.
         (
@@ -312,7 +312,7 @@ fn a_helo_name_that_leads_elsewhere_never_refuses() {
         (1_008, Decision::Tarpit(Duration::from_secs(20)))
     );
     evidence.conduct.saw(Offence::Pipelining);
-    evidence.conduct.saw(Offence::BareNewline);
+    evidence.conduct.saw(Offence::Ignored421);
     let verdict = scorer.score(&evidence);
     assert_eq!(verdict.decision, Decision::Refuse);
     let reply = verdict.reply(Stage::Recipient).unwrap().to_string();
@@ -320,6 +320,61 @@ fn a_helo_name_that_leads_elsewhere_never_refuses() {
         reply,
         "550 5.7.1 Refused [192.0.2.7]: talked before the greeting (and 4 more)"
     );
+}
+
+#[test]
+fn what_the_neighbours_sent_never_refuses() {
+    let zone = named("mail.example.net", true);
+    let known = known(&zone, "mail.example.net", &lists());
+    let mut evidence = known.evidence();
+    (evidence.reputation, evidence.network_reputation) = (Some(13), Some(1_000));
+    evidence.spf = Some(Spf::None);
+    let mut scorer = Scorer::default();
+    let verdict = scorer.score(&evidence);
+    assert_eq!(
+        verdict.to_string(),
+        "tarpit 20 s, score 17: +13 reputation, +4 reputation of its network"
+    );
+    scorer.weights.network_reputation_most = 1_000;
+    let tarpit = Decision::Tarpit(Duration::from_secs(20));
+    assert_eq!(scorer.score(&evidence).decision, tarpit);
+    evidence.spf = Some(Spf::SoftFail);
+    assert_eq!(scorer.score(&evidence).decision, Decision::Refuse);
+}
+
+/// The worst that an honest server behind an end user's line has against it, as [`Thresholds::refuse`] reckons.
+#[test]
+fn an_honest_server_behind_a_line_of_an_end_user_is_not_refused() {
+    let zone = named("p12345.pool.example.net", true).a("7.2.0.192.list.example", [127, 0, 0, 2]);
+    let policy_list = List::new(name("list.example"), 4);
+    let lists = Lists::new([policy_list], 0, &Default::default());
+    let known = known(&zone, "[192.168.1.2]", &lists.unwrap());
+    let mut evidence = known.evidence();
+    evidence.spf = Some(Spf::Fail);
+    let verdict = Scorer::default().score(&evidence);
+    let tarpit = Decision::Tarpit(Duration::from_secs(20));
+    assert_eq!((verdict.score, verdict.decision), (13, tarpit));
+}
+
+#[test]
+fn a_refusal_is_to_be_remembered_only_for_what_the_client_did() {
+    let named = named("mail.example.net", true);
+    let listed = Zone::new().a("7.2.0.192.bad.example.com", [127, 0, 0, 2]);
+    for (zone, helo, offence, expected) in [
+        (&named, "mail.example.net", None, false),
+        (&listed, "localhost", None, false),
+        (&named, "mx.example.org", None, true),
+        (&named, "mail.example.net", Some(Offence::BareNewline), true),
+    ] {
+        let verdict = score(zone, helo, |evidence| {
+            (evidence.reputation, evidence.spf) = (Some(14), Some(Spf::Fail));
+            if let Some(offence) = offence {
+                evidence.conduct.saw(offence);
+            }
+        });
+        assert_eq!(verdict.decision, Decision::Refuse, "{verdict}");
+        assert_eq!(verdict.is_for_conduct(), expected, "{verdict}");
+    }
 }
 
 #[test]
@@ -346,11 +401,12 @@ fn of_equal_reasons_a_refusal_names_the_first() {
     let verdict = score(&zone, "mx.example.org", |evidence| {
         evidence.conduct.saw(Offence::BeforeGreeting);
         evidence.conduct.saw(Offence::Pipelining);
+        evidence.conduct.saw(Offence::BareNewline);
     });
     let reply = verdict.reply(Stage::Greeting).unwrap().to_string();
     assert_eq!(
         reply,
-        "554 5.7.1 Refused [192.0.2.7]: HELO: a name of ours (and 2 more)"
+        "554 5.7.1 Refused [192.0.2.7]: HELO: a name of ours (and 3 more)"
     );
 }
 

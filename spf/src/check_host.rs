@@ -67,6 +67,8 @@ struct Check {
     void_lookups: usize,
     /// Of the last term that matched by itself; an `include` matches by one of those.
     authorized_bits: Option<u8>,
+    /// Whether a term that was evaluated asked for the local part.
+    uses_local_part: bool,
     trace: Vec<TraceStep>,
     /// Of the term that is evaluated: the lookups whose answers it looked at, for the trace.
     heard: Vec<LookupId>,
@@ -161,7 +163,7 @@ impl CheckHost {
                 frames.push(Frame::new(lookup, 0, false));
                 Stage::Evaluating
             }
-            None => Stage::Done(SpfResult::None, Cause::NoDomain, None),
+            None => Stage::Done(SpfResult::None, session.no_domain(), None),
         };
         let check = Check {
             session,
@@ -171,6 +173,7 @@ impl CheckHost {
             counted: false,
             void_lookups: 0,
             authorized_bits: None,
+            uses_local_part: false,
             trace: Vec::new(),
             heard: Vec::new(),
         };
@@ -199,6 +202,7 @@ impl Check {
             cause: cause.clone(),
             authorized_bits: self.authorized_bits.filter(|_| result == SpfResult::Pass),
             explanation: explanation.cloned(),
+            uses_local_part: self.uses_local_part,
             terms: self.terms,
             void_lookups: self.void_lookups,
             trace: self.trace.clone(),

@@ -2,8 +2,8 @@
 //!
 //! [`CheckHost`] is the function check_host() of RFC 7208 §4, written as a [`mail_dns::Evaluation`]: it says which DNS questions it
 //! has, takes the answers, and ends in a [`Verdict`] that names the result, the identity and domain it holds for, and the [`Cause`].
-//! It opens no socket, reads no clock and starts no thread; time limits are the driver's, which answers what is still open with a
-//! timeout and so gets `temperror`.
+//! It opens no socket, reads no clock and starts no thread; the time limit is the driver's ([`mail_dns::Limits::time`], 20 s), which
+//! answers what is still open with a timeout and so gets `temperror`.
 //!
 //! What it is not: a resolver, or a policy. What to do with a `fail` is the receiver's to decide (RFC 7208 §8, RFC 9989).
 //!
@@ -36,8 +36,8 @@
 //!   client's names that `ptr` and `%{p}` look at: the first ten, and among equals the first.
 //! - An explanation is fetched only when asked for, and is one line of printable ASCII.
 //!
-//! With the feature `idna` a MAIL FROM domain may have U-labels (RFC 8616 §4); without it such a domain is no domain, and the result is
-//! `none`.
+//! With the feature `idna` a MAIL FROM domain may have U-labels (RFC 8616 §4); without it the result is `none`, and the
+//! cause [`Cause::ULabels`]. Whoever takes SMTPUTF8 turns it on, as `message-auth` does.
 //!
 //! With the feature `serde` a [`Verdict`] is written as data, names, terms and records as text.
 //!

@@ -81,6 +81,7 @@ mod tests {
             "cause": {"kind": "matched", "domain": "example.com", "directive": "ip4:192.0.2.0/24"},
             "authorized_bits": 8,
             "explanation": null,
+            "uses_local_part": false,
             "terms": 0,
             "void_lookups": 0,
             "trace": [

@@ -123,6 +123,9 @@ pub struct Verdict {
     pub authorized_bits: Option<u8>,
     /// What the domain has to say on its `fail`; only where [`crate::Config::explain`] asked for it. A third party's words.
     pub explanation: Option<Explanation>,
+    /// Whether a term that was evaluated asked for the local part (`%{l}`, `%{s}`). Else the result is that of the domain, and a report of it
+    /// names no more (RFC 8601 §2.7.2).
+    pub uses_local_part: bool,
     /// Terms that counted against [`crate::Limits::terms`].
     pub terms: usize,
     /// Terms that counted against [`crate::Limits::void_lookups`].
@@ -163,6 +166,8 @@ pub enum Cause {
     },
     /// The identity has no well-formed domain of more than one label (RFC 7208 §4.3).
     NoDomain,
+    /// The identity's domain has U-labels, and the feature `idna`, which converts them (RFC 8616 §4), is off: nothing is known of it.
+    ULabels,
     /// There is no such domain (RFC 7208 §4.3).
     NoSuchDomain {
         /// The domain.
@@ -221,6 +226,9 @@ impl fmt::Display for Cause {
             Self::Matched { domain, directive } => write!(f, "\"{directive}\" of {domain} matches"),
             Self::NoMatch { domain } => write!(f, "no term of {domain} matches"),
             Self::NoDomain => f.write_str("the identity has no domain to ask"),
+            Self::ULabels => {
+                f.write_str("the identity's domain has U-labels, which are not converted here")
+            }
             Self::NoSuchDomain { domain } => write!(f, "{domain} does not exist"),
             Self::NoRecord { domain } => write!(f, "{domain} has no SPF record"),
             Self::SeveralRecords { domain } => write!(f, "{domain} has more than one SPF record"),

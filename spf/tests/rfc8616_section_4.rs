@@ -73,6 +73,22 @@ fn terms_with_a_local_part_that_is_not_ascii() {
     }
 }
 
+/// "all IDNs in an SPF DNS record MUST be A-labels"
+#[test]
+fn a_record_has_a_labels_only() {
+    for (record, expected) in [
+        ("v=spf1 a:xn--bcher-kva.example -all", SpfResult::Pass),
+        ("v=spf1 a:b\u{fc}cher.example -all", SpfResult::PermError),
+        ("v=spf1 redirect=b\u{fc}cher.example", SpfResult::PermError),
+    ] {
+        let zone = Zone::new()
+            .txt("example.com", record)
+            .a("xn--bcher-kva.example", [192, 0, 2, 1]);
+        let (verdict, _) = evaluate(&zone, "joe@example.com");
+        assert_eq!(verdict.result, expected, "{record}");
+    }
+}
+
 #[test]
 fn no_explanation_that_is_not_ascii() {
     let zone = Zone::new()
@@ -108,10 +124,10 @@ fn u_labels_become_a_labels() {
 
 #[cfg(not(feature = "idna"))]
 #[test]
-fn u_labels_are_no_domain() {
+fn u_labels_are_said_not_to_be_converted() {
     let (verdict, asked) = evaluate(&Zone::new(), "joe@ex\u{e4}mple.com");
     assert_eq!(
-        (verdict.result, verdict.domain, asked.len()),
-        (SpfResult::None, None, 0)
+        (verdict.result, verdict.domain, verdict.cause, asked.len()),
+        (SpfResult::None, None, spf::Cause::ULabels, 0)
     );
 }

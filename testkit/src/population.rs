@@ -45,10 +45,10 @@ pub struct Population {
     pub days: Reasoned<u32>,
     /// Mailboxes of the server.
     pub recipients: Reasoned<u32>,
-    /// The share of spam that a content filter recognises once it has the message; see [`Attempt::looks_like_spam`].
-    pub content_catches: Reasoned<f64>,
-    /// The share of honest mail that the same filter takes for spam.
-    pub content_errs: Reasoned<f64>,
+    /// Networks of hosting companies, a /24 and a /48 each, that servers of all groups share.
+    pub hosting_networks: Reasoned<u32>,
+    /// Networks of access providers, a /24 and a /48 each, that the lines of end users of all groups share.
+    pub access_networks: Reasoned<u32>,
     /// The groups of senders.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
@@ -78,12 +78,22 @@ pub struct Group {
     pub addresses: Reasoned<u32>,
     /// Networks of 24 bits that the addresses of one sender are spread over.
     pub networks: Reasoned<u32>,
+    /// With whom its networks are shared.
+    pub place: Reasoned<Place>,
+    /// The share of senders that come by IPv6.
+    pub ipv6: Reasoned<f64>,
+    /// Leading bits that the addresses of a sender by IPv6 share: each attempt comes from another one behind them; 128: always the same.
+    pub ipv6_prefix: Reasoned<u8>,
     /// Messages that one sender sends in a day, on average, while it is active.
     pub messages_a_day: Reasoned<f64>,
+    /// Messages that it sends at once, a second apart.
+    pub burst: Reasoned<u32>,
     /// How long a sender is active, from a random moment on; the whole time if as long as the simulation.
     pub active_days: Reasoned<f64>,
-    /// Seconds until each further attempt after a temporary refusal; after the last the message is given up.
+    /// Seconds until each further attempt after a temporary refusal; the last is repeated. None: the message is given up at once.
     pub retries: Reasoned<Vec<u64>>,
+    /// How long after its first attempt a message is given up, in hours.
+    pub queue_hours: Reasoned<f64>,
     /// How long a client waits for a reply, in seconds.
     pub patience: Reasoned<u64>,
     /// The share of senders that talk before they are greeted.
@@ -100,10 +110,29 @@ pub struct Group {
     pub listed_after_hours: Reasoned<f64>,
     /// The share of senders that the white list holds.
     pub white_listed: Reasoned<f64>,
-    /// The share of messages for which SPF passes.
-    pub spf_pass: Reasoned<f64>,
-    /// Pairs of sender and recipient that write to each other again and again; 0: every message has another.
+    /// What SPF says of the sender's domain.
+    pub spf: Reasoned<SpfResults>,
+    /// Whether SPF says the same of all messages of a sender, as its domain has one policy that is right or wrong.
+    pub spf_is_settled: Reasoned<bool>,
+    /// The share of messages with a signature of the sender's domain that DKIM passes.
+    pub dkim_pass: Reasoned<f64>,
+    /// Pairs of sender and recipient that write to each other again and again; 0: every message has another, and comes from a domain of
+    /// somebody else unless SPF passes.
     pub correspondents: Reasoned<u32>,
+    /// The share of messages to recipients whom there never was.
+    pub unknown_recipients: Reasoned<f64>,
+    /// The share of messages that a content filter takes for spam once it has them; see [`Attempt::looks_like_spam`].
+    pub looks_like_spam: Reasoned<f64>,
+}
+
+/// Shares of senders whose networks are shared with others; the rest of 1 has networks of its own.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Among the customers of hosting companies.
+    pub hosting: f64,
+    /// Among the lines of end users.
+    pub access: f64,
 }
 
 /// Shares of the kinds of reverse names; the rest of 1 is `plain`.
@@ -124,14 +153,70 @@ pub struct Names {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeloWords {
-    /// The host's own name.
+    /// The name that the reverse tree has, or one of its own domain if there is none.
     pub own: f64,
-    /// A name that is not its own and does not exist.
-    pub other: f64,
+    /// A name of its own domain that leads to it, whatever the reverse tree has.
+    pub domain: f64,
+    /// A name that leads elsewhere.
+    pub elsewhere: f64,
+    /// A name that does not exist.
+    pub nowhere: f64,
+    /// A private address in brackets, as a host behind address translation knows itself.
+    pub private_literal: f64,
     /// One word.
     pub bare: f64,
     /// The name of the server it talks to.
     pub ours: f64,
+}
+
+/// Shares of results of SPF (RFC 7208 §2.6); the rest of 1 is `none`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpfResults {
+    /// The client may send for the domain.
+    pub pass: f64,
+    /// It may not.
+    pub fail: f64,
+    /// It probably may not.
+    pub soft_fail: f64,
+    /// The policy says nothing of it.
+    pub neutral: f64,
+    /// The policy cannot be understood.
+    pub perm_error: f64,
+    /// A lookup failed.
+    pub temp_error: f64,
+    /// There is no policy.
+    pub none: f64,
+}
+
+/// What SPF says of a message (RFC 7208 §2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are the RFC's")]
+pub enum Spf {
+    Pass,
+    Fail,
+    SoftFail,
+    Neutral,
+    PermError,
+    TempError,
+    None,
+}
+
+impl SpfResults {
+    fn draw(&self, random: &mut Random) -> Spf {
+        let shares = [
+            (self.pass, Spf::Pass),
+            (self.fail, Spf::Fail),
+            (self.soft_fail, Spf::SoftFail),
+            (self.neutral, Spf::Neutral),
+            (self.perm_error, Spf::PermError),
+            (self.temp_error, Spf::TempError),
+        ];
+        match pick(random, shares.map(|(share, _)| share)) {
+            Some(drawn) => shares[drawn].1,
+            None => Spf::None,
+        }
+    }
 }
 
 /// One attempt to deliver one message to one recipient.
@@ -145,14 +230,18 @@ pub struct Attempt<'a> {
     pub helo: &'a str,
     /// The address of MAIL FROM.
     pub sender: &'a str,
-    /// Whether SPF passes for the sender's domain.
-    pub spf_pass: bool,
+    /// What SPF says of the sender's domain.
+    pub spf: Spf,
     /// The address of RCPT TO.
     pub recipient: &'a str,
+    /// Whether the recipient is one whom there never was: then the message counts in no rate, whatever it gets.
+    pub unknown_recipient: bool,
     /// Whether the client talked before it was greeted.
     pub early_talker: bool,
     /// How many attempts for this message there were before.
     pub number: u32,
+    /// The domain of a signature that DKIM will pass, for a policy that learns from what it accepted.
+    pub dkim_domain: Option<&'a str>,
     /// What a content filter would say of the message, for a policy that learns from what it accepted.
     pub looks_like_spam: bool,
 }
@@ -201,11 +290,21 @@ impl Population {
         self.groups.iter().map(of).sum()
     }
 
+    /// The same with each group, and the networks that they share, smaller by this factor: for tests that are to be quick.
+    #[must_use]
+    pub fn smaller(mut self, factor: u32) -> Self {
+        let groups = self.groups.iter_mut().map(|group| &mut group.senders);
+        for number in groups.chain([&mut self.hosting_networks, &mut self.access_networks]) {
+            number.value = number.value.div_ceil(factor.max(1));
+        }
+        self
+    }
+
     /// Plays the whole time against a policy.
     ///
     /// # Panics
     ///
-    /// With more senders than there are addresses of IPv4 for.
+    /// With more senders than their networks have addresses for.
     pub fn run(&self, mut policy: impl FnMut(&World, &Attempt<'_>) -> Response) -> Outcome {
         let mut random = Random::new(self.seed.value);
         let (world, mut senders) = World::new(self, &mut random);
@@ -222,29 +321,40 @@ impl Population {
             let sender = &mut senders[number];
             let group = &self.groups[sender.group];
             let message = message.unwrap_or_else(|| {
-                let next =
-                    at + 1 + exponential(&mut sender.random, DAY / group.messages_a_day.value);
+                let next = at + 1 + sender.pause(group);
                 if next < sender.active.end.min(end) {
                     agenda.push(Reverse((next, order, number, None)));
                     order += 1;
                 }
-                outcome.message(sender.group);
-                Message::new(self, group, sender, at)
+                let message = Message::new(self, group, sender, at);
+                if !message.unknown_recipient {
+                    outcome.message(sender.group);
+                }
+                message
             });
             let response = {
+                let address = message.sender(group, sender);
+                let domain = address.split_once('@').map(|(_, domain)| domain);
+                let early_talker = sender.early_talker;
+                let (client, helo) = sender.host();
                 let attempt = Attempt {
                     at,
-                    client: sender.address(),
-                    helo: &sender.helo,
-                    sender: &message.sender(sender),
-                    spf_pass: message.spf_pass,
+                    client,
+                    helo,
+                    sender: &address,
+                    spf: message.spf,
                     recipient: &format!("user{}@{LOCAL_DOMAIN}", message.recipient),
-                    early_talker: sender.early_talker,
+                    unknown_recipient: message.unknown_recipient,
+                    early_talker,
                     number: message.attempts,
+                    dkim_domain: domain.filter(|_| message.dkim_pass),
                     looks_like_spam: message.looks_like_spam,
                 };
                 policy(&world, &attempt)
             };
+            if message.unknown_recipient {
+                continue;
+            }
             let late = match response {
                 Response::Accepted => Some(0),
                 Response::AcceptedAfter(late) if late.as_secs() <= group.patience.value => {
@@ -256,27 +366,35 @@ impl Population {
                 }
                 Response::AcceptedAfter(_) | Response::Later => None,
             };
-            match (late, group.retries.value.get(message.attempts as usize)) {
+            match (late, group.wait(&message, at)) {
                 (Some(late), _) => outcome.delivered(sender.group, at - message.first + late),
                 (None, Some(wait)) => {
                     // Queues run when they can, not by the second.
-                    let again = at + wait + sender.random.below(*wait as usize / 10 + 1) as u64;
+                    let again = at + wait + sender.random.below(wait as usize / 10 + 1) as u64;
                     let attempts = message.attempts + 1;
-                    agenda.push(Reverse((
-                        again,
-                        order,
-                        number,
-                        Some(Message {
-                            attempts,
-                            ..message
-                        }),
-                    )));
+                    let message = Message {
+                        attempts,
+                        ..message
+                    };
+                    agenda.push(Reverse((again, order, number, Some(message))));
                     order += 1;
                 }
                 (None, None) => outcome.given_up(sender.group, sender.number),
             }
         }
         outcome.sorted()
+    }
+}
+
+impl Group {
+    /// Seconds until the next attempt; none if the message is given up.
+    fn wait(&self, message: &Message, now: u64) -> Option<u64> {
+        let retries = &self.retries.value;
+        let wait = retries
+            .get(message.attempts as usize)
+            .or_else(|| retries.last())?;
+        let queued = (now + wait).saturating_sub(message.first);
+        (queued as f64 <= self.queue_hours.value * HOUR).then_some(*wait)
     }
 }
 
@@ -288,7 +406,9 @@ struct Message {
     user: u64,
     recipient: u32,
     attempts: u32,
-    spf_pass: bool,
+    spf: Spf,
+    dkim_pass: bool,
+    unknown_recipient: bool,
     looks_like_spam: bool,
 }
 
@@ -304,24 +424,26 @@ impl Message {
                 (pair as u64, (pair * 31 + sender.number) % recipients.max(1))
             }
         };
-        let seems_spam = match group.honest {
-            true => population.content_errs.value,
-            false => population.content_catches.value,
+        let spf = match group.spf_is_settled.value {
+            true => sender.spf,
+            false => group.spf.value.draw(random),
         };
         Self {
             first: at,
             user,
             recipient: u32::try_from(recipient).unwrap_or_default(),
             attempts: 0,
-            spf_pass: chance(random, group.spf_pass.value),
-            looks_like_spam: chance(random, seems_spam),
+            spf,
+            dkim_pass: chance(random, group.dkim_pass.value),
+            unknown_recipient: chance(random, group.unknown_recipients.value),
+            looks_like_spam: chance(random, group.looks_like_spam.value),
         }
     }
 
-    fn sender(&self, sender: &Sender) -> String {
-        match self.spf_pass || sender.honest {
+    fn sender(&self, group: &Group, sender: &Sender) -> String {
+        match self.spf == Spf::Pass || group.correspondents.value > 0 {
             true => format!("user{}@{}", self.user % 1_000, sender.domain),
-            false => format!("{:x}@forged{}.example", self.user, self.user % 5_000),
+            false => format!("{:x}@elsewhere{}.example", self.user, self.user % 5_000),
         }
     }
 }
@@ -334,6 +456,15 @@ fn chance(random: &mut Random, probability: f64) -> bool {
 /// Seconds until the next of events that come at random, `mean` seconds apart on average.
 fn exponential(random: &mut Random, mean: f64) -> u64 {
     (-(1.0 - fraction(random)).ln() * mean) as u64
+}
+
+/// Which of these shares of 1 it is; none for the rest.
+fn pick<const N: usize>(random: &mut Random, shares: [f64; N]) -> Option<usize> {
+    let mut left = fraction(random);
+    shares.iter().position(|share| {
+        left -= share;
+        left < 0.0
+    })
 }
 
 /// Anything from 0 to 1, without 1.

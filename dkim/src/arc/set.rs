@@ -235,8 +235,7 @@ impl<'a> SetFields<'a> {
 
 /// RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
 pub(super) fn push_field(field: &Field<'_>, input: &mut Vec<u8>) {
-    let mut push = |run: &[u8]| input.extend_from_slice(run);
-    canonicalization::field(Canonicalization::Relaxed, field, &mut push);
+    canonicalization::push_field(Canonicalization::Relaxed, field, input);
 }
 
 /// The instance of a field.

@@ -466,9 +466,7 @@ impl<'a> Search<'a> {
         let field = self.fields.get(number)?;
         let relaxed = |body: &[u8]| {
             let mut out = Vec::new();
-            canonicalization::relaxed_field(field.name(), body, &mut |run| {
-                out.extend_from_slice(run);
-            });
+            canonicalization::push_relaxed_field(field.name(), body, &mut out);
             out
         };
         if relaxed(was) == relaxed(field.body()) {

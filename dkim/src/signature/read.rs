@@ -8,9 +8,10 @@ use mail_syntax::tag_list::{Tag, TagList};
 
 use super::{
     Algorithm, BASE64, CopiedField, FieldNames, Identity, Kind, Signature, SignatureError,
-    is_at_or_below, is_field_name,
+    is_at_or_below, is_field_name, to_a_labels,
 };
 use crate::canonicalization::Canonicalization;
+use crate::folded_base64;
 use crate::quoted_printable;
 use crate::signing_input::Digest;
 
@@ -152,7 +153,8 @@ fn identity(list: &TagList<'_>, domain: &Domain) -> Result<Option<Identity>, Sig
     let identity: Identity = text.parse().map_err(|_| error())?;
     // RFC 6376 §6.1.1: "Verifiers MUST confirm that the domain specified in the "d=" tag is the same as or a parent domain of the
     // domain part of the "i=" tag."
-    if is_at_or_below(&identity.domain, domain) {
+    // A domain without A-labels has no key either, and its cause says more than a mismatch.
+    if is_at_or_below(&identity.domain, domain) || to_a_labels(domain).is_err() {
         Ok(Some(identity))
     } else {
         let offset = tag.offset();
@@ -234,8 +236,8 @@ fn copied_fields(list: &TagList<'_>) -> Result<Vec<CopiedField>, SignatureError>
 }
 
 fn octets(b: &Tag<'_>) -> Result<Vec<u8>, SignatureError> {
-    match BASE64.decode(b.compact().as_bytes()) {
-        Ok(octets) if !octets.is_empty() => Ok(octets),
+    match folded_base64::decode(b.value()) {
+        Some(octets) if !octets.is_empty() => Ok(octets),
         _ => Err(value_error("b", b)),
     }
 }

@@ -28,14 +28,14 @@ impl Signature {
 
     /// Writes the tags from `a=` to `b=`, which is left empty.
     pub(crate) fn write_tags(&self, field: &mut FieldWriter) {
-        field.word_args(format_args!("a={};", self.algorithm));
+        field.word_parts(&["a=", self.algorithm.name(), ";"]);
         let (header, body) = (self.header_canonicalization, self.body_canonicalization);
-        field.word_args(format_args!("c={header}/{body};"));
-        field.word_args(format_args!("d={};", self.domain));
-        field.word_args(format_args!("s={};", self.selector));
+        field.word_parts(&["c=", header.name(), "/", body.name(), ";"]);
+        field.word_parts(&["d=", self.domain.as_str(), ";"]);
+        field.word_parts(&["s=", self.selector.as_str(), ";"]);
         if let Some(identity) = &self.identity {
             let identity = quoted_printable::encode(identity.to_string().as_bytes());
-            field.word_args(format_args!("i={identity};"));
+            field.word_parts(&["i=", &identity, ";"]);
         }
         for (tag, value) in [
             ("t", self.timestamp),
@@ -49,7 +49,7 @@ impl Signature {
         self.write_signed_fields(field);
         for (at, (name, value)) in self.copied_fields.iter().enumerate() {
             let start = if at == 0 { "z=" } else { "|" };
-            field.word_args(format_args!("{start}{name}:"));
+            field.word_parts(&[start, name, ":"]);
             field.anywhere(&quoted_printable::encode(value));
         }
         if !self.copied_fields.is_empty() {
@@ -67,7 +67,7 @@ impl Signature {
         let mut tag = "h=";
         for names in self.signed_fields.words(WORD, tag.len()) {
             let end = if names.ends_with(':') { "" } else { ";" };
-            field.word_args(format_args!("{tag}{names}{end}"));
+            field.word_parts(&[tag, names, end]);
             tag = "";
         }
     }

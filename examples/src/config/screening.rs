@@ -25,6 +25,9 @@ pub struct Screening {
     pub spf: bool,
     /// Whether the past of a client counts; default: yes.
     pub reputation: bool,
+    /// Seconds for which a client must have been known until its past may be a good one; default: 86,400. Less lets whoever sends much at
+    /// once be trusted for it.
+    pub good_past_after: u64,
     /// Lists, none by default.
     #[serde(rename = "list")]
     pub lists: Vec<List>,
@@ -54,6 +57,7 @@ impl Default for Screening {
             greeting_delay: 1000,
             spf: true,
             reputation: true,
+            good_past_after: 86_400,
             lists: Vec::new(),
             s25r: S25r::default(),
             helo: Helo::default(),
@@ -163,12 +167,25 @@ pub struct Helo {
     pub our_addresses: Vec<std::net::IpAddr>,
 }
 
+/// Where the client is told to come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GreylistStage {
+    /// In answer to RCPT, which costs the least.
+    Recipient,
+    /// In answer to the message, behind its last octet: for clients that take a 450 to RCPT for good, and for those who verify addresses of
+    /// ours by a transaction that ends after RCPT (RFC 6647 §4.2).
+    Message,
+}
+
 /// Who reaches the threshold is asked to come again (RFC 6647).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Greylisting {
     /// Whether anybody is; default: yes.
     pub enabled: bool,
+    /// Where the client is told to come again; default: at the recipient.
+    pub reply_to: GreylistStage,
     /// Seconds until a retry counts; default: 60.
     pub delay: u64,
     /// Seconds after which a retry is a first attempt again; default: 24 hours.
@@ -196,6 +213,7 @@ impl Default for Greylisting {
         let policy = screening::greylisting::Policy::default();
         Self {
             enabled: true,
+            reply_to: GreylistStage::Recipient,
             delay: policy.delay.as_secs(),
             retry_window: policy.retry_window.as_secs(),
             lifetime: policy.lifetime.as_secs(),
@@ -293,7 +311,7 @@ pub struct Rates {
     /// Messages of an address that is not known; default: 60 in an hour. A small server does not send as many to one other, and what an
     /// address sends before it has earned a good past is bounded. Raising it lets a machine that runs wild send more.
     pub address: Option<Quota>,
-    /// Messages of an address that is: of a good past, by the address, its network or the domain that SPF proves, or on a list of good
+    /// Messages of an address that is: of a good past, by the address or the domain that SPF proves, or on a list of good
     /// senders; default: 1,000 in an hour. One address of a large provider sends some hundreds to a company.
     pub known_address: Option<Quota>,
     /// Messages of a stranger's network, the /24 or the /64; default: none.

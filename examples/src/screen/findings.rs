@@ -163,6 +163,7 @@ impl Findings {
         // A record by which most of the world may send proves nothing.
         evidence.known_correspondent = self.is_correspondent && self.spf_domain().is_some();
         evidence.reputation = self.past.as_ref().map(|past| past.points);
+        evidence.network_reputation = self.past.as_ref().map(|past| past.network_points);
         evidence
     }
 

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Claim, Findings, KnownBy, PATIENCE};
+use crate::config::GreylistStage;
 use crate::server::{Context, now};
 use crate::store::{self, StoreError};
 
@@ -37,6 +38,8 @@ pub struct Screened {
     /// What it came to.
     pub verdict: Verdict,
     answer: Option<Answer>,
+    /// What to say to the message when it is there; none: nothing that screening would say.
+    pub answer_to_message: Option<Answer>,
 }
 
 /// The reply to a recipient of somebody who is not to send now, or not at all.
@@ -175,7 +178,7 @@ impl Visit {
             None => {
                 let mut screened = self.screen(context, helo, sender, recipient).await?;
                 // Who is told to come again has not sent anything that counts.
-                if screened.answer.is_none() {
+                if screened.answer.is_none() && screened.answer_to_message.is_none() {
                     let screen = &context.screen;
                     let too_much = screen.too_much(context, &screened.findings);
                     screened.answer = too_much.await?.map(Answer::too_much);
@@ -230,12 +233,16 @@ impl Visit {
             findings,
             verdict,
             answer: None,
+            answer_to_message: None,
         };
         let is_refused = match screened.verdict.decision {
             Decision::Accept => false,
             Decision::Refuse => {
-                let known_by = screened.known_by(&[]);
-                screen.record(context, &known_by, Outcome::Refused).await;
+                // Names, lists and the past are no outcome: a refusal would be the reason of the next.
+                if screened.verdict.is_for_conduct() {
+                    let known_by = screened.known_by(&[]);
+                    screen.record(context, &known_by, Outcome::Refused).await;
+                }
                 true
             }
             Decision::Greylist | Decision::Tarpit(_) => {
@@ -243,7 +250,15 @@ impl Visit {
             }
         };
         let reply = screened.verdict.reply(Stage::Recipient);
-        screened.answer = reply.filter(|_| is_refused).map(Answer::from);
+        let answer = reply.filter(|_| is_refused).map(Answer::from);
+        let waits_for_message = context.config.screening.greylisting.reply_to
+            == GreylistStage::Message
+            && screened.verdict.decision != Decision::Refuse;
+        if waits_for_message {
+            screened.answer_to_message = answer;
+        } else {
+            screened.answer = answer;
+        }
         Ok(screened)
     }
 }

@@ -38,7 +38,7 @@ pub fn screening_greylist_ops(data: &[u8]) {
                 attempt.spf_pass = DOMAINS[choice(DOMAINS.len(), other)];
                 attempt.dnswl = what % 16 == 15;
                 let keys = greylist.keys(&attempt);
-                let clients = [Some(keys.network), keys.domain];
+                let clients = [Some(keys.client), keys.domain];
                 let retried = || clients.iter().flatten().any(|key| came_back.contains(key));
                 let times = seen.entry(keys.message).or_default();
                 let before = |time: &u64| now.checked_sub(*time).is_some_and(|age| age >= delay);

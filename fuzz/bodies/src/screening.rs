@@ -272,6 +272,7 @@ pub fn screening_score(data: &[u8]) {
     evidence.spf = spf;
     evidence.known_correspondent = flags & 0x80 != 0;
     evidence.reputation = Some(reputation);
+    evidence.network_reputation = Some(reputation / 2);
     for scorer in [Scorer::default(), Scorer::s25r()] {
         let verdict = scorer.score(&evidence);
         assert_eq!(scorer.score(&evidence), verdict);

@@ -8,9 +8,23 @@ pub(super) const STEP_BITS: u32 = 8;
 /// A message, in the fixed point of weights and counts.
 pub(super) const ONE: u64 = 1 << 16;
 
+/// Bits for the time of the last outcome in seconds, which last for 34,000 years; in front of them 24 for the hour of the first.
+const UPDATED_BITS: u32 = 40;
+
+const LATEST: u64 = (1 << UPDATED_BITS) - 1;
+
+/// The hour of a time.
+pub(super) const fn hour(now: u64) -> u64 {
+    let hour = now / 3_600;
+    let latest = u64::MAX >> UPDATED_BITS;
+    if hour < latest { hour } else { latest }
+}
+
 /// What is kept of a subject.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Record {
+    /// The hour of the first outcome.
+    pub(super) since: u64,
     pub(super) updated: u64,
     pub(super) good: Side,
     pub(super) bad: Side,
@@ -23,7 +37,7 @@ pub(super) struct Side {
 }
 
 impl Record {
-    pub(super) const fn unpacked([updated, good, bad]: Value) -> Self {
+    pub(super) const fn unpacked([times, good, bad]: Value) -> Self {
         const fn side(packed: u64) -> Side {
             Side {
                 weight: packed >> 32,
@@ -31,7 +45,8 @@ impl Record {
             }
         }
         Self {
-            updated,
+            since: times >> UPDATED_BITS,
+            updated: times & LATEST,
             good: side(good),
             bad: side(bad),
         }
@@ -42,7 +57,8 @@ impl Record {
             let part = |part: u64| part.min(u64::from(u32::MAX));
             part(side.weight) << 32 | part(side.count)
         };
-        [self.updated, side(&self.good), side(&self.bad)]
+        let times = self.since << UPDATED_BITS | self.updated.min(LATEST);
+        [times, side(&self.good), side(&self.bad)]
     }
 
     /// Ages to a time. A clock that was set back makes nothing younger; what was recorded ages from then on.

@@ -37,8 +37,11 @@ pub struct Evidence<'a> {
     pub spf: Option<Spf>,
     /// Whether our users have written to the sender before. It counts only where SPF says pass: otherwise anybody may claim to be it.
     pub known_correspondent: bool,
-    /// What its past is worth in points: positive for a bad one, negative for a good one.
+    /// What its past is worth in points: positive for a bad one, negative for a good one
+    /// ([`Score::points`](crate::reputation::Score::points)).
     pub reputation: Option<i32>,
+    /// What the past of its networks is worth ([`Score::network_points`](crate::reputation::Score::network_points)). It refuses nobody.
+    pub network_reputation: Option<i32>,
 }
 
 impl Evidence<'_> {

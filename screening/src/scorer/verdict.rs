@@ -89,14 +89,28 @@ pub enum Why {
     KnownCorrespondent,
     /// Its past.
     Reputation,
+    /// The past of its networks.
+    NetworkReputation,
 }
 
 impl Why {
     /// Whether it may count towards a refusal.
     ///
-    /// RFC 5321 §4.1.4: "However, if the verification fails, the server MUST NOT refuse to accept a message on that basis."
+    /// RFC 5321 §4.1.4: "However, if the verification fails, the server MUST NOT refuse to accept a message on that basis." And nobody is
+    /// refused for what others did.
     pub(super) const fn may_refuse(&self) -> bool {
-        !matches!(self, Self::HeloLeads(Resolution::Elsewhere))
+        !matches!(
+            self,
+            Self::HeloLeads(Resolution::Elsewhere) | Self::NetworkReputation
+        )
+    }
+
+    /// Whether it is something that the client did, rather than what it is called or what others say of it.
+    const fn is_conduct(&self) -> bool {
+        matches!(
+            self,
+            Self::Offence(_) | Self::Helo(Form::OurName | Form::OurAddress)
+        )
     }
 }
 
@@ -151,6 +165,7 @@ impl fmt::Display for Why {
             }),
             Self::KnownCorrespondent => f.write_str("known correspondent"),
             Self::Reputation => f.write_str("reputation"),
+            Self::NetworkReputation => f.write_str("reputation of its network"),
         }
     }
 }
@@ -167,7 +182,7 @@ const MAX_REASON: usize = 450;
 pub enum Stage {
     /// In place of the greeting.
     Greeting,
-    /// In answer to a recipient, or to another command.
+    /// In answer to a recipient, to the whole message behind its last octet, or to another command.
     Recipient,
 }
 
@@ -214,7 +229,7 @@ impl Verdict {
     ///
     /// Accepted clients get none; greylisted ones only a temporary refusal of the recipient, and only where the greylist does not know them.
     ///
-    /// | decision | greeting | recipient |
+    /// | decision | greeting | recipient, message |
     /// |---|---|---|
     /// | accept | | |
     /// | greylist, tarpit | | `450 4.7.1` |
@@ -241,6 +256,13 @@ impl Verdict {
             enhanced,
             text,
         })
+    }
+
+    /// Whether something that the client did speaks against it, such as a lie in HELO or talking before the greeting: only then is a refusal
+    /// an [`Outcome`](crate::reputation::Outcome::Refused) to remember.
+    pub fn is_for_conduct(&self) -> bool {
+        let mut against = self.reasons.iter().filter(|reason| reason.points > 0);
+        against.any(|reason| reason.why.is_conduct())
     }
 
     /// Names the weightiest reason, so that an honest sender knows where to begin.

@@ -56,8 +56,10 @@ pub struct Weights {
     pub spf_pass: i32,
     /// Our users have written to the sender, and SPF says pass. Default: -5.
     pub known_correspondent: i32,
-    /// The most that reputation adds or takes. Default: 12: it is what we have seen ourselves.
+    /// The most that reputation adds or takes. Default: 14: it is what we have seen ourselves.
     pub reputation_most: i32,
+    /// The most that the reputation of the client's networks adds or takes. Default: 4, a greylisting. Never counts towards a refusal.
+    pub network_reputation_most: i32,
     /// The most that block lists add together. Default: no bound, as each list has its own weight.
     pub block_lists_most: i32,
 }
@@ -86,7 +88,8 @@ impl Default for Weights {
             spf_perm_error: 1,
             spf_pass: 0,
             known_correspondent: -5,
-            reputation_most: 12,
+            reputation_most: 14,
+            network_reputation_most: 4,
             block_lists_most: i32::MAX,
         }
     }
@@ -118,6 +121,7 @@ impl Weights {
             spf_pass: 0,
             known_correspondent: 0,
             reputation_most: 0,
+            network_reputation_most: 0,
             block_lists_most: 0,
         }
     }
@@ -134,8 +138,9 @@ pub struct Thresholds {
     /// How long each reply waits in the tarpit. Default: 20 seconds, so that no reply comes near to the 5 minutes that a client must wait
     /// (RFC 5321 §4.5.3.2). Raising it keeps more connections open.
     pub tarpit_delay: Duration,
-    /// Refusal. Default: 12: more than an honest server behind an end user's line can have against it without having done anything,
-    /// a rule of S25R (3), a name that does not lead back (2), a HELO name that leads nowhere (2) and a policy list of weight 4.
+    /// Refusal. Default: 14: more than an honest server behind an end user's line can have against it without having done anything: a
+    /// rule of S25R (3), in HELO the private address that it knows itself by (3), SPF that fails since its address has changed (3) and a
+    /// policy list of weight 4. Whoever asks several lists of lines of end users bounds them ([`Weights::block_lists_most`]).
     pub refuse: Option<i64>,
     /// Findings against the client that a refusal needs, whatever their points. Default: 2, so that none alone refuses anybody.
     pub refuse_findings: u32,
@@ -147,7 +152,7 @@ impl Default for Thresholds {
             greylist: Some(3),
             tarpit: Some(6),
             tarpit_delay: Duration::from_secs(20),
-            refuse: Some(12),
+            refuse: Some(14),
             refuse_findings: 2,
         }
     }

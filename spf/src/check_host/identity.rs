@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use mail_dns::Name;
 
 use super::Client;
-use crate::verdict::Identity;
+use crate::verdict::{Cause, Identity};
 
 /// Octets of a HELO parameter or sender domain (RFC 5321 §4.5.3.1.2).
 const MAX_DOMAIN: usize = 255;
@@ -57,6 +57,16 @@ impl Session {
             .as_bytes()
             .get(..self.local_part)
             .unwrap_or_default()
+    }
+
+    /// Why there is no domain to ask.
+    pub(super) fn no_domain(&self) -> Cause {
+        let domain = self.sender.get(self.local_part..).unwrap_or_default();
+        if cfg!(feature = "idna") || domain.is_ascii() {
+            Cause::NoDomain
+        } else {
+            Cause::ULabels
+        }
     }
 
     pub(super) fn sender_domain(&self) -> Vec<u8> {

@@ -44,6 +44,9 @@ pub(super) enum Target {
     NotAscii,
 }
 
+/// The macros that hold the local part.
+const LOCAL_PART: &[Letter] = &[Letter::Sender, Letter::LocalPart];
+
 impl Check {
     /// What a mechanism or `redirect` comes to.
     pub(super) fn test(&mut self, frame: &Frame, records: &Records, term: &Term) -> Step<Test> {
@@ -55,6 +58,7 @@ impl Check {
         }
         self.count_term(term)?;
         let refers = matches!(term.kind, Kind::Include | Kind::Redirect);
+        self.uses_local_part |= records.spec(term).uses(LOCAL_PART);
         let target = match self.target(frame, records, term)? {
             Target::Name(target) if !refers || has_labels(&target) => target,
             // RFC 8616 §4: "If the local part contains non-ASCII characters, terms that include %{s} or %{l} do not match anything"
@@ -247,8 +251,7 @@ impl Check {
         if let Some(name) = spec.literal() {
             return Ok(name.map_or(Target::Malformed, Target::Name));
         }
-        if !self.session.local_part().is_ascii() && spec.uses(&[Letter::Sender, Letter::LocalPart])
-        {
+        if !self.session.local_part().is_ascii() && spec.uses(LOCAL_PART) {
             return Ok(Target::NotAscii);
         }
         let validated = if term.validates {

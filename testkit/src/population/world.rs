@@ -1,10 +1,10 @@
 use core::ops::Range;
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use mail_dns::{Answer, Name, Question, Record};
 
-use super::{DAY, Group, HOUR, Names, Population, START, chance, exponential, fraction};
+use super::{DAY, Group, HOUR, Names, Population, START, Spf, chance, exponential, fraction, pick};
 use crate::Random;
 
 /// The zone of the block list: whoever is in it has 127.0.0.2.
@@ -26,21 +26,41 @@ pub struct World {
 impl World {
     /// The answer to a question at a time.
     pub fn answer(&self, question: &Question, at: u64) -> Answer {
-        match self.listed.get(&question.name) {
-            Some(from) if at < *from => return Answer::nx_domain(),
-            _ => {}
-        }
-        let Some(records) = self.records.get(&question.name) else {
+        let name = &question.name;
+        let records = self
+            .records
+            .get(name)
+            .map(|records| (name.clone(), records));
+        // Lists hold networks of IPv6, not addresses: the entry of a /64 has 16 labels less.
+        let network = || {
+            let labels = name.label_count();
+            let network = (labels > 32).then(|| name.suffix(labels - 16))?;
+            let records = self.records.get(&network)?;
+            Some((network, records))
+        };
+        let Some((name, records)) = records.or_else(network) else {
             return Answer::nx_domain();
         };
-        let of_kind = records
-            .iter()
-            .filter(|record| record.kind() == question.kind);
-        Answer::found(of_kind.cloned())
+        match self.listed.get(&name) {
+            Some(from) if at < *from => Answer::nx_domain(),
+            _ => {
+                let of_kind = records
+                    .iter()
+                    .filter(|record| record.kind() == question.kind);
+                Answer::found(of_kind.cloned())
+            }
+        }
     }
 
     fn insert(&mut self, name: Name, record: Record) {
         self.records.entry(name).or_default().push(record);
+    }
+
+    /// What a name leads to; a name that cannot be one leads nowhere.
+    fn leads(&mut self, name: &str, address: IpAddr) {
+        if let Ok(name) = name.parse() {
+            self.insert(name, address_record(address));
+        }
     }
 
     pub(super) fn new(population: &Population, random: &mut Random) -> (Self, Vec<Sender>) {
@@ -50,70 +70,111 @@ impl World {
         };
         // Test points, so that a server may ask whether the lists work (RFC 5782 §5).
         for list in [BLOCK_LIST, WHITE_LIST] {
-            world.list(Ipv4Addr::new(127, 0, 0, 2), list);
+            world.list(Ipv4Addr::new(127, 0, 0, 2).into(), list);
         }
+        let mut networks = Networks::new(population);
         let mut senders: Vec<Sender> = Vec::new();
-        // Networks of 24 bits are given out in turn, from 11.0.0.0 on.
-        let mut network = 0x0b00_0000_u32;
         for (index, group) in population.groups.iter().enumerate() {
             for _ in 0..group.senders.value {
                 let mut random = Random::new(random.next());
-                let addresses = addresses(group, network, &mut random);
-                network += 256 * group.networks.value.max(1);
-                let sender =
-                    Sender::new(senders.len(), group, index, population, addresses, random);
-                senders.push(world.know(sender, group));
+                let addresses = networks.addresses(group, &mut random);
+                let sender = Sender::new(senders.len(), group, index, population, random);
+                senders.push(world.know(sender, group, addresses));
             }
         }
         (world, senders)
     }
 
     /// Enters a sender into the DNS.
-    fn know(&mut self, mut sender: Sender, group: &Group) -> Sender {
+    fn know(&mut self, mut sender: Sender, group: &Group, addresses: Vec<IpAddr>) -> Sender {
+        let number = sender.number;
         let white = chance(&mut sender.random, group.white_listed.value);
-        for (number, address) in sender.addresses.iter().enumerate() {
-            let name = reverse_name(
-                &mut sender.random,
-                group.names.value,
-                *address,
-                number,
-                &sender.domain,
-            );
-            let target = name.as_ref().and_then(|name| name.parse::<Name>().ok());
-            if let Some(target) = target {
-                let reverse = Name::reverse((*address).into());
-                self.insert(reverse, Record::Ptr(target.clone()));
-                let leads_to = match chance(&mut sender.random, group.confirmed.value) {
-                    true => *address,
-                    // TEST-NET-1 belongs to nobody.
-                    false => Ipv4Addr::new(192, 0, 2, 1),
-                };
-                self.insert(target, Record::A(leads_to));
+        let words = group.helo.value;
+        let shares = [
+            words.domain,
+            words.elsewhere,
+            words.nowhere,
+            words.private_literal,
+            words.bare,
+            words.ours,
+        ];
+        let word = pick(&mut sender.random, shares);
+        for (at, address) in addresses.into_iter().enumerate() {
+            let random = &mut sender.random;
+            let name = reverse_name(random, group.names.value, address, at, &sender.domain);
+            if let Some(name) = &name {
+                let leads_back = chance(random, group.confirmed.value);
+                self.leads(
+                    name,
+                    if leads_back {
+                        address
+                    } else {
+                        elsewhere(address)
+                    },
+                );
+                if let Ok(name) = name.parse() {
+                    self.insert(Name::reverse(address), Record::Ptr(name));
+                }
             }
-            if sender.helo.is_empty() && number == 0 {
-                sender.helo = name.unwrap_or_else(|| format!("mail.{}", sender.domain));
-            }
+            let helo = match (word, name) {
+                (Some(0), _) | (None, None) => {
+                    let name = format!("smtp{at}.{}", sender.domain);
+                    self.leads(&name, address);
+                    name
+                }
+                (Some(1), _) => {
+                    let name = format!("www.{}", sender.domain);
+                    self.leads(&name, elsewhere(address));
+                    name
+                }
+                (Some(2), _) => format!("host{number}.internal.example"),
+                (Some(3), _) => format!("[192.168.{}.{}]", number % 4, 1 + number % 250),
+                (Some(4), _) => format!("host{number}"),
+                (Some(_), _) => format!("mail.{LOCAL_DOMAIN}"),
+                (None, Some(name)) => name,
+            };
             if chance(&mut sender.random, group.block_listed.value) {
                 let after = group.listed_after_hours.value;
                 let from = match after > 0.0 {
                     true => sender.active.start + (after * HOUR) as u64,
                     false => 0,
                 };
-                let entry = self.list(*address, BLOCK_LIST);
+                let entry = self.list(address, BLOCK_LIST);
                 self.listed.extend(entry.map(|entry| (entry, from)));
             }
             if white {
-                self.list(*address, WHITE_LIST);
+                self.list(address, WHITE_LIST);
             }
+            sender.hosts.push((address, helo));
         }
         sender
     }
 
-    fn list(&mut self, address: Ipv4Addr, list: &str) -> Option<Name> {
+    /// Of IPv6 the /64 is listed.
+    fn list(&mut self, address: IpAddr, list: &str) -> Option<Name> {
         let zone: Name = list.parse().ok()?;
-        let entry = Name::reverse_below(address.into(), &zone).ok()?;
+        let entry = Name::reverse_below(address, &zone).ok()?;
+        let entry = match address {
+            IpAddr::V4(_) => entry,
+            IpAddr::V6(_) => entry.suffix(entry.label_count().saturating_sub(16)),
+        };
         self.insert(entry.clone(), Record::A(Ipv4Addr::new(127, 0, 0, 2)));
         Some(entry)
+    }
+}
+
+const fn address_record(address: IpAddr) -> Record {
+    match address {
+        IpAddr::V4(address) => Record::A(address),
+        IpAddr::V6(address) => Record::Aaaa(address),
+    }
+}
+
+/// An address that is nobody's: TEST-NET-1, or one for documentation.
+const fn elsewhere(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
     }
 }
 
@@ -123,13 +184,18 @@ pub(super) struct Sender {
     /// Which of all it is.
     pub(super) number: usize,
     pub(super) group: usize,
-    pub(super) honest: bool,
     pub(super) domain: String,
-    pub(super) helo: String,
     pub(super) early_talker: bool,
+    /// What SPF says of its domain, where that is settled.
+    pub(super) spf: Spf,
     pub(super) active: Range<u64>,
     pub(super) random: Random,
-    addresses: Vec<Ipv4Addr>,
+    /// Messages of a burst that are still to come.
+    left_of_burst: u32,
+    /// Leading bits of an address of IPv6 that stay.
+    ipv6_prefix: u8,
+    /// Addresses, and what each says in HELO.
+    hosts: Vec<(IpAddr, String)>,
 }
 
 impl Sender {
@@ -138,7 +204,6 @@ impl Sender {
         group: &Group,
         index: usize,
         population: &Population,
-        addresses: Vec<Ipv4Addr>,
         mut random: Random,
     ) -> Self {
         let days = f64::from(population.days.value);
@@ -150,58 +215,150 @@ impl Sender {
             true => format!("domain{number}.example"),
             false => format!("bulk{number}.example"),
         };
-        let words = group.helo.value;
-        let helo = match pick(&mut random, [words.other, words.bare, words.ours]) {
-            Some(0) => format!("host{number}.internal.example"),
-            Some(1) => format!("host{number}"),
-            Some(_) => format!("mail.{LOCAL_DOMAIN}"),
-            None => String::new(),
-        };
         Self {
             number,
             group: index,
-            honest: group.honest,
             domain,
-            helo,
             early_talker: chance(&mut random, group.early_talker.value),
+            spf: group.spf.value.draw(&mut random),
             active: start + first..start + active as u64,
             random,
-            addresses,
+            left_of_burst: 0,
+            ipv6_prefix: group.ipv6_prefix.value,
+            hosts: Vec::new(),
         }
     }
 
-    /// One of its addresses, another each time.
-    pub(super) fn address(&mut self) -> IpAddr {
-        let at = self.random.below(self.addresses.len());
-        self.addresses[at].into()
+    /// Seconds until its next message.
+    pub(super) fn pause(&mut self, group: &Group) -> u64 {
+        if self.left_of_burst > 0 {
+            self.left_of_burst -= 1;
+            return 0;
+        }
+        let burst = group.burst.value.max(1);
+        self.left_of_burst = burst - 1;
+        let mean = DAY * f64::from(burst) / group.messages_a_day.value;
+        exponential(&mut self.random, mean)
+    }
+
+    /// One of its addresses, another each time, and what is said in HELO from there.
+    pub(super) fn host(&mut self) -> (IpAddr, &str) {
+        let at = self.random.below(self.hosts.len());
+        let (address, helo) = &self.hosts[at];
+        let address = match address {
+            IpAddr::V6(address) if self.ipv6_prefix < 128 => {
+                let behind = u128::MAX >> self.ipv6_prefix;
+                let random = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
+                Ipv6Addr::from_bits(address.to_bits() & !behind | random & behind).into()
+            }
+            address => *address,
+        };
+        (address, helo)
     }
 }
 
-/// The addresses of a sender, spread over its networks.
-fn addresses(group: &Group, first_network: u32, random: &mut Random) -> Vec<Ipv4Addr> {
-    let networks = group.networks.value.max(1);
-    let each = group.addresses.value.div_ceil(networks).min(250);
-    let mut addresses = Vec::new();
-    for number in 0..group.addresses.value.min(each * networks) {
-        let host = match each {
-            // One host may stand anywhere in its network.
-            1 => 1 + random.below(250) as u32,
-            _ => 1 + number / networks,
-        };
-        addresses.push((first_network + 256 * (number % networks) + host).into());
+/// Gives out addresses: networks that are shared, and such that are not.
+struct Networks {
+    hosting: usize,
+    access: usize,
+    taken: HashSet<IpAddr>,
+    /// Networks of one sender alone that have been given out.
+    own: u16,
+}
+
+/// Where the networks of each place begin, in IPv4 and in IPv6.
+const HOSTING: (u32, u16) = (0x3000_0000, 0x2400);
+const ACCESS: (u32, u16) = (0x3800_0000, 0x2500);
+const OWN: (u32, u16) = (0x0b00_0000, 0x2600);
+
+impl Networks {
+    fn new(population: &Population) -> Self {
+        Self {
+            hosting: population.hosting_networks.value as usize,
+            access: population.access_networks.value as usize,
+            taken: HashSet::new(),
+            own: 0,
+        }
     }
-    addresses
+
+    /// The addresses of one sender, spread over its networks.
+    fn addresses(&mut self, group: &Group, random: &mut Random) -> Vec<IpAddr> {
+        let place = group.place.value;
+        let place = match pick(random, [place.hosting, place.access]) {
+            Some(0) => HOSTING,
+            Some(_) => ACCESS,
+            None => OWN,
+        };
+        let ipv6 = chance(random, group.ipv6.value);
+        let networks: Vec<u16> = (0..group.networks.value.max(1))
+            .map(|_| self.network(place, random))
+            .collect();
+        let all = networks.iter().cycle().take(group.addresses.value as usize);
+        all.map(|network| match ipv6 {
+            true => self.ipv6(place, *network, group.ipv6_prefix.value, random),
+            false => self.ipv4(place, *network, random),
+        })
+        .collect()
+    }
+
+    /// One of the networks of a place; of those that are not shared the next.
+    fn network(&mut self, place: (u32, u16), random: &mut Random) -> u16 {
+        let number = match place {
+            HOSTING => random.below(self.hosting),
+            ACCESS => random.below(self.access),
+            _ => {
+                self.own += 1;
+                usize::from(self.own)
+            }
+        };
+        u16::try_from(number).unwrap_or(u16::MAX)
+    }
+
+    /// A host of the network that nobody has.
+    fn ipv4(&mut self, place: (u32, u16), network: u16, random: &mut Random) -> IpAddr {
+        let network = place.0 + 256 * u32::from(network);
+        self.free(|| Ipv4Addr::from_bits(network + 1 + random.below(250) as u32).into())
+    }
+
+    /// A /64 of the network that nobody has, or a /48 beside it: sixteen networks of a place share a /32.
+    fn ipv6(&mut self, place: (u32, u16), network: u16, prefix: u8, random: &mut Random) -> IpAddr {
+        let (company, site) = (network >> 4, network & 15);
+        self.free(|| {
+            let host = 1 + random.below(0x7fff) as u16;
+            let (site, host) = match prefix {
+                ..=48 => (0x8000 | host, 0),
+                _ => (site, host),
+            };
+            Ipv6Addr::new(place.1, company, site, host, 0, 0, 0, 1).into()
+        })
+    }
+
+    fn free(&mut self, mut draw: impl FnMut() -> IpAddr) -> IpAddr {
+        for _ in 0..100_000 {
+            let address = draw();
+            if self.taken.insert(address) {
+                return address;
+            }
+        }
+        panic!("the networks are full: give them more, or fewer senders");
+    }
 }
 
 /// The name of an address, by what those who give such names do.
 fn reverse_name(
     random: &mut Random,
     names: Names,
-    address: Ipv4Addr,
+    address: IpAddr,
     number: usize,
     domain: &str,
 ) -> Option<String> {
-    let [a, b, c, d] = address.octets();
+    let [a, b, c, d] = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => {
+            let [_, a, _, b, _, _, c, d, ..] = address.octets();
+            [a, b, c, d]
+        }
+    };
     let isp = format!("isp{}.example", u16::from(b) % 40);
     let kind = pick(
         random,
@@ -225,13 +382,4 @@ fn reverse_name(
         (None, _) if number == 0 => Some(format!("mail.{domain}")),
         (None, _) => Some(format!("out{number}.{domain}")),
     }
-}
-
-/// Which of these shares of 1 it is; none for the rest.
-fn pick<const N: usize>(random: &mut Random, shares: [f64; N]) -> Option<usize> {
-    let mut left = fraction(random);
-    shares.iter().position(|share| {
-        left -= share;
-        left < 0.0
-    })
 }

@@ -15,7 +15,7 @@ use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
 use crate::aggregate_reports;
-use crate::config::DmarcPolicy;
+use crate::config::{DmarcPolicy, DmarcTempError};
 use crate::feedback;
 use crate::forwarding;
 use crate::identities;
@@ -115,6 +115,10 @@ pub(super) async fn deliver(
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
+    let screened = trace.screened.as_ref();
+    if let Some(answer) = screened.and_then(|screened| screened.answer_to_message.as_ref()) {
+        return not_now(answer);
+    }
     let id = trace_id();
     let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
         return reply(
@@ -123,7 +127,6 @@ pub(super) async fn deliver(
             "Local error in processing",
         );
     };
-    let screened = trace.screened.as_ref();
     let (seal, above, junk) = match purpose {
         Purpose::Judge(judge, sealer) => {
             let report = feedback::is_wanted(context, recipients).then_some(&mut spool);
@@ -222,6 +225,16 @@ async fn judged(
     };
     tracing::info!(client = %verdict.inbound.client_ip, results = ?results.trim_end(), "judged");
     let enforce = context.config.inbound.dmarc == DmarcPolicy::Enforce;
+    if enforce
+        && context.config.inbound.temperror == DmarcTempError::Defer
+        && asks_for_more(&verdict.dmarc)
+    {
+        return Err(reply(
+            451,
+            EnhancedStatus::TEMPORARY_SECURITY,
+            "DMARC of the author's domain cannot be checked for now",
+        ));
+    }
     count(context, &judged, enforce).await;
     if let Some(screened) = screened {
         let signatures = verdict.dkim.passed();
@@ -247,6 +260,18 @@ async fn judged(
     }
     let junk = enforce && verdict.disposition == Disposition::Quarantine;
     Ok((seal, format!("{results}{received_spf}"), junk))
+}
+
+/// Whether DMARC could not be checked for now, and the record that was found asks for more than delivery.
+// RFC 9989 §4.10.1: "they could result in the message being temporarily rejected (i.e., an SMTP 4yx reply), which invites the sending MTA to
+// try again after the condition has possibly cleared, allowing a definite DMARC conclusion to be reached ("fail closed")."
+fn asks_for_more(dmarc: &dmarc::Verdict) -> bool {
+    let asks = |record: &dmarc::Record| match dmarc.policy {
+        Some(policy) => policy.disposition(record.test_mode) != Disposition::None,
+        // Not known whether the author's domain exists, and so which of its policies applies.
+        None => true,
+    };
+    dmarc.result == DmarcResult::TempError && dmarc.record.as_deref().is_some_and(asks)
 }
 
 /// What was found of a stranger, for whoever looks why a message came or came late.
