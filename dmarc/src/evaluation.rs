@@ -63,8 +63,8 @@ enum CandidateWalk {
     NotAsked,
     Asked(Walk),
     BeyondLimit,
-    /// This lookup failed.
-    Failed(Question, Failure),
+    /// The lookup of this target failed.
+    Failed(usize, Failure),
     /// Its Organizational Domain has so many labels.
     Led(usize),
 }
@@ -197,8 +197,10 @@ impl Dmarc {
                 self.identifiers_left_out += 1;
                 return;
             }
-            self.identifiers
-                .push(Candidate::new(mechanism, handed_in, author, &self.config));
+            // Made where it stays; a push would move it.
+            self.identifiers.resize_with(at + 1, || {
+                Candidate::new(mechanism, handed_in, author, &self.config)
+            });
         }
         if let Some(candidate) = self.identifiers.get_mut(at) {
             candidate.authentication = candidate.authentication.max(authentication);
@@ -265,7 +267,7 @@ impl Dmarc {
             if let CandidateWalk::Asked(walk) = &candidate.walk {
                 candidate.walk = match self.targets.progress(walk) {
                     Progress::Waiting => continue,
-                    Progress::Failed(question, failure) => CandidateWalk::Failed(question, failure),
+                    Progress::Failed(at, failure) => CandidateWalk::Failed(at, failure),
                     Progress::Done(led) => CandidateWalk::Led(led.organizational_domain),
                 };
                 self.changed = true;
@@ -340,8 +342,8 @@ impl Evaluation for Dmarc {
     fn poll(&mut self) -> Need<Verdict> {
         if self.changed {
             self.advance();
-            if let Some(verdict) = self.settle() {
-                return Need::Done(verdict);
+            if let Some(settled) = self.settle() {
+                return Need::Done(self.verdict(settled));
             }
             self.changed = false;
         }

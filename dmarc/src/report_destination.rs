@@ -116,8 +116,8 @@ impl ReportDestination {
         };
         let progress = |walk| walks.targets.progress(walk);
         match (progress(&walks.of_record), progress(&walks.of_host)) {
-            (Progress::Failed(question, failure), _) | (_, Progress::Failed(question, failure)) => {
-                Some(Err((question, failure)))
+            (Progress::Failed(at, failure), _) | (_, Progress::Failed(at, failure)) => {
+                Some(Err((walks.targets.question(at)?, failure)))
             }
             (Progress::Waiting, _) | (_, Progress::Waiting) => None,
             (Progress::Done(of_record), Progress::Done(of_host)) => {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use mail_dns::{Failure, Question};
+use mail_dns::Failure;
 
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::organizational_domain::OrganizationalDomain;
-use crate::record::{AlignmentMode, Place, Record};
+use crate::record::{AlignmentMode, Place, Policy, Record};
 use crate::tree_walk::{Led, Progress, Published};
 use crate::verdict::{
-    Alignment, Authentication, Cause, Disposition, DmarcResult, Identifier, Mechanism, Verdict,
+    Alignment, Authentication, Cause, DmarcResult, Identifier, Mechanism, Verdict,
 };
 
 /// The record in force, and how many labels of the Author Domain are the domain that published it.
@@ -20,25 +20,34 @@ pub(super) struct InForce<'a> {
 }
 
 /// How far the search for the record has come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Search<'a> {
     Waiting,
-    Failed(Question, Failure),
+    /// The lookup of this target failed.
+    Failed(usize, Failure),
     Ended(Option<InForce<'a>>),
 }
 
+/// What of the verdict had to be found out.
+#[derive(Debug)]
+pub(super) struct Settled<'a> {
+    result: DmarcResult,
+    cause: Cause,
+    in_force: Option<InForce<'a>>,
+    policy: Option<Policy>,
+    identifiers: Vec<Identifier>,
+}
+
 impl Dmarc {
-    /// The verdict, or `None` while it hangs on something.
-    pub(super) fn settle(&self) -> Option<Verdict> {
+    /// What decides the verdict, or `None` while it hangs on something.
+    pub(super) fn settle(&self) -> Option<Settled<'_>> {
         let author = match &self.author {
             Ok(author) => author,
             // RFC 9989 §5.3.1: "If zero or more than one domain is extracted from the RFC5322.From header field, then DMARC validation is
             // not possible and the process terminates."
             Err(fault) => {
                 let cause = Cause::Author(fault.clone());
-                let mut verdict = self.without_alignment(DmarcResult::PermError, cause, None);
-                verdict.disposition = self.config.unusable_author;
-                return Some(verdict);
+                return Some(self.without_alignment(DmarcResult::PermError, cause, None));
             }
         };
         let in_force = match self.search(author) {
@@ -50,7 +59,8 @@ impl Dmarc {
             Search::Ended(Some(in_force)) => in_force,
             // RFC 9989 §5.3.6: "If one or more DNS queries required to perform DMARC validation on the message do not complete due to
             // temporary or permanent DNS errors, the message cannot be considered to pass or fail the DMARC mechanism check."
-            Search::Failed(question, failure) => {
+            Search::Failed(at, failure) => {
+                let question = self.targets.question(at)?;
                 let cause = Cause::Lookup { question, failure };
                 return Some(self.without_alignment(DmarcResult::TempError, cause, None));
             }
@@ -98,16 +108,13 @@ impl Dmarc {
         } else {
             (DmarcResult::Fail, Cause::NotAligned)
         };
-        let mut verdict = self.verdict(result, cause, Some(in_force), identifiers);
-        verdict.policy = policy;
-        if result == DmarcResult::Fail {
-            verdict.sampled_out = self.is_sampled_out(in_force.record);
-            // One step less than the policy, in test mode as when sampled out.
-            let lowered = verdict.sampled_out || self.by_tree_walk() && in_force.record.test_mode;
-            verdict.disposition =
-                policy.map_or(Disposition::None, |policy| policy.disposition(lowered));
-        }
-        Some(verdict)
+        Some(Settled {
+            result,
+            cause,
+            in_force: Some(in_force),
+            policy,
+            identifiers,
+        })
     }
 
     fn search(&self, author: &Author) -> Search<'_> {
@@ -116,11 +123,11 @@ impl Dmarc {
         if let Some(in_force) = self.record_at(author, None) {
             return Search::Ended(Some(in_force));
         }
-        match &author.progress {
-            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, *led),
+        match author.progress {
+            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, led),
             Progress::Waiting => Search::Waiting,
-            Progress::Failed(question, failure) => Search::Failed(question.clone(), *failure),
-            Progress::Done(led) => Search::Ended(self.record_at(author, Some(*led))),
+            Progress::Failed(at, failure) => Search::Failed(at, failure),
+            Progress::Done(led) => Search::Ended(self.record_at(author, Some(led))),
         }
     }
 
@@ -146,11 +153,7 @@ impl Dmarc {
         for labels in [author.labels, led.organizational_domain] {
             match self.targets.published(&author.walk, labels) {
                 None => return Search::Waiting,
-                Some((at, Published::Failed(failure))) => {
-                    let question = self.targets.question(at);
-                    let failed = question.map(|question| Search::Failed(question, *failure));
-                    return failed.unwrap_or(Search::Waiting);
-                }
+                Some((at, Published::Failed(failure))) => return Search::Failed(at, *failure),
                 // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
                 // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
                 Some((_, Published::Nothing)) => {}
@@ -172,19 +175,18 @@ impl Dmarc {
                 Mechanism::Spf => record.aspf,
                 Mechanism::Dkim => record.adkim,
             };
-            candidate.alignment(author, mode)
+            self.alignment(candidate, author, mode)
         };
         let matters = |candidate: &Candidate| candidate.authentication != Authentication::Fail;
         let mut candidates = self.identifiers.iter();
         if candidates.any(|candidate| matters(candidate) && alignment(candidate).is_none()) {
             return None;
         }
-        let mut judged = Vec::with_capacity(self.identifiers.len());
-        for candidate in &self.identifiers {
+        let judged = self.identifiers.iter().map(|candidate| {
             let alignment = matters(candidate).then(|| alignment(candidate));
-            judged.push(candidate.judged(alignment.flatten()));
-        }
-        Some(judged)
+            candidate.judged(alignment.flatten())
+        });
+        Some(judged.collect())
     }
 
     /// Whether `pct` exempts the message from the policy.
@@ -197,24 +199,42 @@ impl Dmarc {
         !self.by_tree_walk() && !is_selected
     }
 
-    /// A verdict for which it makes no difference which identifiers are aligned.
-    fn without_alignment(
+    /// For a verdict for which it makes no difference which identifiers are aligned.
+    fn without_alignment<'a>(
         &self,
         result: DmarcResult,
         cause: Cause,
-        in_force: Option<InForce<'_>>,
-    ) -> Verdict {
-        let identifiers = self.identifiers.iter().map(|one| one.judged(None));
-        self.verdict(result, cause, in_force, identifiers.collect())
+        in_force: Option<InForce<'a>>,
+    ) -> Settled<'a> {
+        Settled {
+            result,
+            cause,
+            in_force,
+            policy: None,
+            identifiers: self
+                .identifiers
+                .iter()
+                .map(|one| one.judged(None))
+                .collect(),
+        }
     }
 
-    fn verdict(
-        &self,
-        result: DmarcResult,
-        cause: Cause,
-        in_force: Option<InForce<'_>>,
-        identifiers: Vec<Identifier>,
-    ) -> Verdict {
+    /// The verdict, made in one piece where it is returned.
+    pub(super) fn verdict(&self, settled: Settled<'_>) -> Verdict {
+        let Settled {
+            result,
+            cause,
+            in_force,
+            policy,
+            identifiers,
+        } = settled;
+        let failed = in_force.filter(|_| result == DmarcResult::Fail);
+        let sampled_out = failed.is_some_and(|in_force| self.is_sampled_out(in_force.record));
+        let advice = failed.zip(policy).map(|(in_force, policy)| {
+            // One step less than the policy, in test mode as when sampled out.
+            let lowered = sampled_out || self.by_tree_walk() && in_force.record.test_mode;
+            policy.disposition(lowered)
+        });
         let author = self.author.as_ref().ok();
         let organizational_domain = author.and_then(|author| {
             let led = author.led()?;
@@ -224,54 +244,59 @@ impl Dmarc {
         Verdict {
             result,
             cause,
-            disposition: Disposition::None,
+            disposition: match result {
+                DmarcResult::PermError => self.config.unusable_author,
+                _ => advice.unwrap_or_default(),
+            },
             author_domain: author.map(|author| author.domain.clone()),
             record_domain: record_domain
                 .map(|(in_force, author)| author.domain.suffix(in_force.labels)),
             record: in_force.map(|in_force| Arc::clone(in_force.record)),
             organizational_domain,
-            policy: None,
-            sampled_out: false,
+            policy,
+            sampled_out,
             identifiers,
             identifiers_left_out: self.identifiers_left_out,
             trace: self.trace.clone(),
         }
     }
-}
 
-impl Candidate {
-    /// Whether it is aligned; `None` while answers are missing.
-    fn alignment(&self, author: &Author, mode: AlignmentMode) -> Option<Alignment> {
-        if self.is_author(author) {
+    /// Whether a candidate is aligned; `None` while answers are missing.
+    fn alignment(
+        &self,
+        candidate: &Candidate,
+        author: &Author,
+        mode: AlignmentMode,
+    ) -> Option<Alignment> {
+        if candidate.is_author(author) {
             return Some(Alignment::Aligned);
         }
         // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
         // is required."
-        if mode == AlignmentMode::Strict || self.shared == 0 {
+        if mode == AlignmentMode::Strict || candidate.shared == 0 {
             return Some(Alignment::NotAligned);
         }
-        let led_author = match &author.progress {
+        let unknown = |at, failure| Some(Alignment::Unknown(self.targets.question(at)?, failure));
+        let led_author = match author.progress {
             Progress::Waiting => return None,
-            Progress::Failed(question, failure) => {
-                return Some(Alignment::Unknown(question.clone(), *failure));
-            }
+            Progress::Failed(at, failure) => return unknown(at, failure),
             Progress::Done(led) => led.organizational_domain,
         };
         // It is neither the Author's Organizational Domain nor below it.
-        if self.shared < led_author {
+        if candidate.shared < led_author {
             return Some(Alignment::NotAligned);
         }
-        match &self.walk {
+        match candidate.walk {
             CandidateWalk::NotAsked | CandidateWalk::Asked(_) => None,
             CandidateWalk::BeyondLimit => Some(Alignment::LeftOut),
-            CandidateWalk::Failed(question, failure) => {
-                Some(Alignment::Unknown(question.clone(), *failure))
-            }
-            CandidateWalk::Led(labels) if *labels == led_author => Some(Alignment::Aligned),
+            CandidateWalk::Failed(at, failure) => unknown(at, failure),
+            CandidateWalk::Led(labels) if labels == led_author => Some(Alignment::Aligned),
             CandidateWalk::Led(_) => Some(Alignment::NotAligned),
         }
     }
+}
 
+impl Candidate {
     fn judged(&self, alignment: Option<Alignment>) -> Identifier {
         Identifier {
             mechanism: self.mechanism,

@@ -17,7 +17,7 @@ pub(crate) struct Targets {
 
 /// The names that no walk came by before this one. The place of a target is its number among all, if each walk had brought as many as it
 /// may.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Brought {
     names: Suffixes,
     targets: [Target; MAX_QUERIES],
@@ -44,12 +44,12 @@ pub(crate) struct Walk {
 }
 
 /// What a walk has come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// Answers are missing below the stop.
     Waiting,
-    /// This lookup below the stop failed; where the walk would have led cannot be told.
-    Failed(Question, Failure),
+    /// The lookup of the target in this place, below the stop, failed; where the walk would have led cannot be told.
+    Failed(usize, Failure),
     Done(Led),
 }
 
@@ -135,12 +135,16 @@ impl Targets {
         if count == 0 {
             return;
         }
-        let begin = self.brought.len() * MAX_QUERIES;
-        self.brought.push(Brought::default());
+        let number = self.brought.len();
+        let begin = number * MAX_QUERIES;
+        // Made where it stays; a push would move it.
+        self.brought.resize_with(number + 1, || Brought {
+            names: record_names(domain, &walk.labels[..count]),
+            targets: Default::default(),
+        });
         let Some((brought, before)) = self.brought.split_last_mut() else {
             return;
         };
-        brought.names = record_names(domain, &walk.labels[..count]);
         let mut wires = brought.names.wires();
         for (place, target) in brought.targets.iter_mut().take(count).enumerate() {
             let wire = wires.next().unwrap_or_default();
@@ -254,11 +258,7 @@ impl Targets {
         for (labels, at) in walk.steps() {
             let psd = match self.known(at) {
                 None => return Progress::Waiting,
-                Some(Published::Failed(failure)) => {
-                    let question = self.question(at);
-                    let failed = question.map(|question| Progress::Failed(question, *failure));
-                    return failed.unwrap_or(Progress::Waiting);
-                }
+                Some(Published::Failed(failure)) => return Progress::Failed(at, *failure),
                 Some(Published::Record(record)) => record.psd,
                 Some(_) => continue,
             };
