@@ -164,13 +164,9 @@ pub fn dkim_diagnosis(data: &[u8]) {
         assert!(!signature.to_string().is_empty());
     }
     // Line ends that are mended first make other signatures of it; where there is nothing to mend the results are the verifier's.
-    if !data.contains(&b'\n')
-        || data
-            .split(|octet| *octet == b'\n')
-            .rev()
-            .skip(1)
-            .all(|line| line.ends_with(b"\r"))
-    {
+    let count = |octet: u8| data.iter().filter(|it| **it == octet).count();
+    let pairs = data.windows(2).filter(|pair| pair == b"\r\n").count();
+    if (count(b'\r'), count(b'\n')) == (pairs, pairs) {
         let told: Vec<_> = diagnosis
             .signatures
             .iter()
