@@ -11,10 +11,10 @@ use dmarc::record::ReportingUri;
 use dmarc::report_destination::{Destination, ReportDestination};
 use dmarc::reports::sending_policy::{Refusal, Traffic};
 use dmarc::reports::{Aggregate, DateRange, Envelope, PolicyPublished, Report, Reporter, Row};
-use mail_dns::resolve;
 use mail_syntax::header::Header;
 use mail_syntax::mime::ContentType;
 use mail_syntax::{Domain, Mailbox};
+use tokio::time::Instant;
 
 use crate::server::{Context, now};
 use crate::store::{ReportRow, StoreError};
@@ -25,8 +25,6 @@ const DAY: u64 = 86_400;
 const MOST_ROWS: u32 = 10_000;
 /// Reports about one day of one domain: one for each record that it had. Who has a new record for every question gets no more.
 const MOST_RECORDS: usize = 8;
-/// Whether a report is wanted must be known within this time.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Days for which a report is tried when the DNS does not say whether it is wanted.
 const KEPT: u64 = 3;
 
@@ -253,9 +251,9 @@ fn from(context: &Context) -> String {
 /// The addresses to which reports for this URI may be sent; `None` if that cannot be told for now.
 async fn destinations(context: &Context, domain: &str, uri: &ReportingUri) -> Option<Vec<String>> {
     let about: Domain = domain.parse().ok()?;
-    let ask = |question| async move { context.resolver.ask(&question).await };
     let verify = ReportDestination::new(&about, uri);
-    match resolve(verify, ask, tokio::time::sleep(PATIENCE)).await {
+    let deadline = Instant::now() + mail_dns::Limits::default().time;
+    match context.resolver.evaluate(verify, deadline).await {
         Destination::Confirmed(uris) => {
             let addresses = uris.iter().filter_map(ReportingUri::mailto);
             let valid = addresses.filter(|address| Mailbox::parse_utf8(address).is_ok());

@@ -5,12 +5,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{AddrParseError, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use dkim::DkimResult;
-use mail_dns::{Answer, Evaluation, Failure, Name, Question, Record, RecordType, Txt, Zone};
+use mail_dns::{Answer, Evaluation, Failure, Name, Record, RecordType, Txt, Zone};
 use mail_syntax::{Mailbox, ReversePath};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::resolver::Resolver;
 use crate::tls::Trust;
@@ -20,9 +20,6 @@ pub const EXIT_CODES: &str = "EXIT CODES: 0 yes, 1 no, 2 the command line or a f
 
 /// Octets of a message that the tools read; few servers take as much.
 const MAX_MESSAGE: u64 = 64 << 20;
-
-/// RFC 7208 §4.6.4: "Such a limit SHOULD allow at least 20 seconds".
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a tool comes to; its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,9 +209,8 @@ impl Dns {
     ///
     /// A zone file that is wrong, or a system without a resolver.
     pub async fn resolve<E: Evaluation>(&self, evaluation: E) -> Result<E::Verdict, ToolError> {
-        let resolver = &self.resolver()?;
-        let ask = |question: Question| async move { resolver.ask(&question).await };
-        Ok(mail_dns::resolve(evaluation, ask, tokio::time::sleep(PATIENCE)).await)
+        let deadline = Instant::now() + mail_dns::Limits::default().time;
+        Ok(self.resolver()?.evaluate(evaluation, deadline).await)
     }
 
     fn resolver(&self) -> Result<Resolver, ToolError> {
@@ -546,6 +542,8 @@ pub fn dkim_lines(verdict: &dkim::Verdict) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use mail_dns::Question;
+
     use super::*;
 
     #[test]

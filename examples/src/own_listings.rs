@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_dns::{Question, resolve};
 use screening::dnsbl::{Dnsbl, HealthPolicy, Limits, List, ListHealth, Lists, ListsError};
 use screening::outbound::reputation::{Level, Listing};
+use tokio::time::Instant;
 
 use crate::config::OwnList;
 use crate::resolver::Resolver;
@@ -51,15 +51,14 @@ impl OwnListings {
     /// Tests the lists that are due to be tested at a time in seconds since 1970 (RFC 5782 §5), then asks those that work which of them
     /// have an address.
     pub async fn ask(&mut self, resolver: &Resolver, address: IpAddr, now: u64) -> Vec<Listing> {
-        let ask = |question: Question| async move { resolver.ask(&question).await };
         for (list, test) in self.health.due(now) {
-            let found = resolve(test, ask, tokio::time::sleep(PATIENCE)).await;
+            let found = resolver.evaluate(test, Instant::now() + PATIENCE).await;
             if let Some(standing) = self.health.tested(&list, found, now) {
                 tracing::info!(%list, %standing, "own addresses: a list was tested");
             }
         }
         let dnsbl = Dnsbl::with_health(address, &self.lists, &self.health);
-        let verdict = resolve(dnsbl, ask, tokio::time::sleep(PATIENCE)).await;
+        let verdict = resolver.evaluate(dnsbl, Instant::now() + PATIENCE).await;
         let rows = verdict.lists.iter().zip(&self.levels);
         let listed = rows.filter(|(row, _)| row.points > 0);
         let listings = listed.map(|(row, level)| Listing {

@@ -12,7 +12,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr;
-use mail_dns::{Answer, Cache, CacheLimits, Failure, Question, Zone};
+use mail_dns::{Answer, Cache, CacheLimits, Evaluation, Failure, Question, Zone};
 
 use crate::config::Dns;
 
@@ -99,6 +99,16 @@ impl Resolver {
             start: Instant::now(),
             cache: Mutex::new(Cache::new(CacheLimits::default())),
         }
+    }
+
+    /// The verdict of an evaluation; what has no answer by then has failed.
+    pub async fn evaluate<E: Evaluation>(
+        &self,
+        evaluation: E,
+        deadline: tokio::time::Instant,
+    ) -> E::Verdict {
+        let ask = |question: Question| async move { self.ask(&question).await };
+        mail_dns::resolve(evaluation, ask, tokio::time::sleep_until(deadline)).await
     }
 
     /// The answer to a question, within 10 seconds.

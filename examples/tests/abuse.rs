@@ -21,6 +21,72 @@ fn resolver() -> Resolver {
 }
 
 #[tokio::test]
+async fn who_guesses_passwords_is_banned_and_the_owner_elsewhere_is_not() {
+    let folder = Folder::new("screening-login");
+    let more = "[failed_login]\ndelay = 0\naddress_failures = 3\n";
+    let server = Running::start(&folder, more, resolver()).await;
+    let accounts = &server.context.accounts;
+    let right = || Question::CheckPassword {
+        authcid: "anna".parse().unwrap(),
+        password: mail_wire::Secret::new(PASSWORD.to_owned()),
+    };
+    let (guesser, owner) = ("192.0.2.7".parse().unwrap(), "192.0.2.80".parse().unwrap());
+    for (client, is_right) in [(guesser, true), (owner, true)] {
+        let mut login = Login::default();
+        let answer = accounts.answer(client, &mut login, right()).await;
+        assert!(matches!(answer, AuthAnswer::Password(is) if is == is_right));
+        for _ in 0..3 {
+            accounts.failed(guesser, &mut login).await;
+        }
+    }
+    let mut login = Login::default();
+    let answer = accounts.answer(guesser, &mut login, right()).await;
+    assert!(matches!(answer, AuthAnswer::Password(false)), "{answer:?}");
+    let answer = accounts.answer(owner, &mut login, right()).await;
+    assert!(matches!(answer, AuthAnswer::Password(true)), "{answer:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_pop_login_opens_submission_to_its_account_where_that_is_on() {
+    for (more, code) in [("", "530"), ("[pop_before_smtp]\nenabled = true\n", "250")] {
+        let folder = Folder::new("screening-pop");
+        let server = Running::start(&folder, more, resolver()).await;
+        let client = "127.0.0.1".parse().unwrap();
+        server.context.accounts.read_by_pop(client, "anna").await;
+        let mut client = Client::connect(server.address(Service::Submission)).await;
+        client.ask("EHLO client.example", "250").await;
+        client.ask("MAIL FROM:<anna@example.org>", code).await;
+        if code == "250" {
+            client.ask("RSET", "250").await;
+            client.ask("MAIL FROM:<bert@example.org>", "550").await;
+        }
+        // Port 25 stays what it is.
+        let mut client = Client::connect(server.address(Service::Smtp)).await;
+        client.ask("EHLO client.example", "250").await;
+        client.ask("MAIL FROM:<anna@example.org>", "250").await;
+        client.ask("RCPT TO:<joe@elsewhere.example>", "554").await;
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_does_not_send_more_than_a_day_allows() {
+    let folder = Folder::new("screening-user");
+    let more = "[screening.rates]\nlogin = { count = 2, per = 86400 }\n[pop_before_smtp]\nenabled = true\n";
+    let server = Running::start(&folder, more, resolver()).await;
+    let client = "127.0.0.1".parse().unwrap();
+    server.context.accounts.read_by_pop(client, "anna").await;
+    let mut client = Client::connect(server.address(Service::Submission)).await;
+    client.ask("EHLO client.example", "250").await;
+    client.ask("MAIL FROM:<anna@example.org>", "250").await;
+    for code in ["250", "250", "450"] {
+        client.ask("RCPT TO:<joe@elsewhere.example>", code).await;
+    }
+    server.end().await;
+}
+
+#[tokio::test]
 async fn guesses_at_the_same_time_are_not_all_looked_at() {
     let folder = Folder::new("abuse-guesses");
     let server = Running::start(&folder, "[failed_login]\ndelay = 0\n", resolver()).await;

@@ -13,22 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dkim::{KeyRecord, Options, PrivateKey, Signing, Verifier};
-use examples::outgoing::{Connection, Content, send};
+use examples::outgoing::{Content, send};
 use examples::own_reputation::Row;
 use examples::resolver::Resolver;
 use examples::server::{Service, now};
-use examples::tls::Trust;
 use mail_dns::{Zone, resolve_blocking};
 use mail_syntax::header::{Header, Limits};
-use mail_syntax::{Domain, ForwardPath, Host, ReversePath};
-use sasl_core::Credentials;
+use mail_syntax::{Domain, ForwardPath, ReversePath};
 use screening::outbound::cfbl_address::{Signature, destinations};
 use screening::outbound::feedback_report::{Envelope, FeedbackReport, FeedbackType, Original};
 use screening::outbound::reputation::Level;
-use smtp_proto::client::TlsPolicy;
 use support::Folder;
 use support::provider::Provider;
-use support::server::{PASSWORD, Running};
+use support::server::Running;
 
 const DAY: u64 = 86_400;
 
@@ -51,16 +48,7 @@ async fn bring(
     recipient: &str,
     message: Vec<u8>,
 ) -> String {
-    let login = Credentials::new("anna".parse().unwrap(), PASSWORD);
-    let connection = Connection {
-        address: server.address(to),
-        host: "localhost".to_owned(),
-        hello: Host::Domain("client.example".parse().unwrap()),
-        tls: TlsPolicy::Require,
-        trust: Trust::Anyone,
-        source: None,
-        credentials: Some(login).filter(|_| to == Service::Submission),
-    };
+    let connection = server.connection(to, to == Service::Submission);
     let sender: ReversePath = from.parse().unwrap();
     let recipient = ForwardPath::Mailbox(recipient.parse().unwrap());
     let content = Content::Octets(message);

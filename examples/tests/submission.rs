@@ -4,16 +4,13 @@
 
 mod support;
 
-use examples::outgoing::{Connection, Content, SendError, send};
+use examples::outgoing::{Content, SendError, send};
 use examples::resolver::Resolver;
 use examples::server::{Service, now};
-use examples::tls::Trust;
 use mail_dns::{Failure, Zone};
-use mail_syntax::{ForwardPath, Host, ReversePath};
-use sasl_core::Credentials;
-use smtp_proto::client::TlsPolicy;
+use mail_syntax::{ForwardPath, ReversePath};
 use support::Folder;
-use support::server::{PASSWORD, Running};
+use support::server::Running;
 
 const MORE: &str = r#"
     [[account]]
@@ -32,15 +29,7 @@ async fn submit(server: &Running, mail_from: &str, header: &str) -> String {
 }
 
 async fn submit_to(server: &Running, to: Service, mail_from: &str, header: &str) -> String {
-    let connection = Connection {
-        address: server.address(to),
-        host: "localhost".to_owned(),
-        hello: Host::Domain("client.example".parse().unwrap()),
-        tls: TlsPolicy::Require,
-        trust: Trust::Anyone,
-        source: None,
-        credentials: Some(Credentials::new("anna".parse().unwrap(), PASSWORD)),
-    };
+    let connection = server.connection(to, true);
     let sender: ReversePath = mail_from.parse().unwrap();
     let recipient = "dave@elsewhere.example".parse().unwrap();
     let message = format!("{header}\r\nSubject: dinner\r\n\r\nIs it ready?\r\n");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mail_dns::{Evaluation, Name, Question, resolve};
+use mail_dns::Name;
 use mail_syntax::{Host, ReversePath};
 use screening::dnsbl::{self, Dnsbl, Subjects};
 use screening::early_talker::Conduct;
@@ -13,7 +13,7 @@ use screening::reputation;
 use screening::s25r;
 use screening::scorer::{Evidence, Spf};
 use spf::{CheckHost, SpfResult};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{KnownBy, PATIENCE, Screen};
 use crate::resolver::Resolver;
@@ -61,18 +61,18 @@ impl Screen {
         let mut subjects = Subjects::from(claim.client);
         subjects.mail_from = sender_domain(&claim.sender);
         subjects.helo = helo.as_ref().and_then(|helo| helo.name().cloned());
-        let helo = async { Some(answered(resolver, helo?, deadline).await) };
+        let helo = async { Some(resolver.evaluate(helo?, deadline).await) };
         let spf = async {
             if !self.evaluate_spf {
                 return None;
             }
             let client = spf::Client::new(claim.client, claim.helo.clone().unwrap_or_default());
             let check = CheckHost::mail_from(&client, &claim.sender, &spf::Config::default());
-            Some(answered(resolver, check, deadline).await)
+            Some(resolver.evaluate(check, deadline).await)
         };
         let iprev_and_lists = async {
             let iprev = Iprev::new(claim.client, &iprev::Limits::default());
-            let iprev = answered(resolver, iprev, deadline).await;
+            let iprev = resolver.evaluate(iprev, deadline).await;
             subjects.reverse_name = iprev.confirmed.first().cloned();
             // The client's own name servers may take all of the time above, so lists have a time of their own.
             let deadline = Instant::now() + PATIENCE;
@@ -97,7 +97,7 @@ impl Screen {
     pub(super) async fn ask_ahead(&self, resolver: &Resolver, client: IpAddr) {
         let deadline = Instant::now() + PATIENCE;
         let iprev = Iprev::new(client, &iprev::Limits::default());
-        let iprev = answered(resolver, iprev, deadline);
+        let iprev = resolver.evaluate(iprev, deadline);
         let lists = self.ask_lists(resolver, client.into(), deadline);
         tokio::join!(iprev, lists);
     }
@@ -109,19 +109,10 @@ impl Screen {
         deadline: Instant,
     ) -> dnsbl::Verdict {
         let dnsbl = Dnsbl::with_health(subjects, &self.lists, &self.health());
-        let verdict = answered(resolver, dnsbl, deadline).await;
+        let verdict = resolver.evaluate(dnsbl, deadline).await;
         self.health().observe(&verdict);
         verdict
     }
-}
-
-async fn answered<E: Evaluation>(
-    resolver: &Resolver,
-    evaluation: E,
-    deadline: Instant,
-) -> E::Verdict {
-    let ask = |question: Question| async move { resolver.ask(&question).await };
-    resolve(evaluation, ask, sleep_until(deadline)).await
 }
 
 fn sender_domain(sender: &ReversePath) -> Option<Name> {

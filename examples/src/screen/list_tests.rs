@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_dns::{Question, resolve};
+use tokio::time::Instant;
 
 use super::{PATIENCE, Screen};
 use crate::resolver::Resolver;
@@ -30,8 +30,7 @@ impl Screen {
     pub async fn test_lists(&self, resolver: &Resolver, now: u64) {
         let due = self.health().due(now);
         for (list, test) in due {
-            let ask = |question: Question| async move { resolver.ask(&question).await };
-            let found = resolve(test, ask, tokio::time::sleep(PATIENCE)).await;
+            let found = resolver.evaluate(test, Instant::now() + PATIENCE).await;
             if let Some(standing) = self.health().tested(&list, found, now) {
                 tracing::info!(%list, %standing, "screening: a list was tested");
             }

@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use examples::config::Config;
 use examples::demo;
+use examples::outgoing::Connection;
 use examples::resolver::Resolver;
 use examples::server::{Context, Security, Server, Service};
+use examples::tls::Trust;
+use mail_syntax::Host;
+use sasl_core::Credentials;
+use smtp_proto::client::TlsPolicy;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -106,6 +111,20 @@ impl Running {
     }
 
     /// Where a service begins in the clear.
+    /// How `examples::outgoing` connects to it; with a login as anna.
+    pub fn connection(&self, to: Service, with_login: bool) -> Connection {
+        let login = with_login.then(|| Credentials::new("anna".parse().unwrap(), PASSWORD));
+        Connection {
+            address: self.address(to),
+            host: "localhost".to_owned(),
+            hello: Host::Domain("client.example".parse().unwrap()),
+            tls: TlsPolicy::Require,
+            trust: Trust::Anyone,
+            source: None,
+            credentials: login,
+        }
+    }
+
     pub fn address(&self, wanted: Service) -> SocketAddr {
         self.address_with(wanted, Security::StartTls)
     }
