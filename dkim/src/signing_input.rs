@@ -59,19 +59,19 @@ impl<'a> FieldsByName<'a> {
         let mut fields = Vec::with_capacity(header.fields().size_hint().1.unwrap_or_default());
         for field in header.fields() {
             fields.push(Entry {
-                key: Key::of(field.name()),
+                key: Key::of(field.name_octets()),
                 field,
                 count: 0,
                 taken: 0,
             });
         }
         fields.sort_unstable_by(|one, other| {
-            let by_name = one.cmp_name(other.key, other.field.name());
+            let by_name = one.cmp_name(other.key, other.field.name_octets());
             by_name.then(one.field.offset().cmp(&other.field.offset()))
         });
         let mut keys = 0;
-        for same in
-            fields.chunk_by_mut(|one, next| one.key == next.key && one.field.is(next.field.name()))
+        for same in fields
+            .chunk_by_mut(|one, next| one.key == next.key && one.has(next.field.name_octets()))
         {
             let count = same.len();
             if let Some(first) = same.first_mut() {
@@ -93,30 +93,43 @@ impl<'a> FieldsByName<'a> {
 
     /// How many fields have this name.
     pub(crate) fn count(&self, name: &str) -> usize {
-        self.range(name).len()
+        self.range(name.as_bytes()).len()
     }
 
     /// The fields of this name, from the top.
-    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = Field<'a>> {
-        let same = self.fields.get(self.range(name)).unwrap_or_default();
+    pub(crate) fn named(
+        &self,
+        name: &str,
+    ) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
+        let same = self
+            .fields
+            .get(self.range(name.as_bytes()))
+            .unwrap_or_default();
         same.iter().map(|entry| entry.field)
     }
 
     /// Where the fields of this name stand.
-    fn range(&self, name: &str) -> Range<usize> {
+    #[inline]
+    fn range(&self, name: &[u8]) -> Range<usize> {
         // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
         let key = Key::of(name);
         if self.keys & key.bit() == 0 {
-            return 0..0;
+            0..0
+        } else {
+            self.find(key, name)
         }
+    }
+
+    /// As [`FieldsByName::range`], for a name that may be there.
+    fn find(&self, key: Key, name: &[u8]) -> Range<usize> {
         let start = self.fields.partition_point(|entry| entry.key < key);
         match self.fields.get(start) {
-            Some(first) if first.key == key && first.field.is(name) => start..start + first.count,
+            Some(first) if first.key == key && first.has(name) => start..start + first.count,
             // Another name has the same key.
             Some(first) if first.key == key => {
                 let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
                 let start = self.fields.partition_point(before);
-                let first = self.fields.get(start).filter(|first| first.field.is(name));
+                let first = self.fields.get(start).filter(|first| first.has(name));
                 start..start + first.map_or(0, |first| first.count)
             }
             _ => 0..0,
@@ -137,8 +150,8 @@ impl<'a> FieldsByName<'a> {
         for entry in &mut self.fields {
             entry.taken = 0;
         }
-        let (mut last, mut range) = ("", 0..0);
-        for name in signed_fields.iter() {
+        let (mut last, mut range) = (&[][..], 0..0);
+        for name in signed_fields.octets() {
             // Many name a field once more than it is there.
             if name != last {
                 (last, range) = (name, self.range(name));
@@ -166,12 +179,17 @@ impl<'a> FieldsByName<'a> {
 }
 
 impl Entry<'_> {
+    fn has(&self, name: &[u8]) -> bool {
+        let own = self.field.name_octets();
+        // Most names are spelled alike, and that is found sooner.
+        own == name || own.eq_ignore_ascii_case(name)
+    }
+
     /// Any order will do; the keys settle it for most.
-    fn cmp_name(&self, key: Key, name: &str) -> Ordering {
-        let lower = |octet: u8| octet.to_ascii_lowercase();
+    fn cmp_name(&self, key: Key, name: &[u8]) -> Ordering {
         self.key.cmp(&key).then_with(|| {
-            let own = self.field.name().bytes().map(lower);
-            own.cmp(name.bytes().map(lower))
+            let own = self.field.name_octets().iter().map(u8::to_ascii_lowercase);
+            own.cmp(name.iter().map(u8::to_ascii_lowercase))
         })
     }
 }
@@ -181,17 +199,16 @@ impl Entry<'_> {
 struct Key(u32);
 
 impl Key {
-    fn of(name: &str) -> Self {
-        let octets = name.as_bytes();
-        let [.., length] = octets.len().to_be_bytes();
+    fn of(name: &[u8]) -> Self {
+        let [.., length] = name.len().to_be_bytes();
         // The bit makes letters small, and no two letters the same.
         let letter = |octet: Option<&u8>| octet.map_or(0, |octet| octet | 0x20);
-        let middle = octets.get(octets.len() / 2);
+        let middle = name.get(name.len() / 2);
         Self(u32::from_be_bytes([
             length,
-            letter(octets.first()),
+            letter(name.first()),
             letter(middle),
-            letter(octets.last()),
+            letter(name.last()),
         ]))
     }
 
@@ -228,7 +245,7 @@ pub(crate) fn push_signature_field(
                 [] => Cow::Borrowed(before),
                 _ => Cow::Owned([before, behind].concat()),
             };
-            canonicalization::push_relaxed_field(field.name(), &body, input);
+            canonicalization::push_relaxed_field(field.name_octets(), &body, input);
         }
     }
 }
@@ -247,7 +264,7 @@ pub(crate) fn push_unsigned_field(
         Canonicalization::Simple => input.extend_from_slice(written.as_bytes()),
         Canonicalization::Relaxed => {
             let (name, body) = written.split_once(':').unwrap_or((written, ""));
-            canonicalization::push_relaxed_field(name, body.as_bytes(), input);
+            canonicalization::push_relaxed_field(name.as_bytes(), body.as_bytes(), input);
         }
     }
     Ok(())
@@ -423,7 +440,7 @@ mod tests {
         assert!(
             names
                 .iter()
-                .all(|name| name.len() == 2 || Key::of(name) == Key::of("abcd"))
+                .all(|name| name.len() == 2 || Key::of(name.as_bytes()) == Key::of(b"abcd"))
         );
         let lines = names
             .iter()

@@ -63,8 +63,14 @@ impl FieldNames {
         })
     }
 
+    /// The octets of the names, which are ASCII.
+    pub(crate) fn octets(&self) -> impl Iterator<Item = &[u8]> {
+        let names = self.text.as_bytes().split(|octet| *octet == b':');
+        names.filter(|name| !name.is_empty())
+    }
+
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.iter().any(|other| other.eq_ignore_ascii_case(name))
+        (self.octets()).any(|other| other.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
