@@ -291,6 +291,8 @@ pub struct Fields<'a, 'i> {
 
 impl<'a> Iterator for Fields<'a, '_> {
     type Item = Field<'a>;
+
+    #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
         let (octets, line_end) = (self.octets, self.line_end);
         self.spans
@@ -327,6 +329,7 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    #[inline]
     fn new(octets: &'a [u8], span: Span, line_end: LineEnd) -> Option<Self> {
         if span.name_end == span.start {
             return None;
