@@ -11,7 +11,9 @@ use mail_syntax::header::{Defect, Field, HeaderError, Limits};
 use crate::canonicalization::{self, Canonicalization};
 use crate::crypto::{Crypto, RING};
 use crate::message_to_sign::{MessageToSign, Unsignable};
-use crate::signature::{self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature, USUAL_FIELD};
+use crate::signature::{
+    self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature, USUAL_UNSIGNED,
+};
 use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_unsigned_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
@@ -323,11 +325,13 @@ impl Signer {
     pub fn finish_unsigned(self) -> Result<Vec<UnsignedField>, SignError> {
         let message = self.message.finish()?;
         let (_, fields) = message.header()?;
-        let unsigned = |(signing, number): (Signing, usize)| {
+        let mut unsigned = Vec::with_capacity(self.signings.len());
+        for (signing, number) in self.signings {
             let hash = message.hashes.get(number).map(|body| body.hash);
-            UnsignedField::new(signing, self.now, &fields, hash.unwrap_or_default())
-        };
-        self.signings.into_iter().map(unsigned).collect()
+            let hash = hash.unwrap_or_default();
+            unsigned.push(UnsignedField::new(signing, self.now, &fields, hash)?);
+        }
+        Ok(unsigned)
     }
 }
 
@@ -348,7 +352,7 @@ impl UnsignedField {
     ) -> Result<Self, SignError> {
         signing.check()?;
         let kind = signing.header_canonicalization;
-        let mut octets = Vec::with_capacity(fields.octets() + USUAL_FIELD);
+        let mut octets = Vec::with_capacity(fields.octets() + USUAL_UNSIGNED);
         let signed_fields = signing.fields.names(fields, |field| {
             canonicalization::push_field(kind, field, &mut octets);
         });

@@ -39,8 +39,9 @@ pub fn signing_input(
 pub(crate) struct FieldsByName<'a> {
     /// In an order of their names; those of one name from the top.
     fields: Vec<Entry<'a>>,
-    /// A bit for each key that occurs, and most that do not occur have another.
-    keys: u64,
+    /// For each beginning of a key, where the first field stands whose key begins so, or what is beyond them all: most names that a
+    /// header does not have are found not to be there, and most that it has are found at once.
+    firsts: [u32; Key::BEGINNINGS],
     /// Octets of the header.
     octets: usize,
 }
@@ -69,19 +70,22 @@ impl<'a> FieldsByName<'a> {
             let by_name = one.cmp_name(other.key, other.field.name_octets());
             by_name.then(one.field.offset().cmp(&other.field.offset()))
         });
-        let mut keys = 0;
+        let (mut firsts, mut at) = ([u32::MAX; Key::BEGINNINGS], 0);
         for same in fields
             .chunk_by_mut(|one, next| one.key == next.key && one.has(next.field.name_octets()))
         {
             let count = same.len();
             if let Some(first) = same.first_mut() {
                 first.count = count;
-                keys |= first.key.bit();
+                let beginning = &mut firsts[first.key.beginning()];
+                *beginning = at.min(*beginning);
             }
+            // So many fit into no memory: each has 32 octets in the index of the header.
+            at = at.saturating_add(count as u32);
         }
         Self {
             fields,
-            keys,
+            firsts,
             octets: header.octets().len(),
         }
     }
@@ -113,27 +117,20 @@ impl<'a> FieldsByName<'a> {
     fn range(&self, name: &[u8]) -> Range<usize> {
         // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
         let key = Key::of(name);
-        if self.keys & key.bit() == 0 {
-            0..0
-        } else {
-            self.find(key, name)
+        let start = self.firsts[key.beginning()] as usize;
+        match self.fields.get(start) {
+            None => 0..0,
+            Some(first) if first.key == key && first.has(name) => start..start + first.count,
+            Some(_) => self.find(key, name),
         }
     }
 
-    /// As [`FieldsByName::range`], for a name that may be there.
+    /// As [`FieldsByName::range`], where another name has such a key.
     fn find(&self, key: Key, name: &[u8]) -> Range<usize> {
-        let start = self.fields.partition_point(|entry| entry.key < key);
-        match self.fields.get(start) {
-            Some(first) if first.key == key && first.has(name) => start..start + first.count,
-            // Another name has the same key.
-            Some(first) if first.key == key => {
-                let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
-                let start = self.fields.partition_point(before);
-                let first = self.fields.get(start).filter(|first| first.has(name));
-                start..start + first.map_or(0, |first| first.count)
-            }
-            _ => 0..0,
-        }
+        let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
+        let start = self.fields.partition_point(before);
+        let first = self.fields.get(start).filter(|first| first.has(name));
+        start..start + first.map_or(0, |first| first.count)
     }
 
     /// Adds the canonical form of the fields that `h=` names, never the field at `own_offset`.
@@ -194,27 +191,29 @@ impl Entry<'_> {
     }
 }
 
-/// Length and three letters of a name: the same for names that are the same without regard to case, and different for most others.
+/// Length and three letters of a name, mixed: the same for names that are the same without regard to case, and different for most others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u32);
 
 impl Key {
+    /// How many beginnings there are.
+    const BEGINNINGS: usize = 64;
+
     fn of(name: &[u8]) -> Self {
-        let [.., length] = name.len().to_be_bytes();
         // The bit makes letters small, and no two letters the same.
-        let letter = |octet: Option<&u8>| octet.map_or(0, |octet| octet | 0x20);
-        let middle = name.get(name.len() / 2);
-        Self(u32::from_be_bytes([
-            length,
-            letter(name.first()),
-            letter(middle),
-            letter(name.last()),
-        ]))
+        let letter = |at: usize| u32::from(name.get(at).copied().unwrap_or_default() | 0x20);
+        let length = name.len();
+        let all = (length as u32) << 24
+            | letter(0) << 16
+            | letter(length / 2) << 8
+            | letter(length.wrapping_sub(1));
+        // An odd factor, so that no two become the same.
+        Self(all.wrapping_mul(0x9e37_79b1))
     }
 
-    /// One of 64.
-    fn bit(self) -> u64 {
-        1 << (self.0.wrapping_mul(0x9e37_79b1) >> 26)
+    /// The first six bits.
+    fn beginning(self) -> usize {
+        (self.0 >> 26) as usize
     }
 }
 
@@ -297,7 +296,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyHash {
     pub(crate) hash: Digest,
-    /// Octets that were hashed.
+    /// Octets that were hashed, counted where a length bounds them.
     pub(crate) hashed: u64,
     /// Octets of the canonical body behind them.
     pub(crate) unsigned: u64,
@@ -367,6 +366,8 @@ impl BodyHasher {
             self.canonicalizers.reserve_exact(1);
             self.canonicalizers.push(BodyCanonicalizer::new(kind));
         }
+        // Most messages need one.
+        self.hashes.reserve_exact(1);
         self.hashes.push(Hash {
             kind,
             length,
@@ -382,10 +383,10 @@ impl BodyHasher {
     }
 
     pub(crate) fn update(&mut self, piece: &[u8]) {
-        let hashes = &mut self.hashes;
         for canonicalizer in &mut self.canonicalizers {
             let kind = canonicalizer.kind();
-            canonicalizer.update(piece, &mut |run| Hash::update(hashes, kind, run));
+            let hashes = Hash::of_kind(&mut self.hashes, kind);
+            canonicalizer.update(piece, &mut |run| Hash::update_all(hashes, kind, run));
         }
     }
 
@@ -394,7 +395,8 @@ impl BodyHasher {
         let mut hashes = self.hashes;
         for canonicalizer in self.canonicalizers {
             let kind = canonicalizer.kind();
-            canonicalizer.finish(&mut |run| Hash::update(&mut hashes, kind, run));
+            let hashes = Hash::of_kind(&mut hashes, kind);
+            canonicalizer.finish(&mut |run| Hash::update_all(hashes, kind, run));
         }
         let finish = |hash: Hash| BodyHash {
             hash: match hash.state {
@@ -409,21 +411,36 @@ impl BodyHasher {
 }
 
 impl Hash {
-    fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
-        for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
-            let mut signed = run;
-            if let Some(length) = hash.length {
-                // What does not fit into usize is more than the run has.
-                let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
-                let unsigned;
-                (signed, unsigned) = run.split_at(room.min(run.len()));
-                hash.unsigned += unsigned.len() as u64;
-            }
-            hash.hashed += signed.len() as u64;
-            match &mut hash.state {
-                State::Sha256(state) => state.update(signed),
-                State::Sha1(state) => state.update(signed),
-            }
+    /// From the first hash of a canonical form on, which for most messages is the only one.
+    fn of_kind(hashes: &mut [Self], kind: Canonicalization) -> &mut [Self] {
+        let first = hashes.iter().position(|hash| hash.kind == kind);
+        hashes
+            .get_mut(first.unwrap_or(hashes.len())..)
+            .unwrap_or_default()
+    }
+
+    fn update_all(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
+        if let Some((first, others)) = hashes.split_first_mut() {
+            first.update(run);
+            let others = others.iter_mut().filter(|hash| hash.kind == kind);
+            others.for_each(|hash| hash.update(run));
+        }
+    }
+
+    #[inline]
+    fn update(&mut self, run: &[u8]) {
+        let mut signed = run;
+        if let Some(length) = self.length {
+            // What does not fit into usize is more than the run has.
+            let room = usize::try_from(length - self.hashed).unwrap_or(usize::MAX);
+            let unsigned;
+            (signed, unsigned) = run.split_at(room.min(run.len()));
+            self.hashed += signed.len() as u64;
+            self.unsigned += unsigned.len() as u64;
+        }
+        match &mut self.state {
+            State::Sha256(state) => state.update(signed),
+            State::Sha1(state) => state.update(signed),
         }
     }
 }

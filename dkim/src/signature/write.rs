@@ -7,7 +7,10 @@ use super::{BASE64, FIELD_NAME, Signature};
 use crate::quoted_printable;
 
 /// Octets of a field without `z=`, about: names and their tags, and a signature by an RSA key of 2048 bits.
-pub(crate) const USUAL_FIELD: usize = 1024;
+const USUAL: usize = 1024;
+
+/// Octets of a field without `z=` up to the value of its `b=`, about.
+pub(crate) const USUAL_UNSIGNED: usize = 512;
 
 impl Signature {
     /// Prints the field, folded at 78 columns and with its CRLF.
@@ -20,7 +23,7 @@ impl Signature {
 
     /// The field up to `b=`, to which its value is added last.
     pub(crate) fn unsigned_field(&self) -> Result<FieldWriter, FoldError> {
-        let mut field = FieldWriter::with_capacity(FIELD_NAME, USUAL_FIELD)?;
+        let mut field = FieldWriter::with_capacity(FIELD_NAME, USUAL)?;
         field.word("v=1;");
         self.write_tags(&mut field);
         Ok(field)
