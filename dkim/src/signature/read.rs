@@ -43,7 +43,7 @@ impl Signature {
         let algorithm: Algorithm =
             (a.value().parse()).map_err(|_| SignatureError::Algorithm { offset: a.offset() })?;
         let domain = name(d, "d", 2)?;
-        let signature = Self {
+        let mut signature = Self {
             algorithm,
             // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
             header_canonicalization: Canonicalization::Relaxed,
@@ -61,41 +61,33 @@ impl Signature {
         };
         // RFC 8617 §4.1.3: "the only supported tags are "i" (from Section 4.2.1 of this document), and "a", "b", "d", "s", and "t"
         // from [RFC6376], Section 3.5." What else stands in a seal is ignored.
-        let signature = match kind {
-            Kind::ArcSeal => signature,
-            _ => signature.with_message_tags(&tags, kind)?,
-        };
+        if kind != Kind::ArcSeal {
+            signature.read_message_tags(&tags, kind)?;
+        }
         Ok((signature, b.value_range()))
     }
 
     /// Reads the tags that say which message is signed, and for how long.
-    fn with_message_tags(self, tags: &Tags<'_, '_>, kind: Kind) -> Result<Self, SignatureError> {
-        let (header_canonicalization, body_canonicalization) = canonicalizations(tags.c)?;
+    fn read_message_tags(&mut self, tags: &Tags<'_, '_>, kind: Kind) -> Result<(), SignatureError> {
+        (self.header_canonicalization, self.body_canonicalization) = canonicalizations(tags.c)?;
         // RFC 8617 §4.1.2: "the "i" (Agent or User Identifier (AUID)) tag is not imported from DKIM".
-        let identity = match kind {
-            Kind::DkimSignature => identity(tags.i, &self.domain)?,
-            Kind::ArcMessageSignature | Kind::ArcSeal => None,
-        };
-        let expiration = time(tags.x, "x")?;
-        if let (Some(timestamp), Some(expiration), Some(tag)) = (self.timestamp, expiration, tags.x)
+        if kind == Kind::DkimSignature {
+            self.identity = identity(tags.i, &self.domain)?;
+        }
+        self.expiration = time(tags.x, "x")?;
+        if let (Some(timestamp), Some(expiration), Some(tag)) =
+            (self.timestamp, self.expiration, tags.x)
             && expiration <= timestamp
         {
             let offset = tag.offset();
             return Err(SignatureError::ExpiresBeforeSigned { offset });
         }
         check_query_methods(tags.q)?;
-        let body_hash = body_hash(required(tags.bh, "bh")?, self.algorithm)?;
-        Ok(Self {
-            header_canonicalization,
-            body_canonicalization,
-            identity,
-            signed_fields: signed_fields(required(tags.h, "h")?, kind)?,
-            body_length: number(tags.l, "l", 76)?,
-            expiration,
-            copied_fields: copied_fields(tags.z)?,
-            body_hash,
-            ..self
-        })
+        self.body_hash = body_hash(required(tags.bh, "bh")?, self.algorithm)?;
+        self.signed_fields = signed_fields(required(tags.h, "h")?, kind)?;
+        self.body_length = number(tags.l, "l", 76)?;
+        self.copied_fields = copied_fields(tags.z)?;
+        Ok(())
     }
 }
 
