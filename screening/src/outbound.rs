@@ -10,6 +10,7 @@
 //! | `feedback_report` | what a complaint says (RFC 5965); with the feature `feedback-reports` |
 //! | [`cfbl_address`] | where complaints about a message are wanted (RFC 9477) |
 //! | [`complaints`] | whether a complaint is about mail of ours |
+//! | [`suppression`] | whether an address gets no mail for now: its owner has complained, or it does not exist |
 //!
 //! # The loop of a queue
 //!
@@ -52,6 +53,7 @@ pub mod provider;
 pub mod reply_class;
 pub mod reputation;
 pub mod shaping;
+pub mod suppression;
 pub mod warm_up;
 
 use std::net::IpAddr;
