@@ -12,6 +12,8 @@ mod sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use screening::outbound::suppression::{Cause, Remembered};
+use screening::store::Value;
 use tokio::sync::broadcast;
 
 pub use body::{Spool, StoredMessage};
@@ -191,13 +193,24 @@ pub struct Leased {
     pub outgoing: Outgoing,
     /// How often it was tried before.
     pub attempts: u32,
+    /// Whether its sender was told that it is late.
+    pub told_late: bool,
 }
 
 /// What became of a leased entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
-    /// Delivered, or given up and bounced: forget it.
+    /// Given up and bounced: forget it.
     Done,
+    /// Delivered: forget it, but for what a complaint about it will be known by.
+    Sent {
+        /// The name that complaints about it have, if it has one; then its sender and recipient are kept under it.
+        feedback_id: Option<String>,
+        /// Until this second since 1970.
+        until: u64,
+        /// What was kept and ended before this second goes.
+        now: u64,
+    },
     /// Try again at this second since 1970.
     Retry {
         /// When.
@@ -247,6 +260,19 @@ pub struct ReportDestination {
     pub state: String,
     /// From this second since 1970 on it no longer matters.
     pub until: u64,
+}
+
+/// An address that gets no mail of ours, or of one sender, or is remembered since it was refused once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppressedAddress {
+    /// The address.
+    pub recipient: String,
+    /// Whose mail it does not get; none: nobody's.
+    pub sender: Option<String>,
+    /// Why.
+    pub cause: Cause,
+    /// What is remembered, as `screening::outbound::suppression` has it.
+    pub value: Value,
 }
 
 /// Accounts, mailboxes, bodies, the queue.
@@ -421,6 +447,44 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A failure of the database.
     fn settle(&self, id: i64, settlement: &Settlement) -> Result<(), StoreError>;
+
+    /// Takes down that the sender of an entry is told that it is late; false: that was done before.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn tell_late(&self, id: i64) -> Result<bool, StoreError>;
+
+    /// Calls a measure of suppression with what is remembered of a sender and a recipient; when this returns, what it has saved survives a
+    /// loss of power. It is called twice where it saves something, the second time while nobody else changes it.
+    ///
+    /// `remembered` are the keys of the two, under which the addresses are kept for whoever wants to see the list.
+    ///
+    /// # Errors
+    ///
+    /// The measure's own, or a failure of the database; nothing is saved then.
+    fn suppression(
+        &self,
+        sender: &str,
+        recipient: &str,
+        remembered: &Remembered,
+        now: u64,
+        measure: &mut Measure<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// All addresses that are remembered by [`suppression`](Self::suppression), by name.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn suppressed(&self, now: u64) -> Result<Vec<SuppressedAddress>, StoreError>;
+
+    /// Sender and recipient of each copy of a message that was [sent](Settlement::Sent), by the name that complaints have.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn sent_to(&self, feedback_id: &str) -> Result<Vec<(String, String)>, StoreError>;
 
     /// When the next entry of the queue is due.
     ///

@@ -35,7 +35,7 @@
 //! let Turn::Now = shaper.connect(&provider, now) else { return Ok(()) };
 //! let Decision::Send { address, .. } = scheduler.take(&mut store, &provider, 1, now)? else { return Ok(()) };
 //! assert_eq!(address, "192.0.2.2".parse::<std::net::IpAddr>()?);
-//! let Turn::Now = shaper.message(&provider, 0, now) else { return Ok(()) };
+//! let Turn::Now = shaper.message(&provider, 0, now, now) else { return Ok(()) };
 //!
 //! // It was sent from there, and this came back.
 //! let reply = Reply { code: 250, enhanced: Some((2, 0, 0)), text: "OK" };

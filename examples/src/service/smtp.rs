@@ -156,6 +156,40 @@ async fn ask(mail: Option<&mut Mail>) -> Infallible {
     std::future::pending().await
 }
 
+/// The refusal of a recipient whose mail would go elsewhere, and to nobody for now: whoever sends it is told at once, and not by a bounce.
+async fn suppressed(
+    context: &Context,
+    sender: &ReversePath,
+    routes: &BTreeSet<Route>,
+) -> Result<Option<Reply>, Reply> {
+    let elsewhere: Option<Vec<String>> = (routes.iter())
+        .map(|route| match route {
+            Route::Remote(address) => Some(address.clone()),
+            Route::Local(_) => None,
+        })
+        .collect();
+    let Some(elsewhere) = elsewhere else {
+        return Ok(None);
+    };
+    let sender = match sender {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    };
+    let (list, now) = (Arc::clone(&context.suppression), context.clock.now());
+    let found = context.store(move |store| {
+        let mut first = None;
+        for address in elsewhere {
+            match list.check(store, &sender, &address, now)? {
+                Some(suppressed) => first = first.or(Some(suppressed)),
+                None => return Ok(None),
+            }
+        }
+        Ok(first)
+    });
+    let found = found.await.map_err(|error| deliver::fault(&error))?;
+    Ok(found.map(|suppressed| deliver::suppressed(&suppressed)))
+}
+
 struct Connection {
     context: Arc<Context>,
     driver: Driver<Session, TcpStream>,
@@ -407,6 +441,9 @@ impl Connection {
         let Some(mail) = &mut self.mail else {
             return Err(deliver::fault(&StoreError::Missing("the transaction")));
         };
+        if let Some(suppressed) = suppressed(&self.context, &mail.sender, &found).await? {
+            return Err(suppressed);
+        }
         if let Some(visit) = self.visit.as_mut().filter(|_| is_stranger) {
             if self.driver.session().did_not_wait() {
                 visit.saw(Offence::Pipelining);

@@ -153,7 +153,7 @@ impl fmt::Display for Suppressed {
                 write!(f, "The recipient has complained{times} about your mail")?;
             }
             (Cause::Hand, _) => {
-                f.write_str("The postmaster here has stopped mail to this address")?
+                f.write_str("The postmaster here has stopped mail to this address")?;
             }
         }
         let until = self.until.and_then(|until| i64::try_from(until).ok());

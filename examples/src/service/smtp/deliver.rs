@@ -9,6 +9,7 @@ use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use screening::outbound::suppression::Suppressed;
 use screening::reputation::Outcome;
 use screening::scorer::Verdict;
 use smtp_proto::server::Hello;
@@ -74,6 +75,14 @@ pub(super) fn not_now(answer: &Answer) -> Reply {
     let status = format!("{class}.{subject}.{detail}").parse();
     let status = status.unwrap_or(EnhancedStatus::TEMPORARY_SECURITY);
     reply(answer.code, status, &answer.text)
+}
+
+/// The reply to a recipient who gets no mail for now.
+pub(super) fn suppressed(suppressed: &Suppressed) -> Reply {
+    let (class, subject, detail) = suppressed.enhanced();
+    let status = format!("{class}.{subject}.{detail}").parse();
+    let status = status.unwrap_or(EnhancedStatus::NOT_AUTHORIZED);
+    reply(Suppressed::CODE, status, &suppressed.to_string())
 }
 
 /// The reply to a user who sends as somebody else.

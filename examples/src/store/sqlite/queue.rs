@@ -34,7 +34,7 @@ pub(super) fn lease(
     let mut query = transaction.prepare_cached(
         "UPDATE queue SET leased_until = ?2 WHERE id IN
            (SELECT id FROM queue WHERE due <= ?1 AND leased_until <= ?1 ORDER BY due LIMIT ?3)
-         RETURNING id, body, sender, recipient, added, smtputf8, accepted, attempts",
+         RETURNING id, body, sender, recipient, added, smtputf8, accepted, attempts, told_late",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = query.query_map(params![now, until, limit], |row| {
@@ -49,9 +49,19 @@ pub(super) fn lease(
                 accepted: row.get(6)?,
             },
             attempts: row.get(7)?,
+            told_late: row.get(8)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether nobody was told before that an entry is late.
+pub(super) fn tell_late(transaction: &Transaction<'_>, id: i64) -> Result<bool, StoreError> {
+    let told = transaction.execute(
+        "UPDATE queue SET told_late = 1 WHERE id = ?1 AND told_late = 0",
+        [id],
+    )?;
+    Ok(told == 1)
 }
 
 /// Returns the files that nothing names any more.
@@ -60,8 +70,16 @@ pub(super) fn settle(
     id: i64,
     settlement: &Settlement,
 ) -> Result<Vec<String>, StoreError> {
+    if let Settlement::Sent {
+        feedback_id: Some(feedback_id),
+        until,
+        now,
+    } = settlement
+    {
+        super::suppression::sent(transaction, id, feedback_id, *until, *now)?;
+    }
     match settlement {
-        Settlement::Done => {
+        Settlement::Done | Settlement::Sent { .. } => {
             let body: Option<i64> = transaction
                 .query_row(
                     "DELETE FROM queue WHERE id = ?1 RETURNING body",
