@@ -224,6 +224,25 @@ async fn a_kept_connection_gives_way_to_one_to_another_host() {
     server.end().await;
 }
 
+/// More destinations than there are connections at once: those that are kept give way.
+#[tokio::test]
+async fn many_destinations_have_a_hundred_connections_together() {
+    let (folder, provider) = (Folder::new("connections-many"), Provider::start().await);
+    let domains: Vec<String> = (0..250).map(|at| format!("d{at}.example")).collect();
+    let zone = domains.iter().fold(Zone::new(), |zone, domain| {
+        zone.mx(domain, 10, "mx.all.example")
+    });
+    let zone = zone.a("mx.all.example", [127, 0, 0, 1]);
+    let server = start(&folder, &provider, "", zone).await;
+    let recipients: Vec<String> = domains.iter().map(|domain| format!("x@{domain}")).collect();
+    submit(&server.context, &recipients).await;
+    until("all are sent", async || is_empty(&server.context).await).await;
+    assert_eq!(numbers(&provider), each_once(250));
+    assert_eq!(provider.connections(), 250);
+    assert!(provider.most_open.load(Ordering::SeqCst) <= 100);
+    server.end().await;
+}
+
 /// Three domains: two with one provider and one host, one with the same provider and another name of the host.
 #[tokio::test]
 async fn domains_share_a_connection_where_provider_host_and_address_are_the_same() {

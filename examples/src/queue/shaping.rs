@@ -128,6 +128,12 @@ impl State {
         self.remove_kept(provider, at)
     }
 
+    /// A connection that was kept, to whomever.
+    fn take_any_kept(&mut self) -> Option<Carrier> {
+        let provider = self.kept.keys().next()?.clone();
+        self.remove_kept(&provider, 0)
+    }
+
     fn remove_kept(&mut self, provider: &Provider, at: usize) -> Option<Carrier> {
         let kept = self.kept.get_mut(provider)?;
         let (_, carrier) = kept.remove(at);
@@ -211,6 +217,12 @@ pub(super) async fn connect(
         // There may be room for more than one.
         shaping.wake(provider);
     }
+    if shaping.connections.available_permits() == 0 {
+        let kept = shaping.state().take_any_kept();
+        if let Some(kept) = kept {
+            kept.end();
+        }
+    }
     // Nobody closes the semaphore.
     slot.permit = Arc::clone(&shaping.connections).acquire_owned().await.ok();
     Ok(Carrier::new(slot, target.clone()))
@@ -234,7 +246,10 @@ pub(super) fn pass_on(mut carrier: Carrier) -> Option<Carrier> {
         }
     }
     // Those who wait want its place for another host.
-    if state.lines.contains_key(&provider) || *context.stopping.borrow() {
+    if state.lines.contains_key(&provider)
+        || context.shaping.connections.available_permits() == 0
+        || *context.stopping.borrow()
+    {
         return Some(carrier);
     }
     let number = state.number;
