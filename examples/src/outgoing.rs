@@ -134,7 +134,9 @@ pub async fn send(
     content: Content,
 ) -> Result<Vec<Reply>, SendError> {
     let mut open = Open::connect(connection).await?;
-    let sent = open.send(sender, recipients, smtputf8, content).await;
+    let mut envelope = Envelope::new(sender, recipients.into_iter().map(Recipient::from));
+    envelope.parameters.smtputf8 = smtputf8;
+    let sent = open.send(envelope, content).await;
     open.quit().await;
     sent
 }
@@ -217,6 +219,11 @@ impl Open {
         limits.and_then(|limits| limits.mail_max)
     }
 
+    /// Whether the server tells senders what they want to be told (DSN, RFC 3461).
+    pub fn offers_dsn(&mut self) -> bool {
+        self.driver.session().extensions().dsn
+    }
+
     /// Sends a message; gives the server's answer for each recipient.
     ///
     /// # Errors
@@ -224,16 +231,12 @@ impl Open {
     /// Why it did not go over to any of them. Where the connection was lost before the last octet of the message was sent, nobody has it.
     pub async fn send(
         &mut self,
-        sender: ReversePath,
-        recipients: Vec<ForwardPath>,
-        smtputf8: bool,
+        mut envelope: Envelope,
         mut content: Content,
     ) -> Result<Vec<Reply>, SendError> {
         self.was_begun = false;
-        let mut answers: Vec<Option<Reply>> = vec![None; recipients.len()];
-        let mut envelope = Envelope::new(sender, recipients.into_iter().map(Recipient::from));
+        let mut answers: Vec<Option<Reply>> = vec![None; envelope.recipients.len()];
         envelope.parameters.size = Some(content.size());
-        envelope.parameters.smtputf8 = smtputf8;
         self.driver.session().send(envelope)?;
         let mut refused = None;
         while let Some(event) = self.driver.next().await? {

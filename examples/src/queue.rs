@@ -1,9 +1,9 @@
 //! The queue: what goes elsewhere, tried until it is taken or given up, and the bounces.
 
-mod bounce;
 mod carrier;
 mod delivery;
 mod exchanger;
+mod notices;
 mod shaping;
 
 use std::sync::Arc;
@@ -16,8 +16,9 @@ use crate::aggregate_reports::sending;
 use crate::feedback;
 use crate::routing::{Route, routes};
 use crate::server::{Context, now};
-use crate::store::{Delivery, Leased, Outgoing, Settlement, StoreError};
+use crate::store::{Delivery, Dsn, Leased, Outgoing, Settlement, StoreError};
 
+pub(crate) use notices::{HEADER, Success, Way, succeeded};
 pub use shaping::Shaping;
 
 /// Entries that are delivered or wait for their turn. Where so many wait for one slow destination, all others wait too.
@@ -34,6 +35,8 @@ pub async fn run(context: Arc<Context>) {
     let mut stopping = context.stopping.clone();
     let filled = context.store.0.queue_filled();
     let mut deliveries = JoinSet::new();
+    // Those that were not begun when it stops.
+    let mut left = Vec::new();
     loop {
         let room = ACTIVE - deliveries.len();
         if room > 0 {
@@ -55,14 +58,23 @@ pub async fn run(context: Arc<Context>) {
             _ = stopping.wait_for(|stopping| *stopping) => break,
             () = filled.notified() => {}
             () = tokio::time::sleep(until_due(&context).await) => {}
-            Some(_) = deliveries.join_next(), if !deliveries.is_empty() => {}
+            Some(ended) = deliveries.join_next(), if !deliveries.is_empty() => left.extend(ended.ok().flatten()),
         }
-        while deliveries.try_join_next().is_some() {}
+        while let Some(ended) = deliveries.try_join_next() {
+            left.extend(ended.ok().flatten());
+        }
     }
     // What a host is taking now is not sent again if its answer is waited for.
-    let answered = async { while deliveries.join_next().await.is_some() {} };
+    let answered = async {
+        while let Some(ended) = deliveries.join_next().await {
+            left.extend(ended.ok().flatten());
+        }
+    };
     let _ = tokio::time::timeout(STOPPING, answered).await;
     deliveries.shutdown().await;
+    if let Err(error) = context.store(move |store| store.release(&left)).await {
+        tracing::error!(%error, "the queue cannot be written");
+    }
 }
 
 async fn until_due(context: &Context) -> Duration {
@@ -71,22 +83,28 @@ async fn until_due(context: &Context) -> Duration {
     Duration::from_secs(wait.clamp(1, 60))
 }
 
-async fn attempt(context: &Arc<Context>, entry: Leased) {
+/// Gives the entry back where the server stops before it was begun.
+async fn attempt(context: &Arc<Context>, entry: Leased) -> Option<i64> {
     let age = context.clock.now().saturating_sub(entry.outgoing.accepted);
     let is_late = age >= context.config.outbound.give_up;
     let delivered = delivery::deliver(context, &entry).await;
     let error = match delivered {
         Ok(sent) => {
+            let header = notices::header_to_tell(context, &entry, &sent).await;
             // First of all: it is sent, and must not be sent again.
             settle_sent(context, &entry, &sent).await;
             let Sent { reply, carried, .. } = &sent;
             tracing::info!(id = entry.id, recipient = ?entry.outgoing.recipient, %reply, carried, "sent");
+            if let Some(header) = header
+                && let Err(error) = notices::relayed(context, &entry, &sent, &header).await
+            {
+                tracing::error!(%error, "a notice of success could not be stored");
+            }
             remember_report(context, &entry, true).await;
             remember_answer(context, &entry, reply).await;
-            return;
+            return None;
         }
-        // It is leased until then.
-        Err(DeliveryError::Stopping) => return,
+        Err(DeliveryError::Stopping) => return Some(entry.id),
         Err(error) => error,
     };
     let last = error.is_permanent() || is_late;
@@ -100,7 +118,7 @@ async fn attempt(context: &Arc<Context>, entry: Leased) {
     }
     let settlement = if last {
         remember_report(context, &entry, false).await;
-        match bounce::failed(context, &entry, &error).await {
+        match notices::failed(context, &entry, &error).await {
             Ok(()) => Settlement::Done,
             Err(error) => {
                 tracing::error!(%error, "a bounce could not be stored");
@@ -108,7 +126,7 @@ async fn attempt(context: &Arc<Context>, entry: Leased) {
             }
         }
     } else {
-        if let Err(error) = bounce::late(context, &entry, &error).await {
+        if let Err(error) = notices::late(context, &entry, &error).await {
             tracing::error!(%error, "a notice of delay could not be stored");
         }
         match error {
@@ -117,6 +135,7 @@ async fn attempt(context: &Arc<Context>, entry: Leased) {
         }
     };
     settle(context, &entry, settlement).await;
+    None
 }
 
 async fn settle(context: &Context, entry: &Leased, settlement: Settlement) {
@@ -212,7 +231,7 @@ fn held(context: &Context, entry: &Leased, at: u64, because: &str) -> Settlement
 
 /// Once more when its sender is to be told that it is late, and only then if that is still to be told.
 fn not_beyond(context: &Context, entry: &Leased, at: u64) -> u64 {
-    match bounce::late_at(context, entry) {
+    match notices::late_at(context, entry) {
         Some(late) if late > context.clock.now() => at.min(late),
         _ => at,
     }
@@ -256,6 +275,7 @@ pub async fn post(
                         added: signatures.clone().into_bytes(),
                         smtputf8,
                         accepted,
+                        dsn: Dsn::default(),
                     }),
                 }
             }

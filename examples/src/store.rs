@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use screening::outbound::suppression::{Cause, Remembered};
 use screening::store::Value;
+use smtp_proto::Xtext;
+use smtp_proto::parameters::{Notify, OriginalRecipient, Ret};
 use tokio::sync::broadcast;
 
 pub use body::{Spool, StoredMessage};
@@ -180,6 +182,86 @@ pub struct Outgoing {
     pub smtputf8: bool,
     /// When it was accepted, in seconds since 1970.
     pub accepted: u64,
+    /// What its sender wants to be told of it.
+    pub dsn: Dsn,
+}
+
+/// What a sender wants to be told of a message, and how (RFC 3461).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dsn {
+    /// When.
+    pub notify: Option<Notify>,
+    /// The recipient as he has named it.
+    pub orcpt: Option<OriginalRecipient>,
+    /// What comes back of a message that failed.
+    pub ret: Option<Ret>,
+    /// His name for the transaction.
+    pub envid: Option<Xtext>,
+}
+
+/// As parameters of SMTP, with a space between them.
+impl std::fmt::Display for Dsn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut space = "";
+        let mut parameter = |name: &str, value: Option<&dyn std::fmt::Display>| match value {
+            Some(value) => write!(f, "{}{name}={value}", std::mem::replace(&mut space, " ")),
+            None => Ok(()),
+        };
+        parameter("NOTIFY", self.notify.as_ref().map(|it| it as _))?;
+        parameter("ORCPT", self.orcpt.as_ref().map(|it| it as _))?;
+        parameter("RET", self.ret.as_ref().map(|it| it as _))?;
+        parameter("ENVID", self.envid.as_ref().map(|it| it as _))
+    }
+}
+
+impl Dsn {
+    /// Whether the sender is told that the message was delivered.
+    #[must_use]
+    pub const fn wants_success(&self) -> bool {
+        matches!(self.notify, Some(Notify::On { success: true, .. }))
+    }
+
+    /// Whether he is told that it was not; he is if he has not said.
+    #[must_use]
+    pub const fn wants_failure(&self) -> bool {
+        matches!(self.notify, None | Some(Notify::On { failure: true, .. }))
+    }
+
+    /// Whether he is told that it is late; he may be if he has not said.
+    #[must_use]
+    pub const fn wants_delay(&self) -> bool {
+        matches!(self.notify, None | Some(Notify::On { delay: true, .. }))
+    }
+
+    /// The same but for success.
+    #[must_use]
+    pub fn without_success(mut self) -> Self {
+        self.notify = self.notify.map(|notify| match notify {
+            Notify::On { failure, delay, .. } if failure || delay => Notify::On {
+                success: false,
+                failure,
+                delay,
+            },
+            _ => Notify::Never,
+        });
+        self
+    }
+
+    /// What was printed; what is none of it is left out.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut dsn = Self::default();
+        for (name, value) in text.split(' ').filter_map(|word| word.split_once('=')) {
+            match name {
+                "NOTIFY" => dsn.notify = value.parse().ok(),
+                "ORCPT" => dsn.orcpt = value.parse().ok(),
+                "RET" => dsn.ret = value.parse().ok(),
+                "ENVID" => dsn.envid = value.parse().ok(),
+                _ => {}
+            }
+        }
+        dsn
+    }
 }
 
 /// An entry of the queue that this server has leased.
@@ -448,6 +530,13 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn settle(&self, id: i64, settlement: &Settlement) -> Result<(), StoreError>;
 
+    /// Ends the leases of entries that were not tried: they are due as they were.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn release(&self, ids: &[i64]) -> Result<(), StoreError>;
+
     /// Takes down that the sender of an entry is told that it is late; false: that was done before.
     ///
     /// # Errors
@@ -569,4 +658,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where the store lives.
     fn location(&self) -> PathBuf;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sender_wants_is_read_as_it_prints() {
+        for text in [
+            "",
+            "NOTIFY=NEVER",
+            "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;joe+2Bx@a.example RET=FULL ENVID=a+20b",
+            "RET=HDRS",
+        ] {
+            assert_eq!(Dsn::read(text).to_string(), text);
+        }
+        assert_eq!(Dsn::read("NOTIFY=x RET ENVID==  y"), Dsn::default());
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use examples::resolver::Resolver;
 use examples::server::{Context, now};
-use examples::store::{Leased, Outgoing};
+use examples::store::{Dsn, Leased, Outgoing};
 use mail_dns::Zone;
 use support::Folder;
 use support::provider::{Conduct, Provider};
@@ -43,6 +43,7 @@ async fn submit(context: &Context, recipients: &[String]) {
             added: format!("Number: {number}\r\n").into_bytes(),
             smtputf8: false,
             accepted,
+            dsn: Dsn::default(),
         };
         let all: Vec<Outgoing> = recipients.iter().enumerate().map(outgoing).collect();
         store.commit(spool, &[], &all)
@@ -313,8 +314,12 @@ async fn a_server_that_stops_waits_for_the_answer() {
     submit(&server.context, &to_dest(5)).await;
     until("one is there", async || provider.asked() == 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
+    let context = server.context.clone();
     server.end().await;
     assert_eq!(provider.taken().len(), 1);
+    // The others are due, for whichever server comes first.
+    assert_eq!(attempts(&context).await, [0; 4]);
+    drop(context);
     provider.behave(Conduct::Good);
     let server = start(&folder, &provider, ONE, zone()).await;
     until("all are sent", async || is_empty(&server.context).await).await;

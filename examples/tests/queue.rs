@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use examples::resolver::Resolver;
 use examples::server::{Context, now};
-use examples::store::{Leased, Outgoing};
+use examples::store::{Dsn, Leased, Outgoing};
 use mail_dns::Zone;
 use screening::outbound::warm_up::Status;
 use support::Folder;
@@ -44,6 +44,7 @@ async fn submit(context: &Context, count: usize) {
                 added: Vec::new(),
                 smtputf8: false,
                 accepted,
+                dsn: Dsn::default(),
             };
             store.commit(spool, &[], &[outgoing])
         });
@@ -369,6 +370,7 @@ async fn submit_from(context: &Context, sender: &str) {
         added: Vec::new(),
         smtputf8: false,
         accepted: context.clock.now(),
+        dsn: Dsn::default(),
     };
     let put = context.store(move |store| {
         let mut spool = store.spool()?;
@@ -420,7 +422,7 @@ async fn a_user_is_told_once_that_a_message_is_late_and_nobody_else_is() {
     for wanted in [
         "Return-Path: <>\r\n",
         "\r\nSubject: Your mail is late, and still being tried\r\n",
-        "\r\nAction: delayed\r\nStatus: 4.2.0\r\nDiagnostic-Code: smtp; 450 4.2.0 not today\r\nWill-Retry-Until: ",
+        "\r\nAction: delayed\r\nStatus: 4.2.0\r\nRemote-MTA: dns; mx.dest.example\r\nDiagnostic-Code: smtp; 450 4.2.0 not today\r\nWill-Retry-Until: ",
         "\r\nFinal-Recipient: rfc822; dave@dest.example\r\n",
         "\r\nSubject: dinner\r\n",
     ] {

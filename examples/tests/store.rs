@@ -10,8 +10,8 @@
 use std::path::PathBuf;
 
 use examples::store::{
-    AccountId, Delivery, FlagChange, MailboxId, Memory, Outgoing, ReportDestination, Settlement,
-    Sqlite, Store, StoreError, screen,
+    AccountId, Delivery, Dsn, FlagChange, MailboxId, Memory, Outgoing, ReportDestination,
+    Settlement, Sqlite, Store, StoreError, screen,
 };
 use screening::greylisting::{Attempt, Decision, Greylist, Known};
 use screening::store::{Keys, Kind};
@@ -68,6 +68,7 @@ fn a_message_lies_once_for_all() {
         added: b"DKIM-Signature: x\r\n".to_vec(),
         smtputf8: false,
         accepted: 5,
+        dsn: Dsn::read("NOTIFY=DELAY ORCPT=rfc822;c+2Bx@example.net RET=HDRS ENVID=9"),
     };
     let uids = store
         .commit(
@@ -184,6 +185,7 @@ fn what_was_being_delivered_is_due_after_a_restart() {
         added: Vec::new(),
         smtputf8: false,
         accepted: 5,
+        dsn: Dsn::default(),
     };
     let put = |store: &Sqlite| {
         store
@@ -351,6 +353,7 @@ fn a_store_of_version_2_is_brought_up_to_date() {
     let database = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
     let older = "DROP TABLE report_destinations; ALTER TABLE dmarc_rows DROP COLUMN reports;
                  CREATE TABLE grey (key TEXT); ALTER TABLE queue DROP COLUMN told_late;
+                 ALTER TABLE queue DROP COLUMN dsn;
                  DROP TABLE suppressed; DROP TABLE sent;
                  INSERT INTO dmarc_rows VALUES (9, 'example.net', 'record', 'row', 7);
                  PRAGMA user_version = 2";

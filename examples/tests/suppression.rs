@@ -15,7 +15,7 @@ use dkim::{KeyRecord, PrivateKey, Signing};
 use examples::outgoing::{Content, SendError, send};
 use examples::resolver::Resolver;
 use examples::server::{Context, Service, now};
-use examples::store::Outgoing;
+use examples::store::{Dsn, Outgoing};
 use mail_dns::Zone;
 use mail_syntax::ReversePath;
 use screening::outbound::feedback_report::{Envelope, FeedbackReport, FeedbackType, Original};
@@ -64,6 +64,7 @@ async fn fill(context: &Context, to: &str, count: usize) {
         added: Vec::new(),
         smtputf8: false,
         accepted: now(),
+        dsn: Dsn::default(),
     };
     let put = context.store(move |store| {
         let mut spool = store.spool()?;

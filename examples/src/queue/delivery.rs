@@ -10,6 +10,7 @@ use screening::outbound::reputation::{Level, Outcome};
 use screening::outbound::suppression::Suppressed;
 use screening::outbound::warm_up::{Decision, Held};
 use smtp_proto::Reply;
+use smtp_proto::client::{Envelope, Recipient};
 use tokio::time::Instant;
 
 use super::carrier::Carrier;
@@ -18,7 +19,7 @@ use super::shaping;
 use crate::outgoing::{Connection, Content, SendError};
 use crate::own_reputation;
 use crate::server::Context;
-use crate::store::{Leased, StoreError};
+use crate::store::{Leased, Outgoing, StoreError};
 use crate::tls::Trust;
 
 /// For how long a message waits for others to the same destination before it goes back into the queue.
@@ -33,13 +34,21 @@ pub(super) struct Sent {
     pub(super) source: IpAddr,
     /// How many messages the connection had carried before.
     pub(super) carried: u32,
+    /// To which host it went.
+    pub(super) host: String,
+    /// Whether that host tells the sender what he wants to be told.
+    pub(super) has_dsn: bool,
 }
 
 /// Why a delivery failed, or was not tried.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeliveryError {
-    #[error(transparent)]
-    Send(#[from] SendError),
+    #[error("{error}")]
+    Send {
+        /// To which host.
+        host: String,
+        error: SendError,
+    },
     #[error(transparent)]
     Route(#[from] exchanger::RouteError),
     #[error("the address cannot be sent to: {0}")]
@@ -54,7 +63,7 @@ pub(super) enum DeliveryError {
         at: u64,
         why: String,
     },
-    /// The message is tried again after the next start.
+    /// The message was not begun.
     #[error("the server stops")]
     Stopping,
 }
@@ -62,19 +71,11 @@ pub(super) enum DeliveryError {
 impl DeliveryError {
     pub(super) fn is_permanent(&self) -> bool {
         match self {
-            Self::Send(error) => error.is_permanent(),
+            Self::Send { error, .. } => error.is_permanent(),
             Self::Route(error) => error.is_permanent(),
             Self::Address(_) | Self::Suppressed(_) => true,
             Self::Store(error) => matches!(error, StoreError::Missing(_)),
             Self::Held { .. } | Self::Stopping => false,
-        }
-    }
-
-    /// What the other side said.
-    pub(super) const fn reply(&self) -> Option<&Reply> {
-        match self {
-            Self::Send(error) => error.reply(),
-            _ => None,
         }
     }
 }
@@ -209,12 +210,13 @@ async fn deliver_by(
         let message = context.store(move |store| store.queued(&leased)).await?;
         let connection = connection(context, carrier.target(), source)?;
         let connected = unless_stopping(context, carrier.connection(source, connection)).await;
+        let mut has_dsn = false;
         let (sent, carried, was_begun) = match connected {
             Ok(Ok((open, carried))) => {
-                let to = vec![ForwardPath::Mailbox(recipient.clone())];
+                has_dsn = open.offers_dsn();
+                let envelope = envelope(&entry.outgoing, sender, recipient, has_dsn);
                 let content = Content::Stored(Box::new(message));
-                let utf8 = entry.outgoing.smtputf8;
-                let sent = open.send(sender.clone(), to, utf8, content).await;
+                let sent = open.send(envelope, content).await;
                 (sent, carried, open.was_begun())
             }
             Ok(Err(error)) => (Err(error), 0, false),
@@ -256,14 +258,39 @@ async fn deliver_by(
             Err(error) if is_lost && reply.is_none() => carrier.failed(&error.to_string()),
             _ => {}
         }
-        let reply = sent?;
-        return Ok(Sent {
-            reply,
-            provider,
-            source,
-            carried,
-        });
+        let host = carrier.target().host.clone();
+        return match sent {
+            Ok(reply) => Ok(Sent {
+                reply,
+                provider,
+                source,
+                carried,
+                host,
+                has_dsn,
+            }),
+            Err(error) => Err(DeliveryError::Send { host, error }),
+        };
     }
+}
+
+/// RFC 3461 §5.2.1 and §5.2.2: what the sender wants to be told is passed on as it came to a host that offers DSN, and to no other.
+fn envelope(
+    outgoing: &Outgoing,
+    sender: &ReversePath,
+    recipient: &Mailbox,
+    has_dsn: bool,
+) -> Envelope {
+    let mut to = Recipient::from(ForwardPath::Mailbox(recipient.clone()));
+    let dsn = outgoing.dsn.clone();
+    if has_dsn {
+        (to.parameters.notify, to.parameters.orcpt) = (dsn.notify, dsn.orcpt);
+    }
+    let mut envelope = Envelope::new(sender.clone(), [to]);
+    if has_dsn {
+        (envelope.parameters.ret, envelope.parameters.envid) = (dsn.ret, dsn.envid);
+    }
+    envelope.parameters.smtputf8 = outgoing.smtputf8;
+    envelope
 }
 
 fn connection(

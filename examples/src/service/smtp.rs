@@ -3,6 +3,7 @@
 //! Relaying is for those who have logged in. A message is acknowledged once it is on disk, and not before.
 
 mod deliver;
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -16,7 +17,7 @@ use mail_wire::{Pending, Proxied, Stale, Transport, TransportError};
 use message_auth::{Inbound, MessageAuth};
 use screening::early_talker::Offence;
 use smtp_proto::server::{AnswerError, Config, Error, Event, Role, Session, StartTls, asked};
-use smtp_proto::{EnhancedStatus, Reply};
+use smtp_proto::{EnhancedStatus, RcptParameters, Reply};
 use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, Login, entropy};
@@ -29,6 +30,7 @@ use crate::routing::{Route, routes};
 use crate::screen::{Answer, Visit, is_postmaster};
 use crate::server::{Context, Security, Service, now};
 use crate::store::StoreError;
+use wishes::Wishes;
 
 /// Serves one connection.
 pub async fn serve(
@@ -57,6 +59,8 @@ pub async fn serve(
         Security::Implicit => StartTls::Unavailable,
     };
     config.sasl = Some(context.accounts.sasl().clone());
+    // Only our users: a stranger who is told that his mail was delivered has learnt who is here.
+    config.dsn = service == Service::Submission;
     config.limits.message = context.config.limits.message;
     let session = Session::new(Arc::new(config), entropy());
     let mut transport = match security {
@@ -129,6 +133,7 @@ struct Mail {
     smtputf8: bool,
     recipients: Vec<ForwardPath>,
     routes: std::collections::BTreeSet<Route>,
+    wishes: Wishes,
     intake: Option<Intake>,
     pace: Pace,
 }
@@ -254,6 +259,7 @@ impl Connection {
                         smtputf8: parameters.smtputf8,
                         recipients: Vec::new(),
                         routes: std::collections::BTreeSet::new(),
+                        wishes: Wishes::new(&parameters),
                         intake: None,
                         pace: Pace::default(),
                     });
@@ -263,9 +269,9 @@ impl Connection {
             },
             Event::Rcpt {
                 forward_path,
+                parameters,
                 pending,
-                ..
-            } => match self.recipient(forward_path).await {
+            } => match self.recipient(forward_path, parameters).await {
                 Ok(()) => self.driver.session().accept(pending)?,
                 Err(reply) => {
                     tracing::info!(peer = %self.peer, %reply, "smtp: recipient refused");
@@ -402,7 +408,11 @@ impl Connection {
     }
 
     /// Takes a recipient in.
-    async fn recipient(&mut self, forward_path: ForwardPath) -> Result<(), Reply> {
+    async fn recipient(
+        &mut self,
+        forward_path: ForwardPath,
+        parameters: RcptParameters,
+    ) -> Result<(), Reply> {
         let address = match &forward_path {
             ForwardPath::Postmaster => "postmaster".to_owned(),
             ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
@@ -463,6 +473,7 @@ impl Connection {
                 return Err(deliver::not_now(&Answer::too_much(seconds)));
             }
         }
+        mail.wishes.recipient(&forward_path, parameters, &found);
         mail.recipients.push(forward_path);
         mail.routes.extend(found);
         Ok(())
@@ -547,6 +558,7 @@ impl Connection {
             mail.smtputf8,
             &mail.recipients,
             &mail.routes,
+            &mail.wishes,
             spool,
             purpose,
         )

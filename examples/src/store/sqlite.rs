@@ -413,6 +413,10 @@ impl Store for Sqlite {
         Ok(())
     }
 
+    fn release(&self, ids: &[i64]) -> Result<(), StoreError> {
+        self.write(|transaction| queue::release(transaction, ids))
+    }
+
     fn tell_late(&self, id: i64) -> Result<bool, StoreError> {
         self.write(|transaction| queue::tell_late(transaction, id))
     }

@@ -24,6 +24,8 @@ pub struct Provider {
     /// Connections in all.
     connections: Arc<AtomicUsize>,
     conduct: Arc<Mutex<Conduct>>,
+    /// MAIL and RCPT as they came.
+    commands: Arc<Mutex<Vec<String>>>,
 }
 
 /// What it does on each connection.
@@ -56,6 +58,7 @@ impl Provider {
             most_open: Arc::default(),
             connections: Arc::default(),
             conduct: Arc::default(),
+            commands: Arc::default(),
         };
         let serving = provider.clone();
         tokio::spawn(async move {
@@ -85,6 +88,10 @@ impl Provider {
                 return Ok(());
             }
             let conduct = *self.conduct.lock().unwrap();
+            if !in_data && (line.starts_with("MAIL") || line.starts_with("RCPT")) {
+                let command = line.trim_end().to_owned();
+                self.commands.lock().unwrap().push(command);
+            }
             let hello;
             let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
                 "." if in_data => {
@@ -145,6 +152,10 @@ impl Provider {
 
     pub fn behave(&self, conduct: Conduct) {
         *self.conduct.lock().unwrap() = conduct;
+    }
+
+    pub fn commands(&self) -> Vec<String> {
+        self.commands.lock().unwrap().clone()
     }
 
     pub fn connections(&self) -> usize {

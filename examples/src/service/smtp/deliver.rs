@@ -22,10 +22,13 @@ use crate::forwarding;
 use crate::identities;
 use crate::intake::{Purpose, date};
 use crate::judge::{Judge, Judged};
+use crate::queue::{HEADER, succeeded};
 use crate::routing::Route;
 use crate::screen::{Answer, Screened};
 use crate::server::{Context, now};
-use crate::store::{Delivery, Outgoing, Spool, StoreError};
+use crate::store::{Delivery, Dsn, Outgoing, Spool, StoreError};
+
+use super::wishes::Wishes;
 
 /// What the `Received` field tells of the session.
 #[derive(Debug)]
@@ -121,6 +124,7 @@ pub(super) async fn deliver(
     smtputf8: bool,
     recipients: &[ForwardPath],
     routes: &BTreeSet<Route>,
+    wishes: &Wishes,
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
@@ -164,8 +168,17 @@ pub(super) async fn deliver(
         leaving: format!("{seal}{above}"),
         staying: format!("{}{}{above}", return_path(sender), field(screened)),
     };
-    match store(context, sender, smtputf8, routes, spool, above, junk).await {
+    let start = match wishes.here.is_empty() {
+        true => Ok(Vec::new()),
+        false => spool.start(HEADER as u64),
+    };
+    let stored = store(
+        context, sender, smtputf8, routes, wishes, spool, above, junk,
+    );
+    match stored.await {
         Ok(()) => {
+            let start = start.unwrap_or_default();
+            tell(context, &id, sender, smtputf8, &start, wishes).await;
             tracing::info!(id, %sender, recipients = recipients.len(), "accepted");
             reply(250, EnhancedStatus::OK, &format!("Queued as {id}"))
         }
@@ -320,25 +333,54 @@ async fn count(context: &Context, judged: &Judged, enforce: bool) {
     aggregate_reports::count(context, domain, record, &row, is_report).await;
 }
 
+/// Tells the sender of those to whom the message was delivered here, if he wants to know it.
+async fn tell(
+    context: &Context,
+    id: &str,
+    sender: &ReversePath,
+    smtputf8: bool,
+    start: &[u8],
+    wishes: &Wishes,
+) {
+    let sender = text_of(sender);
+    for (at, success) in wishes.here.iter().enumerate() {
+        let name = format!("{id}-{at}");
+        if let Err(error) = succeeded(context, name, &sender, smtputf8, start, success).await {
+            tracing::error!(%error, "a notice of success could not be stored");
+        }
+    }
+}
+
+fn text_of(sender: &ReversePath) -> String {
+    match sender {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one message, each used once"
+)]
 async fn store(
     context: &Context,
     sender: &ReversePath,
     smtputf8: bool,
     routes: &BTreeSet<Route>,
+    wishes: &Wishes,
     spool: Spool,
     above: Above,
     junk: bool,
 ) -> Result<(), StoreError> {
-    let sender_text = match sender {
-        ReversePath::Null => String::new(),
-        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
-    };
+    let sender_text = text_of(sender);
     let accepted = now();
-    let routes = routes.clone();
+    let routes: Vec<(Route, Dsn)> = (routes.iter())
+        .map(|route| (route.clone(), wishes.of(route)))
+        .collect();
     context
         .store(move |store| {
             let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
-            for route in routes {
+            for (route, dsn) in routes {
                 match route {
                     Route::Local(account) => {
                         let inbox = store.mailbox(account, "INBOX")?;
@@ -359,6 +401,7 @@ async fn store(
                         added: above.leaving.clone().into_bytes(),
                         smtputf8,
                         accepted,
+                        dsn,
                     }),
                 }
             }

@@ -107,9 +107,11 @@ CREATE INDEX screening_expires ON screening (expires);
 /// Version 5 has it in a database of its own: once more.
 const NO_SCREENING: &str = "DROP TABLE screening;";
 
-/// What version 6 added: addresses that get no mail, to whom went what may be complained about, and who was told that a message is late.
+/// What version 6 added: addresses that get no mail, to whom went what may be complained about, who was told that a message is late, and
+/// who wants to be told of what.
 const SUPPRESSION: &str = "
 ALTER TABLE queue ADD COLUMN told_late INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE queue ADD COLUMN dsn TEXT NOT NULL DEFAULT '';
 CREATE TABLE suppressed (
     hash BLOB PRIMARY KEY,
     cause INTEGER NOT NULL,
