@@ -118,19 +118,22 @@ async fn a_connection_carries_no_more_than_either_side_wants() {
 /// It hangs up, or says 421, before it has answered anything of the next message: that goes by a new connection, and no attempt is counted.
 #[tokio::test]
 async fn a_host_that_takes_no_further_message_gets_it_by_a_new_connection() {
-    let (folder, provider) = (Folder::new("connections-ends"), Provider::start().await);
-    provider.behave(Conduct::EndsAfter(3, ""));
-    let server = start(&folder, &provider, ONE, zone()).await;
-    submit(&server.context, &to_dest(9)).await;
-    until("all are sent", async || is_empty(&server.context).await).await;
-    assert_eq!(numbers(&provider), each_once(9));
-    assert_eq!(provider.connections(), 3);
-    server.end().await;
+    for (name, reply) in [("silent", ""), ("421", "421 4.4.2 that took too long")] {
+        let folder = Folder::new(&format!("connections-ends-{name}"));
+        let provider = Provider::start().await;
+        provider.behave(Conduct::EndsAfter(3, reply));
+        let server = start(&folder, &provider, ONE, zone()).await;
+        submit(&server.context, &to_dest(9)).await;
+        until("all are sent", async || is_empty(&server.context).await).await;
+        assert_eq!(numbers(&provider), each_once(9), "{name}");
+        assert_eq!(provider.connections(), 3, "{name}");
+        server.end().await;
+    }
 }
 
-/// That is no attempt either; but the host is left alone for a minute.
+/// It says that we send too much: that is no attempt either; but the host is left alone for a minute.
 #[tokio::test]
-async fn a_host_that_says_421_to_a_further_message_is_left_alone() {
+async fn a_host_that_slows_us_down_in_between_is_left_alone() {
     let (folder, provider) = (Folder::new("connections-421"), Provider::start().await);
     let server = start(&folder, &provider, ONE, zone()).await;
     provider.behave(Conduct::EndsAfter(2, "421 4.7.0 too many messages"));

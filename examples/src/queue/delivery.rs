@@ -17,7 +17,7 @@ use super::carrier::Carrier;
 use super::exchanger::{self, Target};
 use super::shaping;
 use crate::outgoing::{Connection, Content, SendError};
-use crate::own_reputation;
+use crate::own_reputation::{self, classified};
 use crate::server::Context;
 use crate::store::{Leased, Outgoing, StoreError};
 use crate::tls::Trust;
@@ -234,17 +234,23 @@ async fn deliver_by(
             Ok(reply) => Some(reply),
             Err(error) => error.reply(),
         };
+        let is_lost = matches!(sent, Err(SendError::Session(_) | SendError::Closed));
+        // It has carried others, and the host has answered nothing of this one.
+        let is_worn = is_lost && carried > 0 && !was_begun;
         if let Some(reply) = reply {
-            carrier.reply(reply);
+            let is_about_us = classified(reply, |reply| reply.class().is_about_us());
+            // One who says that we were idle for too long, or that he shuts down, does not ask for less.
+            if is_about_us || !is_worn {
+                carrier.reply(reply);
+            }
             record(context, source, &provider, reply).await;
             if !reply.is_positive() {
                 // Before the next one to the same address has its turn.
                 super::remember_answer(context, entry, reply).await;
             }
         }
-        let is_lost = matches!(sent, Err(SendError::Session(_) | SendError::Closed));
         match &sent {
-            Err(error) if is_lost && carried > 0 && !was_begun => {
+            Err(error) if is_worn => {
                 tracing::info!(id = entry.id, %provider, carried, %error, "queue: the connection takes no further message");
                 carrier.close();
                 give_back(context, source, &provider).await;
