@@ -117,7 +117,10 @@ async fn attempt(context: &Arc<Context>, entry: Leased) -> Option<i64> {
         }
     }
     let settlement = if last {
-        remember_report(context, &entry, false).await;
+        // Of what was not sent nothing can be learnt.
+        if !matches!(error, DeliveryError::Suppressed(_)) {
+            remember_report(context, &entry, false).await;
+        }
         match notices::failed(context, &entry, &error).await {
             Ok(()) => Settlement::Done,
             Err(error) => {

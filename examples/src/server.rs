@@ -80,7 +80,7 @@ pub struct Context {
     /// Which addresses get none.
     pub suppression: Arc<SuppressionList>,
     /// How fast it leaves.
-    pub shaping: Arc<Shaping>,
+    pub shaping: Shaping,
     /// Who is connected.
     pub connections: Arc<Connections>,
     /// The time.
@@ -239,7 +239,7 @@ impl Server {
                 screen,
                 own_addresses: Arc::new(own_addresses),
                 suppression: Arc::new(suppression),
-                shaping: Arc::new(shaping),
+                shaping,
                 connections: Arc::new(connections),
                 clock: Clock::default(),
                 maildrops: Arc::default(),
