@@ -55,18 +55,18 @@ impl FieldNames {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
-        let mut start = 0;
-        memchr::memchr_iter(b':', self.text.as_bytes()).filter_map(move |end| {
-            let name = self.text.get(start..end);
-            start = end + 1;
-            name.filter(|name| !name.is_empty())
-        })
+        self.octets().filter_map(|name| str::from_utf8(name).ok())
     }
 
     /// The octets of the names, which are ASCII.
-    pub(crate) fn octets(&self) -> impl Iterator<Item = &[u8]> {
-        let names = self.text.as_bytes().split(|octet| *octet == b':');
-        names.filter(|name| !name.is_empty())
+    pub(crate) fn octets(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let octets = self.text.as_bytes();
+        let mut start = 0;
+        memchr::memchr_iter(b':', octets).filter_map(move |end| {
+            let name = octets.get(start..end);
+            start = end + 1;
+            name.filter(|name| !name.is_empty())
+        })
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
