@@ -153,6 +153,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_text_fills_its_room() {
+        for (text, octets, fits) in [
+            ("QUJD\r\n REVG", 6, true),
+            ("QUJDREVG", 5, false),
+            ("QUJDREVG", 7, false),
+            ("QUJDREVGQUJDREVG", 6, false),
+            ("QUJDREU=", 5, true),
+            ("QUJDRE*=", 5, false),
+            ("", 0, true),
+        ] {
+            let mut room = vec![0; octets];
+            assert_eq!(
+                decode_to(text, &mut room).is_some(),
+                fits,
+                "{text} {octets}"
+            );
+            assert!(!fits || decode(text) == Some(room));
+        }
+    }
+
     proptest! {
         #[test]
         fn as_the_library_reads_it(parts in prop::collection::vec(prop::sample::select(vec![

@@ -366,8 +366,10 @@ impl BodyHasher {
             self.canonicalizers.reserve_exact(1);
             self.canonicalizers.push(BodyCanonicalizer::new(kind));
         }
-        // Most messages need one.
-        self.hashes.reserve_exact(1);
+        if self.hashes.is_empty() {
+            // Most messages need one.
+            self.hashes.reserve_exact(1);
+        }
         self.hashes.push(Hash {
             kind,
             length,

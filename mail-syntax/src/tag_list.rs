@@ -460,6 +460,16 @@ mod tests {
         }
 
         #[test]
+        fn usual_tags_are_read_as_others_are(parts in proptest::collection::vec(proptest::sample::select(vec![
+            "a", "b=", "B2_=c", "=", ";", "; ", " ", "\t", "\r\n ", "\r\n", "\n", "\r", "-", "d = e f ;", "\u{e9}", "\0", "1=2",
+        ]), 0..12)) {
+            let list = parts.concat();
+            let tags = Tags::new(list.as_bytes());
+            let looked_at_again = Tags { plain: None, ..tags.clone() };
+            prop_assert_eq!(tags.collect::<Vec<_>>(), looked_at_again.collect::<Vec<_>>(), "{}", list);
+        }
+
+        #[test]
         fn never_panics(list in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = TagList::parse(&list);
         }
