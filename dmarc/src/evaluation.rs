@@ -9,7 +9,7 @@ use crate::AuthorDomains;
 use crate::config::Config;
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::Place;
-use crate::tree_walk::{Led, Progress, Published, Targets, Walk, label_count, shared_labels};
+use crate::tree_walk::{Published, Targets, Walk, label_count, shared_labels};
 use crate::verdict::{Authentication, AuthorFault, Mechanism, Verdict};
 
 /// DMARC for one message: asks all names of the Author Domain's walk at once, and those of an identifier's walk as soon as they may matter.
@@ -28,7 +28,7 @@ pub struct Dmarc {
     dkim_questions: usize,
     /// For `pct`.
     draw: u8,
-    /// Whether since the last poll that found nothing something was handed in or came to light: only then is there something to find.
+    /// Whether anything was handed in since the last poll: only then is there something to find.
     changed: bool,
     trace: Vec<(Question, Answer)>,
 }
@@ -37,10 +37,9 @@ pub struct Dmarc {
 #[derive(Clone, Debug)]
 struct Author {
     domain: Domain,
-    labels: usize,
+    labels: u8,
+    /// By public suffixes it is at its end from the beginning.
     walk: Walk,
-    /// What the walk has come to; by public suffixes where it leads is known from the beginning.
-    progress: Progress,
 }
 
 /// An identifier, and how far it is looked into.
@@ -52,8 +51,8 @@ struct Candidate {
     a_labels: Option<Domain>,
     /// How many labels it has in A-labels, and how many of them, from the right, in common with the Author Domain: that is all that alignment
     /// takes. None where it has no A-labels, and so no name in the DNS.
-    labels: usize,
-    shared: usize,
+    labels: u8,
+    shared: u8,
     authentication: Authentication,
     walk: CandidateWalk,
 }
@@ -61,37 +60,25 @@ struct Candidate {
 #[derive(Clone, Debug)]
 enum CandidateWalk {
     NotAsked,
-    Asked(Walk),
     BeyondLimit,
-    /// The lookup of this target failed.
-    Failed(usize, Failure),
-    /// Its Organizational Domain has so many labels.
-    Led(usize),
+    Asked(Walk),
 }
 
 impl Author {
-    fn begin_walk(&mut self, targets: &mut Targets, organizational_domain: &OrganizationalDomain) {
-        match organizational_domain {
-            OrganizationalDomain::TreeWalk => {
-                targets.walk_from(&self.domain, self.labels, &mut self.walk);
-            }
+    /// Takes the walk from this domain, in A-labels.
+    fn new(domain: Domain, targets: &mut Targets, config: &Config) -> Self {
+        let labels = label_count(&domain);
+        let walk = match &config.organizational_domain {
+            OrganizationalDomain::TreeWalk => targets.walk_from(&domain, labels),
             OrganizationalDomain::PublicSuffix(suffixes) => {
-                let above = suffixes.labels(&self.domain);
-                targets.domain_and_above(&self.domain, self.labels, above, &mut self.walk);
-                self.progress = Progress::Done(Led {
-                    organizational_domain: above,
-                    public_suffix: None,
-                });
+                targets.domain_and_above(&domain, labels, suffixes.labels(&domain))
             }
-        }
-        targets.count(&self.walk);
-    }
-
-    /// Where its walk led, if it came to an end.
-    fn led(&self) -> Option<Led> {
-        match self.progress {
-            Progress::Done(led) => Some(led),
-            Progress::Waiting | Progress::Failed(..) => None,
+        };
+        targets.count(&walk);
+        Self {
+            domain,
+            labels,
+            walk,
         }
     }
 }
@@ -116,16 +103,12 @@ impl Dmarc {
     /// Begins the evaluation of a message by these authors.
     #[must_use]
     pub fn new(author: &AuthorDomains, config: &Config) -> Self {
-        let author = author_domain(author).map(|domain| Author {
-            labels: label_count(&domain),
-            domain,
-            walk: Walk::default(),
-            progress: Progress::Waiting,
-        });
-        let mut dmarc = Self {
+        let mut targets = Targets::default();
+        let author = author_domain(author);
+        Self {
+            author: author.map(|domain| Author::new(domain, &mut targets, config)),
             config: config.clone(),
-            author,
-            targets: Targets::default(),
+            targets,
             existence: Existence::NotNeeded,
             identifiers: Vec::new(),
             identifiers_left_out: 0,
@@ -134,11 +117,7 @@ impl Dmarc {
             draw: 0,
             changed: true,
             trace: Vec::new(),
-        };
-        if let Ok(author) = &mut dmarc.author {
-            author.begin_walk(&mut dmarc.targets, &config.organizational_domain);
         }
-        dmarc
     }
 
     /// Hands in what SPF says of the MAIL FROM identity; for a null reverse-path that is `postmaster@` the HELO domain (RFC 7208 §2.4).
@@ -206,13 +185,13 @@ impl Dmarc {
             candidate.authentication = candidate.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
-        let organizational_domain = author.led().map_or(2, |led| led.organizational_domain);
+        let organizational_domain = author.walk.led().map_or(2, |led| led.organizational_domain);
         self.ask_for_identifier(at, organizational_domain.min(2));
     }
 
     /// Asks for the walk of an identifier that has at least so many labels in common with the Author Domain, where that is not yet done
     /// and may matter.
-    fn ask_for_identifier(&mut self, at: usize, shared: usize) {
+    fn ask_for_identifier(&mut self, at: usize, shared: u8) {
         let (Ok(author), Some(candidate)) = (&self.author, self.identifiers.get_mut(at)) else {
             return;
         };
@@ -244,33 +223,22 @@ impl Dmarc {
 
     /// Goes on with the walks as far as the answers lead, and asks what has become worth asking by that.
     fn advance(&mut self) {
-        // What stands at one more name settles nothing while the walks that come by it go on, but for public suffixes: they have no walk.
-        self.changed |= !self.by_tree_walk();
+        self.changed = true;
+        for candidate in &mut self.identifiers {
+            if let CandidateWalk::Asked(walk) = &mut candidate.walk {
+                walk.advance(&self.targets);
+            }
+        }
         let Ok(author) = &mut self.author else {
             return;
         };
-        if matches!(author.progress, Progress::Waiting) {
-            author.progress = self.targets.progress(&author.walk);
-            let led = author.led();
-            // The record of the Author Domain itself is in force before the walk has come to its end.
-            let own = self.targets.published(&author.walk, author.labels);
-            self.changed |= !matches!(author.progress, Progress::Waiting)
-                || matches!(own, Some((_, Published::Record(_))));
-            if let Some(led) = led {
+        if author.walk.led().is_none() {
+            author.walk.advance(&self.targets);
+            if let Some(led) = author.walk.led() {
                 self.existence = self.existence_needed();
                 for at in 0..self.identifiers.len() {
                     self.ask_for_identifier(at, led.organizational_domain);
                 }
-            }
-        }
-        for candidate in &mut self.identifiers {
-            if let CandidateWalk::Asked(walk) = &candidate.walk {
-                candidate.walk = match self.targets.progress(walk) {
-                    Progress::Waiting => continue,
-                    Progress::Failed(at, failure) => CandidateWalk::Failed(at, failure),
-                    Progress::Done(led) => CandidateWalk::Led(led.organizational_domain),
-                };
-                self.changed = true;
             }
         }
     }
@@ -279,14 +247,11 @@ impl Dmarc {
     fn existence_needed(&self) -> Existence {
         match &self.author {
             Ok(author)
-                if self
-                    .record_at(author, author.led())
-                    .is_some_and(|in_force| {
-                        in_force.labels != author.labels
-                            && in_force.record.policy_for(Place::Below)
-                                != in_force.record.policy_for(Place::NonExistentBelow)
-                    })
-                    && existence_question(author).is_some() =>
+                if author.record(&self.targets).is_some_and(|in_force| {
+                    in_force.labels != author.labels
+                        && in_force.record.policy_for(Place::Below)
+                            != in_force.record.policy_for(Place::NonExistentBelow)
+                }) && existence_question(author).is_some() =>
             {
                 Existence::Wanted
             }
@@ -301,7 +266,7 @@ impl Candidate {
         let domain = converted.as_ref().map_or(Some(handed_in), Option::as_ref);
         let walk = match (&config.organizational_domain, domain) {
             (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
-                CandidateWalk::Led(suffixes.labels(domain))
+                CandidateWalk::Asked(Walk::done(suffixes.labels(domain)))
             }
             _ => CandidateWalk::NotAsked,
         };
@@ -341,7 +306,6 @@ impl Evaluation for Dmarc {
 
     fn poll(&mut self) -> Need<Verdict> {
         if self.changed {
-            self.advance();
             if let Some(settled) = self.settle() {
                 return Need::Done(self.verdict(settled));
             }

@@ -7,7 +7,7 @@ use mail_dns::Failure;
 use super::{Author, Candidate, CandidateWalk, Dmarc, Existence, existence_question};
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::{AlignmentMode, Place, Policy, Record};
-use crate::tree_walk::{Led, Progress, Published};
+use crate::tree_walk::{Progress, Published, Targets};
 use crate::verdict::{
     Alignment, Authentication, Cause, DmarcResult, Identifier, Mechanism, Verdict,
 };
@@ -15,7 +15,7 @@ use crate::verdict::{
 /// The record in force, and how many labels of the Author Domain are the domain that published it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InForce<'a> {
-    pub(super) labels: usize,
+    pub(super) labels: u8,
     pub(super) record: &'a Arc<Record>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct InForce<'a> {
 enum Search<'a> {
     Waiting,
     /// The lookup of this target failed.
-    Failed(usize, Failure),
+    Failed(u32, Failure),
     Ended(Option<InForce<'a>>),
 }
 
@@ -50,7 +50,7 @@ impl Dmarc {
                 return Some(self.without_alignment(DmarcResult::PermError, cause, None));
             }
         };
-        let in_force = match self.search(author) {
+        let in_force = match author.search(&self.targets, self.by_tree_walk()) {
             Search::Waiting => return None,
             // RFC 9989 §4.10.1: "Mail Receivers MUST NOT apply the DMARC mechanism to the message."
             Search::Ended(None) => {
@@ -117,55 +117,8 @@ impl Dmarc {
         })
     }
 
-    fn search(&self, author: &Author) -> Search<'_> {
-        // RFC 9989 §4.10.1: "If a valid DMARC Policy Record is found there, then this is the DMARC Policy Record to be applied to the
-        // message"
-        if let Some(in_force) = self.record_at(author, None) {
-            return Search::Ended(Some(in_force));
-        }
-        match author.progress {
-            Progress::Done(led) if !self.by_tree_walk() => self.search_by_suffix(author, led),
-            Progress::Waiting => Search::Waiting,
-            Progress::Failed(at, failure) => Search::Failed(at, failure),
-            Progress::Done(led) => Search::Ended(self.record_at(author, Some(led))),
-        }
-    }
-
-    pub(super) fn by_tree_walk(&self) -> bool {
+    fn by_tree_walk(&self) -> bool {
         self.config.organizational_domain == OrganizationalDomain::TreeWalk
-    }
-
-    /// The record at the Author Domain, or where that has none and the walk has `led` somewhere, what is to be applied instead.
-    pub(super) fn record_at(&self, author: &Author, led: Option<Led>) -> Option<InForce<'_>> {
-        let at = |labels: usize| match self.targets.published(&author.walk, labels) {
-            Some((_, Published::Record(record))) => Some(InForce { labels, record }),
-            _ => None,
-        };
-        // RFC 9989 §4.10.1: "listed from highest preference to lowest:" the Author Domain, its Organizational Domain, its PSD.
-        at(author.labels).or_else(|| {
-            let led = led?;
-            at(led.organizational_domain).or_else(|| at(led.public_suffix?))
-        })
-    }
-
-    /// RFC 7489 §6.6.3, where the Author Domain has no record.
-    fn search_by_suffix(&self, author: &Author, led: Led) -> Search<'_> {
-        for labels in [author.labels, led.organizational_domain] {
-            match self.targets.published(&author.walk, labels) {
-                None => return Search::Waiting,
-                Some((at, Published::Failed(failure))) => return Search::Failed(at, *failure),
-                // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
-                // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
-                Some((_, Published::Nothing)) => {}
-                Some((_, Published::Record(record))) => {
-                    return Search::Ended(Some(InForce { labels, record }));
-                }
-                // RFC 7489 §6.6.3: "If the remaining set contains multiple records or no records, policy discovery terminates and DMARC
-                // processing is not applied to this message."
-                Some(_) => return Search::Ended(None),
-            }
-        }
-        Search::Ended(None)
     }
 
     /// The alignment of every identifier of which it matters; `None` while answers are missing for one.
@@ -237,8 +190,8 @@ impl Dmarc {
         });
         let author = self.author.as_ref().ok();
         let organizational_domain = author.and_then(|author| {
-            let led = author.led()?;
-            Some(author.domain.suffix(led.organizational_domain))
+            let led = author.walk.led()?;
+            Some(author.domain.suffix(led.organizational_domain.into()))
         });
         let record_domain = in_force.zip(author);
         Verdict {
@@ -250,7 +203,7 @@ impl Dmarc {
             },
             author_domain: author.map(|author| author.domain.clone()),
             record_domain: record_domain
-                .map(|(in_force, author)| author.domain.suffix(in_force.labels)),
+                .map(|(in_force, author)| author.domain.suffix(in_force.labels.into())),
             record: in_force.map(|in_force| Arc::clone(in_force.record)),
             organizational_domain,
             policy,
@@ -277,7 +230,7 @@ impl Dmarc {
             return Some(Alignment::NotAligned);
         }
         let unknown = |at, failure| Some(Alignment::Unknown(self.targets.question(at)?, failure));
-        let led_author = match author.progress {
+        let led_author = match author.walk.progress() {
             Progress::Waiting => return None,
             Progress::Failed(at, failure) => return unknown(at, failure),
             Progress::Done(led) => led.organizational_domain,
@@ -286,13 +239,67 @@ impl Dmarc {
         if candidate.shared < led_author {
             return Some(Alignment::NotAligned);
         }
-        match candidate.walk {
-            CandidateWalk::NotAsked | CandidateWalk::Asked(_) => None,
-            CandidateWalk::BeyondLimit => Some(Alignment::LeftOut),
-            CandidateWalk::Failed(at, failure) => unknown(at, failure),
-            CandidateWalk::Led(labels) if labels == led_author => Some(Alignment::Aligned),
-            CandidateWalk::Led(_) => Some(Alignment::NotAligned),
+        let walk = match &candidate.walk {
+            CandidateWalk::NotAsked => return None,
+            CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
+            CandidateWalk::Asked(walk) => walk,
+        };
+        match walk.progress() {
+            Progress::Waiting => None,
+            Progress::Failed(at, failure) => unknown(at, failure),
+            Progress::Done(led) if led.organizational_domain == led_author => {
+                Some(Alignment::Aligned)
+            }
+            Progress::Done(_) => Some(Alignment::NotAligned),
         }
+    }
+}
+
+impl Author {
+    fn search<'a>(&self, targets: &'a Targets, by_tree_walk: bool) -> Search<'a> {
+        if !by_tree_walk {
+            return self.search_by_suffix(targets);
+        }
+        match (self.record(targets), self.walk.progress()) {
+            (None, Progress::Waiting) => Search::Waiting,
+            (None, Progress::Failed(at, failure)) => Search::Failed(at, failure),
+            (in_force, _) => Search::Ended(in_force),
+        }
+    }
+
+    /// The record at the Author Domain, or where that has none and the walk has led somewhere, what is to be applied instead.
+    pub(super) fn record<'a>(&self, targets: &'a Targets) -> Option<InForce<'a>> {
+        let at = |labels: u8| match targets.published(&self.walk, labels) {
+            Some((_, Published::Record(record))) => Some(InForce { labels, record }),
+            _ => None,
+        };
+        // RFC 9989 §4.10.1: "If a valid DMARC Policy Record is found there, then this is the DMARC Policy Record to be applied to the
+        // message" … "listed from highest preference to lowest:" the Author Domain, its Organizational Domain, its PSD.
+        at(self.labels).or_else(|| {
+            let led = self.walk.led()?;
+            at(led.organizational_domain).or_else(|| at(led.public_suffix?))
+        })
+    }
+
+    /// RFC 7489 §6.6.3, where the Author Domain has no record.
+    fn search_by_suffix<'a>(&self, targets: &'a Targets) -> Search<'a> {
+        let led = self.walk.led().map(|led| led.organizational_domain);
+        for labels in [Some(self.labels), led].into_iter().flatten() {
+            match targets.published(&self.walk, labels) {
+                None => return Search::Waiting,
+                Some((at, Published::Failed(failure))) => return Search::Failed(at, *failure),
+                // RFC 7489 §6.6.3: "If the set is now empty, the Mail Receiver MUST query the DNS for a DMARC TXT record at the DNS domain
+                // matching the Organizational Domain in place of the RFC5322.From domain in the message (if different)."
+                Some((_, Published::Nothing)) => {}
+                Some((_, Published::Record(record))) => {
+                    return Search::Ended(Some(InForce { labels, record }));
+                }
+                // RFC 7489 §6.6.3: "If the remaining set contains multiple records or no records, policy discovery terminates and DMARC
+                // processing is not applied to this message."
+                Some(_) => return Search::Ended(None),
+            }
+        }
+        Search::Ended(None)
     }
 }
 
