@@ -28,7 +28,7 @@ pub struct Dmarc {
     dkim_questions: usize,
     /// For `pct`.
     draw: u8,
-    /// Whether anything was handed in since the last poll: only then is there something to find.
+    /// Whether since the last poll that found nothing something was handed in or came to light: only then is there something to find.
     changed: bool,
     trace: Vec<(Question, Answer)>,
 }
@@ -151,8 +151,8 @@ impl Dmarc {
     ///
     /// The question whether the Author Domain exists, for its A records, is to be answered by [`Evaluation::answer`].
     pub fn answer_published(&mut self, question: &Question, published: &Published) {
-        if self.targets.publish(question, || published.clone()) {
-            self.advance();
+        if let Some(at) = self.targets.publish(question, || published.clone()) {
+            self.advance(at);
         }
     }
 
@@ -222,18 +222,19 @@ impl Dmarc {
     }
 
     /// Goes on with the walks as far as the answers lead, and asks what has become worth asking by that.
-    fn advance(&mut self) {
-        self.changed = true;
+    fn advance(&mut self, answered: u32) {
+        // By public suffixes no walk waits.
+        self.changed |= !self.by_tree_walk();
         for candidate in &mut self.identifiers {
             if let CandidateWalk::Asked(walk) = &mut candidate.walk {
-                walk.advance(&self.targets);
+                self.changed |= walk.advance(answered, &self.targets);
             }
         }
         let Ok(author) = &mut self.author else {
             return;
         };
-        if author.walk.led().is_none() {
-            author.walk.advance(&self.targets);
+        if author.walk.advance(answered, &self.targets) {
+            self.changed = true;
             if let Some(led) = author.walk.led() {
                 self.existence = self.existence_needed();
                 for at in 0..self.identifiers.len() {
@@ -333,11 +334,11 @@ impl Evaluation for Dmarc {
             self.existence = exists(question, answer);
             self.changed = true;
         }
-        let is_of_walk = self.targets.answer(question, answer);
-        if is_of_walk {
-            self.advance();
+        let of_walk = self.targets.answer(question, answer);
+        if let Some(at) = of_walk {
+            self.advance(at);
         }
-        if (is_of_existence || is_of_walk) && self.config.trace {
+        if (is_of_existence || of_walk.is_some()) && self.config.trace {
             self.trace.push((question.clone(), answer.clone()));
         }
     }

@@ -201,9 +201,10 @@ impl Evaluation for ReportDestination {
         if Some(question) == self.confirmation.as_ref() && self.confirmed.is_none() {
             self.confirmed = Some(answer.outcome().map(confirming_records));
         } else if let Some(walks) = &mut self.walks {
-            walks.targets.answer(question, answer);
-            walks.of_record.advance(&walks.targets);
-            walks.of_host.advance(&walks.targets);
+            if let Some(at) = walks.targets.answer(question, answer) {
+                walks.of_record.advance(at, &walks.targets);
+                walks.of_host.advance(at, &walks.targets);
+            }
         }
     }
 }

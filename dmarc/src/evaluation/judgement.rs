@@ -117,7 +117,7 @@ impl Dmarc {
         })
     }
 
-    fn by_tree_walk(&self) -> bool {
+    pub(super) fn by_tree_walk(&self) -> bool {
         self.config.organizational_domain == OrganizationalDomain::TreeWalk
     }
 

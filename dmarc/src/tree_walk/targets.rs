@@ -40,7 +40,7 @@ impl Targets {
             walk.push(labels, 0);
         }
         self.bring(domain, usize::from(walk.length), &mut walk);
-        walk.advance(self);
+        walk.go_on(self);
         walk
     }
 
@@ -73,7 +73,7 @@ impl Targets {
             walk.push(labels, known.unwrap_or_default());
         }
         self.bring(domain, new, &mut walk);
-        walk.advance(self);
+        walk.go_on(self);
         walk
     }
 
@@ -148,31 +148,33 @@ impl Targets {
         None
     }
 
-    /// Takes an answer; false if it is not awaited.
-    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> bool {
+    /// Takes an answer; the place of its target, if it is awaited.
+    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> Option<u32> {
         self.publish(question, || Published::read(answer))
     }
 
-    /// Takes what an answer comes to; false if it is not awaited.
+    /// Takes what an answer comes to; the place of its target, if it is awaited.
     pub(crate) fn publish(
         &mut self,
         question: &Question,
         published: impl FnOnce() -> Published,
-    ) -> bool {
+    ) -> Option<u32> {
         if question.kind != RecordType::Txt {
-            return false;
+            return None;
         }
-        let target = self.brought.iter_mut().find_map(|brought| {
+        let mut brought = self.brought.iter_mut().enumerate();
+        let (at, target) = brought.find_map(|(number, brought)| {
             let place = brought.names.position(question.name.wire())?;
-            brought.targets.get_mut(place)
-        });
-        match target {
-            Some(target) if target.published.is_none() => {
-                target.published = Some(published());
-                true
-            }
-            _ => false,
+            Some((
+                number * MAX_QUERIES + place,
+                brought.targets.get_mut(place)?,
+            ))
+        })?;
+        if target.published.is_some() {
+            return None;
         }
+        target.published = Some(published());
+        Some(at as u32)
     }
 
     /// What stands at the domain of this number of labels, if the walk comes by it and the answer is there; and the place of its target.

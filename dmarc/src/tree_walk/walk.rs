@@ -61,29 +61,39 @@ impl Walk {
         }
     }
 
+    /// Goes on if it waits for this target, to which the answer came. True if it found a record or came to its end.
+    pub(crate) fn advance(&mut self, answered: u32, targets: &Targets) -> bool {
+        matches!(self.progress, Progress::Waiting)
+            && self.targets[usize::from(self.behind)] == answered
+            && self.go_on(targets)
+    }
+
     /// Goes on as far as the answers are there. Names above a stop are not looked at.
-    pub(crate) fn advance(&mut self, targets: &Targets) {
+    pub(super) fn go_on(&mut self, targets: &Targets) -> bool {
+        let mut found = false;
         while matches!(self.progress, Progress::Waiting) {
             let step = usize::from(self.behind);
             if step == usize::from(self.length) {
                 // RFC 9989 §4.10.2: "Otherwise, select the DMARC Policy Record found at the name with the fewest number of labels." … "If
                 // this process does not determine the Organizational Domain, then the initial target domain is the Organizational Domain."
                 self.progress = done(self.record.unwrap_or(self.labels[0]), None);
-                return;
+                return true;
             }
             let at = self.targets[step];
             let Some(published) = targets.known(at) else {
-                return;
+                return found;
             };
-            self.progress = match published {
-                Published::Failed(failure) => Progress::Failed(at, *failure),
-                Published::Record(record) => self.found(self.labels[step], record.psd),
-                Published::Nothing | Published::Several | Published::Unreadable(_) => {
-                    Progress::Waiting
+            match published {
+                Published::Failed(failure) => self.progress = Progress::Failed(at, *failure),
+                Published::Record(record) => {
+                    found = true;
+                    self.progress = self.found(self.labels[step], record.psd);
                 }
-            };
+                Published::Nothing | Published::Several | Published::Unreadable(_) => {}
+            }
             self.behind += 1;
         }
+        true
     }
 
     /// What it comes to by a record at the domain of so many labels.
