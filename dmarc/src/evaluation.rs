@@ -10,18 +10,21 @@ use crate::config::Config;
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::Place;
 use crate::tree_walk::{Published, Targets, Walk, label_count, shared_labels};
-use crate::verdict::{Authentication, AuthorFault, Mechanism, Verdict};
+use crate::verdict::{Authentication, AuthorFault, Identifier, Mechanism, Verdict};
 
 /// DMARC for one message: asks all names of the Author Domain's walk at once, and those of an identifier's walk as soon as they may matter.
 ///
 /// Waits until [`Dmarc::no_more_identifiers`], unless no identifier can change the result. Asks at most 25 questions with the default limits.
+/// Hands its verdict out once: polled again, it waits.
 #[derive(Clone, Debug)]
 pub struct Dmarc {
     config: Config,
     author: Result<Author, AuthorFault>,
     targets: Targets,
     existence: Existence,
-    identifiers: Vec<Candidate>,
+    identifiers: Vec<Identifier>,
+    /// How far each identifier is looked into.
+    candidates: Vec<Candidate>,
     identifiers_left_out: usize,
     complete: bool,
     /// What the walks of DKIM domains have added to the names of the Author Domain's.
@@ -30,6 +33,8 @@ pub struct Dmarc {
     draw: u8,
     /// Whether since the last poll that found nothing something was handed in or came to light: only then is there something to find.
     changed: bool,
+    /// Whether the verdict was handed out, and with it what it consists of.
+    done: bool,
     trace: Vec<(Question, Answer)>,
 }
 
@@ -42,18 +47,15 @@ struct Author {
     walk: Walk,
 }
 
-/// An identifier, and how far it is looked into.
+/// How far an identifier is looked into.
 #[derive(Clone, Debug)]
 struct Candidate {
-    mechanism: Mechanism,
-    handed_in: Domain,
-    /// The domain in A-labels, where that is another.
+    /// Its domain in A-labels, where that is another.
     a_labels: Option<Domain>,
     /// How many labels it has in A-labels, and how many of them, from the right, in common with the Author Domain: that is all that alignment
     /// takes. None where it has no A-labels, and so no name in the DNS.
     labels: u8,
     shared: u8,
-    authentication: Authentication,
     walk: CandidateWalk,
 }
 
@@ -111,11 +113,13 @@ impl Dmarc {
             targets,
             existence: Existence::NotNeeded,
             identifiers: Vec::new(),
+            candidates: Vec::new(),
             identifiers_left_out: 0,
             complete: false,
             dkim_questions: 0,
             draw: 0,
             changed: true,
+            done: false,
             trace: Vec::new(),
         }
     }
@@ -169,20 +173,24 @@ impl Dmarc {
         let known = self
             .identifiers
             .iter()
-            .position(|known| known.mechanism == mechanism && known.handed_in == *handed_in);
+            .position(|known| known.mechanism == mechanism && known.domain == *handed_in);
         let at = known.unwrap_or(self.identifiers.len());
         if known.is_none() {
             if at >= self.config.limits.identifiers {
                 self.identifiers_left_out += 1;
                 return;
             }
-            // Made where it stays; a push would move it.
-            self.identifiers.resize_with(at + 1, || {
-                Candidate::new(mechanism, handed_in, author, &self.config)
+            self.candidates
+                .push(Candidate::new(handed_in, author, &self.config));
+            self.identifiers.push(Identifier {
+                mechanism,
+                domain: handed_in.clone(),
+                authentication,
+                alignment: None,
             });
         }
-        if let Some(candidate) = self.identifiers.get_mut(at) {
-            candidate.authentication = candidate.authentication.max(authentication);
+        if let Some(identifier) = self.identifiers.get_mut(at) {
+            identifier.authentication = identifier.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
         let organizational_domain = author.walk.led().map_or(2, |led| led.organizational_domain);
@@ -192,22 +200,26 @@ impl Dmarc {
     /// Asks for the walk of an identifier that has at least so many labels in common with the Author Domain, where that is not yet done
     /// and may matter.
     fn ask_for_identifier(&mut self, at: usize, shared: u8) {
-        let (Ok(author), Some(candidate)) = (&self.author, self.identifiers.get_mut(at)) else {
+        let (Ok(author), Some(identifier), Some(candidate)) = (
+            &self.author,
+            self.identifiers.get(at),
+            self.candidates.get_mut(at),
+        ) else {
             return;
         };
         if !matches!(candidate.walk, CandidateWalk::NotAsked)
-            || candidate.authentication == Authentication::Fail
+            || identifier.authentication == Authentication::Fail
             || candidate.shared < shared
             || candidate.is_author(author)
         {
             return;
         }
         let before = self.targets.len();
-        let domain = candidate.a_labels.as_ref().unwrap_or(&candidate.handed_in);
+        let domain = candidate.a_labels.as_ref().unwrap_or(&identifier.domain);
         let walk =
             self.targets
                 .walk_beside(&author.walk, domain, candidate.labels, candidate.shared);
-        if candidate.mechanism == Mechanism::Dkim {
+        if identifier.mechanism == Mechanism::Dkim {
             // What SPF asked is counted too, so that it changes nothing which of the two is handed in first.
             let questions = self.dkim_questions + self.targets.not_counted(&walk);
             if questions > self.config.limits.dkim_questions {
@@ -225,7 +237,7 @@ impl Dmarc {
     fn advance(&mut self, answered: u32) {
         // By public suffixes no walk waits.
         self.changed |= !self.by_tree_walk();
-        for candidate in &mut self.identifiers {
+        for candidate in &mut self.candidates {
             if let CandidateWalk::Asked(walk) = &mut candidate.walk {
                 self.changed |= walk.advance(answered, &self.targets);
             }
@@ -262,7 +274,7 @@ impl Dmarc {
 }
 
 impl Candidate {
-    fn new(mechanism: Mechanism, handed_in: &Domain, author: &Author, config: &Config) -> Self {
+    fn new(handed_in: &Domain, author: &Author, config: &Config) -> Self {
         let converted = (!handed_in.is_ascii()).then(|| handed_in.to_a_labels().ok());
         let domain = converted.as_ref().map_or(Some(handed_in), Option::as_ref);
         let walk = match (&config.organizational_domain, domain) {
@@ -272,13 +284,9 @@ impl Candidate {
             _ => CandidateWalk::NotAsked,
         };
         Self {
-            mechanism,
-            handed_in: handed_in.clone(),
             labels: domain.map_or(0, label_count),
             shared: domain.map_or(0, |domain| shared_labels(domain, &author.domain)),
             a_labels: converted.flatten(),
-            // The least; what is handed in is added.
-            authentication: Authentication::Fail,
             walk,
         }
     }
@@ -306,8 +314,12 @@ impl Evaluation for Dmarc {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
+        if self.done {
+            return Need::Wait;
+        }
         if self.changed {
             if let Some(settled) = self.settle() {
+                self.done = true;
                 return Need::Done(self.verdict(settled));
             }
             self.changed = false;

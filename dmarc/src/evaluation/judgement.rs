@@ -19,6 +19,12 @@ pub(super) struct InForce<'a> {
     pub(super) record: &'a Arc<Record>,
 }
 
+impl InForce<'_> {
+    fn shared(self) -> (u8, Arc<Record>) {
+        (self.labels, Arc::clone(self.record))
+    }
+}
+
 /// How far the search for the record has come.
 #[derive(Clone, Copy, Debug)]
 enum Search<'a> {
@@ -28,33 +34,53 @@ enum Search<'a> {
     Ended(Option<InForce<'a>>),
 }
 
-/// What of the verdict had to be found out.
+/// What of the verdict had to be found out; whether an identifier is aligned stands at each.
 #[derive(Debug)]
-pub(super) struct Settled<'a> {
+pub(super) struct Settled {
     result: DmarcResult,
     cause: Cause,
-    in_force: Option<InForce<'a>>,
+    /// The record in force, and how many labels of the Author Domain are the domain that published it.
+    in_force: Option<(u8, Arc<Record>)>,
     policy: Option<Policy>,
-    identifiers: Vec<Identifier>,
+}
+
+impl Settled {
+    /// Where it makes no difference which identifiers are aligned.
+    fn without_alignment(result: DmarcResult, cause: Cause, in_force: Option<InForce<'_>>) -> Self {
+        Self {
+            result,
+            cause,
+            in_force: in_force.map(InForce::shared),
+            policy: None,
+        }
+    }
 }
 
 impl Dmarc {
-    /// What decides the verdict, or `None` while it hangs on something.
-    pub(super) fn settle(&self) -> Option<Settled<'_>> {
+    /// What decides the verdict, or `None` while it hangs on something. Finds out which identifiers are aligned, where that matters.
+    pub(super) fn settle(&mut self) -> Option<Settled> {
         let author = match &self.author {
             Ok(author) => author,
             // RFC 9989 §5.3.1: "If zero or more than one domain is extracted from the RFC5322.From header field, then DMARC validation is
             // not possible and the process terminates."
             Err(fault) => {
                 let cause = Cause::Author(fault.clone());
-                return Some(self.without_alignment(DmarcResult::PermError, cause, None));
+                return Some(Settled::without_alignment(
+                    DmarcResult::PermError,
+                    cause,
+                    None,
+                ));
             }
         };
         let in_force = match author.search(&self.targets, self.by_tree_walk()) {
             Search::Waiting => return None,
             // RFC 9989 §4.10.1: "Mail Receivers MUST NOT apply the DMARC mechanism to the message."
             Search::Ended(None) => {
-                return Some(self.without_alignment(DmarcResult::None, Cause::NoRecord, None));
+                return Some(Settled::without_alignment(
+                    DmarcResult::None,
+                    Cause::NoRecord,
+                    None,
+                ));
             }
             Search::Ended(Some(in_force)) => in_force,
             // RFC 9989 §5.3.6: "If one or more DNS queries required to perform DMARC validation on the message do not complete due to
@@ -62,17 +88,33 @@ impl Dmarc {
             Search::Failed(at, failure) => {
                 let question = self.targets.question(at)?;
                 let cause = Cause::Lookup { question, failure };
-                return Some(self.without_alignment(DmarcResult::TempError, cause, None));
+                return Some(Settled::without_alignment(
+                    DmarcResult::TempError,
+                    cause,
+                    None,
+                ));
             }
         };
         if in_force.record.p.is_none() {
             let in_force = Some(in_force);
-            return Some(self.without_alignment(DmarcResult::None, Cause::NoPolicy, in_force));
+            return Some(Settled::without_alignment(
+                DmarcResult::None,
+                Cause::NoPolicy,
+                in_force,
+            ));
         }
         if !self.complete {
             return None;
         }
-        let identifiers = self.judge(author, in_force.record)?;
+        for (identifier, candidate) in self.identifiers.iter_mut().zip(&self.candidates) {
+            if identifier.authentication != Authentication::Fail {
+                let mode = match identifier.mechanism {
+                    Mechanism::Spf => in_force.record.aspf,
+                    Mechanism::Dkim => in_force.record.adkim,
+                };
+                identifier.alignment = Some(candidate.alignment(author, mode, &self.targets)?);
+            }
+        }
         let place = if in_force.labels == author.labels {
             Ok(Place::Itself)
         } else {
@@ -87,9 +129,8 @@ impl Dmarc {
             .ok()
             .and_then(|place| in_force.record.policy_for(place));
 
-        let passed = identifiers
-            .iter()
-            .find(|identifier| identifier.makes_pass());
+        let mut identifiers = self.identifiers.iter();
+        let passed = identifiers.clone().find(|one| one.makes_pass());
         let (result, cause) = if let Some(identifier) = passed {
             // RFC 9989 §5.3.5: "If one or more of the Authenticated Identifiers align with the Author Domain, the message is considered to
             // pass the DMARC mechanism check."
@@ -98,7 +139,7 @@ impl Dmarc {
                 domain: identifier.domain.clone(),
             };
             (DmarcResult::Pass, cause)
-        } else if let Some(cause) = identifiers.iter().find_map(undecided) {
+        } else if let Some(cause) = identifiers.find_map(undecided) {
             (DmarcResult::TempError, cause)
         } else if let Err(failure) = place
             && let Some(question) = existence_question(author)
@@ -111,35 +152,13 @@ impl Dmarc {
         Some(Settled {
             result,
             cause,
-            in_force: Some(in_force),
+            in_force: Some(in_force.shared()),
             policy,
-            identifiers,
         })
     }
 
     pub(super) fn by_tree_walk(&self) -> bool {
         self.config.organizational_domain == OrganizationalDomain::TreeWalk
-    }
-
-    /// The alignment of every identifier of which it matters; `None` while answers are missing for one.
-    fn judge(&self, author: &Author, record: &Record) -> Option<Vec<Identifier>> {
-        let alignment = |candidate: &Candidate| {
-            let mode = match candidate.mechanism {
-                Mechanism::Spf => record.aspf,
-                Mechanism::Dkim => record.adkim,
-            };
-            self.alignment(candidate, author, mode)
-        };
-        let matters = |candidate: &Candidate| candidate.authentication != Authentication::Fail;
-        let mut candidates = self.identifiers.iter();
-        if candidates.any(|candidate| matters(candidate) && alignment(candidate).is_none()) {
-            return None;
-        }
-        let judged = self.identifiers.iter().map(|candidate| {
-            let alignment = matters(candidate).then(|| alignment(candidate));
-            candidate.judged(alignment.flatten())
-        });
-        Some(judged.collect())
     }
 
     /// Whether `pct` exempts the message from the policy.
@@ -152,48 +171,25 @@ impl Dmarc {
         !self.by_tree_walk() && !is_selected
     }
 
-    /// For a verdict for which it makes no difference which identifiers are aligned.
-    fn without_alignment<'a>(
-        &self,
-        result: DmarcResult,
-        cause: Cause,
-        in_force: Option<InForce<'a>>,
-    ) -> Settled<'a> {
-        Settled {
-            result,
-            cause,
-            in_force,
-            policy: None,
-            identifiers: self
-                .identifiers
-                .iter()
-                .map(|one| one.judged(None))
-                .collect(),
-        }
-    }
-
-    /// The verdict, made in one piece where it is returned.
-    pub(super) fn verdict(&self, settled: Settled<'_>) -> Verdict {
+    /// The verdict, made in one piece where it is returned, out of what is left here.
+    pub(super) fn verdict(&mut self, settled: Settled) -> Verdict {
         let Settled {
             result,
             cause,
             in_force,
             policy,
-            identifiers,
         } = settled;
-        let failed = in_force.filter(|_| result == DmarcResult::Fail);
-        let sampled_out = failed.is_some_and(|in_force| self.is_sampled_out(in_force.record));
-        let advice = failed.zip(policy).map(|(in_force, policy)| {
+        let (record_labels, record) = in_force.unzip();
+        let failed = record.as_deref().filter(|_| result == DmarcResult::Fail);
+        let sampled_out = failed.is_some_and(|record| self.is_sampled_out(record));
+        let advice = failed.zip(policy).map(|(record, policy)| {
             // One step less than the policy, in test mode as when sampled out.
-            let lowered = sampled_out || self.by_tree_walk() && in_force.record.test_mode;
+            let lowered = sampled_out || self.by_tree_walk() && record.test_mode;
             policy.disposition(lowered)
         });
         let author = self.author.as_ref().ok();
-        let organizational_domain = author.and_then(|author| {
-            let led = author.walk.led()?;
-            Some(author.domain.suffix(led.organizational_domain.into()))
-        });
-        let record_domain = in_force.zip(author);
+        let suffix = |labels: Option<u8>| Some(author?.domain.suffix(labels?.into()));
+        let led = author.and_then(|author| author.walk.led());
         Verdict {
             result,
             cause,
@@ -202,55 +198,14 @@ impl Dmarc {
                 _ => advice.unwrap_or_default(),
             },
             author_domain: author.map(|author| author.domain.clone()),
-            record_domain: record_domain
-                .map(|(in_force, author)| author.domain.suffix(in_force.labels.into())),
-            record: in_force.map(|in_force| Arc::clone(in_force.record)),
-            organizational_domain,
+            record_domain: suffix(record_labels),
+            record,
+            organizational_domain: suffix(led.map(|led| led.organizational_domain)),
             policy,
             sampled_out,
-            identifiers,
+            identifiers: core::mem::take(&mut self.identifiers),
             identifiers_left_out: self.identifiers_left_out,
-            trace: self.trace.clone(),
-        }
-    }
-
-    /// Whether a candidate is aligned; `None` while answers are missing.
-    fn alignment(
-        &self,
-        candidate: &Candidate,
-        author: &Author,
-        mode: AlignmentMode,
-    ) -> Option<Alignment> {
-        if candidate.is_author(author) {
-            return Some(Alignment::Aligned);
-        }
-        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
-        // is required."
-        if mode == AlignmentMode::Strict || candidate.shared == 0 {
-            return Some(Alignment::NotAligned);
-        }
-        let unknown = |at, failure| Some(Alignment::Unknown(self.targets.question(at)?, failure));
-        let led_author = match author.walk.progress() {
-            Progress::Waiting => return None,
-            Progress::Failed(at, failure) => return unknown(at, failure),
-            Progress::Done(led) => led.organizational_domain,
-        };
-        // It is neither the Author's Organizational Domain nor below it.
-        if candidate.shared < led_author {
-            return Some(Alignment::NotAligned);
-        }
-        let walk = match &candidate.walk {
-            CandidateWalk::NotAsked => return None,
-            CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
-            CandidateWalk::Asked(walk) => walk,
-        };
-        match walk.progress() {
-            Progress::Waiting => None,
-            Progress::Failed(at, failure) => unknown(at, failure),
-            Progress::Done(led) if led.organizational_domain == led_author => {
-                Some(Alignment::Aligned)
-            }
-            Progress::Done(_) => Some(Alignment::NotAligned),
+            trace: core::mem::take(&mut self.trace),
         }
     }
 }
@@ -304,12 +259,43 @@ impl Author {
 }
 
 impl Candidate {
-    fn judged(&self, alignment: Option<Alignment>) -> Identifier {
-        Identifier {
-            mechanism: self.mechanism,
-            domain: self.handed_in.clone(),
-            authentication: self.authentication,
-            alignment,
+    /// Whether it is aligned; `None` while answers are missing.
+    fn alignment(
+        &self,
+        author: &Author,
+        mode: AlignmentMode,
+        targets: &Targets,
+    ) -> Option<Alignment> {
+        if self.is_author(author) {
+            return Some(Alignment::Aligned);
+        }
+        // RFC 9989 §4.10.2: "In this case, a simple string comparison of the Author Domain and the Authenticated Identifier(s) is all that
+        // is required."
+        if mode == AlignmentMode::Strict || self.shared == 0 {
+            return Some(Alignment::NotAligned);
+        }
+        let unknown = |at, failure| Some(Alignment::Unknown(targets.question(at)?, failure));
+        let led_author = match author.walk.progress() {
+            Progress::Waiting => return None,
+            Progress::Failed(at, failure) => return unknown(at, failure),
+            Progress::Done(led) => led.organizational_domain,
+        };
+        // It is neither the Author's Organizational Domain nor below it.
+        if self.shared < led_author {
+            return Some(Alignment::NotAligned);
+        }
+        let walk = match &self.walk {
+            CandidateWalk::NotAsked => return None,
+            CandidateWalk::BeyondLimit => return Some(Alignment::LeftOut),
+            CandidateWalk::Asked(walk) => walk,
+        };
+        match walk.progress() {
+            Progress::Waiting => None,
+            Progress::Failed(at, failure) => unknown(at, failure),
+            Progress::Done(led) if led.organizational_domain == led_author => {
+                Some(Alignment::Aligned)
+            }
+            Progress::Done(_) => Some(Alignment::NotAligned),
         }
     }
 }
