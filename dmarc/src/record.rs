@@ -291,7 +291,8 @@ impl Value<'_> {
         let Self::Once(value) = self else {
             return Vec::new();
         };
-        let mut uris = Vec::new();
+        // Most records name one or two.
+        let mut uris = Vec::with_capacity(2);
         let mut rest = Some(value);
         while let Some(list) = rest
             && uris.len() < MAX_REPORTING_URIS
@@ -379,8 +380,10 @@ impl FailureOptions {
 
 impl ReportingUri {
     pub(crate) fn read(value: &str) -> Option<Self> {
-        let (uri, _) = split_size(value)?;
-        is_uri(uri).then(|| Self(uri.into()))
+        let whole = Some(value).filter(|value| is_uri(value));
+        // A size begins with what no URI has, so it is looked for where the whole is none.
+        let uri = whole.or_else(|| Some(split_size(value)?.0).filter(|uri| is_uri(uri)))?;
+        Some(Self(uri.into()))
     }
 
     /// The URI.
@@ -436,14 +439,12 @@ pub(crate) fn split_size(value: &str) -> Option<(&str, Option<&str>)> {
 /// RFC 3986 §3: a scheme, a colon, and something; only its characters, a `%` only before two hexadecimal digits.
 fn is_uri(uri: &str) -> bool {
     let octets = uri.as_bytes();
-    let Some(colon) = octets.iter().position(|octet| *octet == b':') else {
+    let is_of_scheme = |c: &u8| c.is_ascii_alphanumeric() || b"+-.".contains(c);
+    let end = octets.iter().position(|c| !is_of_scheme(c));
+    let (scheme, behind) = octets.split_at(end.unwrap_or(octets.len()));
+    let Some((b':', rest)) = behind.split_first() else {
         return false;
     };
-    let (scheme, rest) = (&octets[..colon], &octets[colon + 1..]);
-    let scheme_ok = scheme.first().is_some_and(u8::is_ascii_alphabetic)
-        && scheme
-            .iter()
-            .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(c));
     let is_plain = |part: &[u8]| part.iter().all(|c| URI_CHARACTERS[usize::from(*c)]);
     let is_escaped = |part: &[u8]| {
         let hex = part.get(..2);
@@ -453,7 +454,7 @@ fn is_uri(uri: &str) -> bool {
         let mut parts = rest.split(|octet| *octet == b'%');
         parts.next().is_some_and(is_plain) && parts.all(is_escaped)
     };
-    scheme_ok && rest_ok && !rest.is_empty()
+    scheme.first().is_some_and(u8::is_ascii_alphabetic) && rest_ok && !rest.is_empty()
 }
 
 /// What may stand in a URI behind its scheme, but for `%`. The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing.
