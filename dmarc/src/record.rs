@@ -147,16 +147,14 @@ impl Record {
     /// # Errors
     /// If it does not begin with `v=DMARC1`, or is too long.
     pub fn parse(text: &[u8]) -> Result<Self, RecordError> {
-        if !begins_with_version(text) {
-            return Err(RecordError::Version);
-        }
+        let behind = behind_version(text).ok_or(RecordError::Version)?;
         if text.len() > MAX_RECORD {
             return Err(RecordError::TooLong);
         }
         let mut tags = KnownTags::default();
         // RFC 9989 §4.8: "Syntax errors in the remainder of the record MUST be discarded in favor of default values (if any) or ignored
         // outright."
-        for tag in Tags::new(text).skip(1).take(MAX_TAGS).flatten() {
+        for tag in Tags::new(behind).take(MAX_TAGS).flatten() {
             tags.add(&tag);
         }
         Ok(tags.record())
@@ -183,18 +181,21 @@ pub(crate) enum Place {
     NonExistentBelow,
 }
 
+/// What stands behind the version; `None` where that is another or missing.
+///
 /// RFC 9989 §4.7: "If the tag is not the first in the list, the tag is absent, or the value is not "DMARC1", then the entire record MUST be
 /// ignored."
-pub(crate) fn begins_with_version(text: &[u8]) -> bool {
+pub(crate) fn behind_version(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|octet| *octet == b';');
+    let (first, behind) = text.split_at(end.unwrap_or(text.len()));
     // RFC 9989 §4.8: "dmarc-version = "v" equals %s"DMARC1" ; case sensitive"
-    let first = text.split(|octet| *octet == b';').next().unwrap_or(text);
     let mut sides = first
         .splitn(2, |octet| *octet == b'=')
         .map(<[u8]>::trim_ascii);
-    matches!(
-        (sides.next(), sides.next()),
-        (Some(b"v" | b"V"), Some(b"DMARC1"))
-    )
+    match (sides.next(), sides.next()) {
+        (Some(b"v" | b"V"), Some(b"DMARC1")) => Some(behind.get(1..).unwrap_or_default()),
+        _ => None,
+    }
 }
 
 /// The raw values of the tags that DMARC knows.
@@ -293,15 +294,12 @@ impl Value<'_> {
         };
         // Most records name one or two.
         let mut uris = Vec::with_capacity(2);
-        let mut rest = Some(value);
-        while let Some(list) = rest
-            && uris.len() < MAX_REPORTING_URIS
-        {
-            let comma = list.bytes().position(|octet| octet == b',');
-            let (uri, behind) = list.split_at(comma.unwrap_or(list.len()));
-            uris.extend(ReportingUri::read(uri.trim_ascii()));
-            rest = behind.get(1..);
-        }
+        let parts = value.split(',').map(str::trim_ascii);
+        uris.extend(
+            parts
+                .filter_map(ReportingUri::read)
+                .take(MAX_REPORTING_URIS),
+        );
         uris
     }
 }

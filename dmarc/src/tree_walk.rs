@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType, Suffixes};
 use mail_syntax::Domain;
 
-use crate::record::{Record, RecordError, begins_with_version};
+use crate::record::{Record, RecordError, behind_version};
 pub(crate) use targets::Targets;
 pub(crate) use walk::{Progress, Walk};
 
@@ -46,7 +46,7 @@ impl Published {
                 DnsRecord::Txt(text) => Some(text.joined()),
                 _ => None,
             })
-            .filter(|text| begins_with_version(text));
+            .filter(|text| behind_version(text).is_some());
         match (records.next(), records.next()) {
             (None, _) => Self::Nothing,
             (Some(_), Some(_)) => Self::Several,
