@@ -200,11 +200,11 @@ impl Evaluation for ReportDestination {
     fn answer(&mut self, question: &Question, answer: &Answer) {
         if Some(question) == self.confirmation.as_ref() && self.confirmed.is_none() {
             self.confirmed = Some(answer.outcome().map(confirming_records));
-        } else if let Some(walks) = &mut self.walks {
-            if let Some(at) = walks.targets.answer(question, answer) {
-                walks.of_record.advance(at, &walks.targets);
-                walks.of_host.advance(at, &walks.targets);
-            }
+        } else if let Some(walks) = &mut self.walks
+            && let Some(at) = walks.targets.answer(question, answer)
+        {
+            walks.of_record.advance(at, &walks.targets);
+            walks.of_host.advance(at, &walks.targets);
         }
     }
 }
