@@ -8,8 +8,9 @@ mod forged;
 mod words;
 
 use core::fmt;
+use std::borrow::Cow;
 
-use crate::Domain;
+use crate::domain::is_domain;
 use crate::folding::{FieldWriter, FoldError};
 use crate::lexer::{LexError, Lexer, is_atext, is_token, quote};
 
@@ -164,7 +165,7 @@ impl AuthenticationResults {
         if let Some(instance) = self.instance {
             words.push(format!("i={instance};"));
         }
-        words.push(authserv_id(self.authserv_id.as_deref().unwrap_or("")));
+        words.push(authserv_id(self.authserv_id.as_deref().unwrap_or("")).into_owned());
         if let Some(version) = self.version {
             words.push(version.to_string());
         }
@@ -489,35 +490,30 @@ fn semicolon(words: &mut [String]) {
 }
 
 /// RFC 2045 §5.1, `value`: a token, else a quoted string, which may hold anything.
-fn value(text: &str) -> String {
+fn value(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
-        text.to_owned()
+        text.into()
     } else {
-        quote(text)
+        quote(text).into()
     }
 }
 
 /// A name may be in U-labels.
-fn authserv_id(id: &str) -> String {
-    if Domain::parse_utf8(id).is_ok() {
-        id.to_owned()
-    } else {
-        value(id)
-    }
+fn authserv_id(id: &str) -> Cow<'_, str> {
+    if is_domain(id) { id.into() } else { value(id) }
 }
 
 /// RFC 8601 §2.2, `pvalue`: "If the value portion of a "pvalue" construction identifies something intended to be an email identity, then it
 /// MUST use the right-hand portion of that ABNF definition."
-fn pvalue(text: &str) -> String {
+fn pvalue(text: &str) -> Cow<'_, str> {
     let is_identity = match text.rsplit_once('@') {
-        None => Domain::parse_utf8(text).is_ok(),
+        None => is_domain(text),
         Some((local_part, domain)) => {
-            (local_part.is_empty() || is_local_part(local_part))
-                && Domain::parse_utf8(domain).is_ok()
+            (local_part.is_empty() || is_local_part(local_part)) && is_domain(domain)
         }
     };
     if is_identity {
-        text.to_owned()
+        text.into()
     } else {
         value(text)
     }
