@@ -7,7 +7,7 @@
 mod forged;
 mod words;
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 use std::borrow::Cow;
 
 use crate::domain::is_domain;
@@ -152,32 +152,33 @@ impl AuthenticationResults {
         } else {
             NAME
         })?;
-        let words = self.words();
-        for word in &words {
-            writer.word(word);
-        }
+        self.words(|word| writer.word(word));
         writer.finish()
     }
 
-    /// The body as words between which white space stands.
-    fn words(&self) -> Vec<String> {
-        let mut words = Vec::new();
+    /// Takes the body as words between which white space stands.
+    fn words(&self, take: impl FnMut(&str)) {
+        let mut words = Words {
+            last: String::new(),
+            take,
+        };
         if let Some(instance) = self.instance {
-            words.push(format!("i={instance};"));
+            words.word(format_args!("i={instance};"));
         }
-        words.push(authserv_id(self.authserv_id.as_deref().unwrap_or("")).into_owned());
+        let id = authserv_id(self.authserv_id.as_deref().unwrap_or(""));
+        words.word(format_args!("{id}"));
         if let Some(version) = self.version {
-            words.push(version.to_string());
+            words.word(format_args!("{version}"));
         }
         if self.results.is_empty() {
-            semicolon(&mut words);
-            words.push("none".to_owned());
+            words.last.push(';');
+            words.word(format_args!("none"));
         }
         for result in &self.results {
-            semicolon(&mut words);
+            words.last.push(';');
             result.words(&mut words);
         }
-        words
+        words.end();
     }
 
     /// What stands before the next semicolon.
@@ -310,24 +311,23 @@ impl MethodResult {
             && self.properties.iter().all(ptypes)
     }
 
-    fn words(&self, words: &mut Vec<String>) {
-        let version = self
-            .method_version
-            .map(|version| format!("/{version}"))
-            .unwrap_or_default();
-        words.push(format!("{}{version}={}", self.method, self.outcome));
+    fn words(&self, words: &mut Words<impl FnMut(&str)>) {
+        let (method, outcome) = (&self.method, &self.outcome);
+        match self.method_version {
+            Some(version) => words.word(format_args!("{method}/{version}={outcome}")),
+            None => words.word(format_args!("{method}={outcome}")),
+        }
         if let Some(comment) = &self.comment {
-            words.push(comment_text(comment));
+            words.word(format_args!("{}", comment_text(comment)));
         }
         if let Some(reason) = &self.reason {
-            words.push(format!("reason={}", value(reason)));
+            words.word(format_args!("reason={}", value(reason)));
         }
         for property in &self.properties {
-            words.push(format!(
-                "{}.{}={}",
-                property.ptype,
-                property.property,
-                pvalue(&property.value)
+            let value = pvalue(&property.value);
+            words.word(format_args!(
+                "{}.{}={value}",
+                property.ptype, property.property
             ));
         }
     }
@@ -483,9 +483,25 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-fn semicolon(words: &mut [String]) {
-    if let Some(last) = words.last_mut() {
-        last.push(';');
+/// Words on their way: the last is kept until the next, as a semicolon may follow it.
+struct Words<T> {
+    last: String,
+    take: T,
+}
+
+impl<T: FnMut(&str)> Words<T> {
+    fn word(&mut self, word: fmt::Arguments<'_>) {
+        self.end();
+        // A String takes all.
+        let _ = self.last.write_fmt(word);
+    }
+
+    /// Hands the last word over; none is empty.
+    fn end(&mut self) {
+        if !self.last.is_empty() {
+            (self.take)(&self.last);
+            self.last.clear();
+        }
     }
 }
 
@@ -555,7 +571,14 @@ fn comment_text(text: &str) -> String {
 /// Prints the body of the field, unfolded.
 impl fmt::Display for AuthenticationResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words().join(" "))
+        let mut body = String::new();
+        self.words(|word| {
+            if !body.is_empty() {
+                body.push(' ');
+            }
+            body.push_str(word);
+        });
+        f.write_str(&body)
     }
 }
 
