@@ -14,7 +14,7 @@ use ::screening::Network;
 use ::screening::rate_limit;
 use serde::Deserialize;
 
-pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
+pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping, Suppression};
 pub use self::screening::{
     Codes, Correspondents, GreylistStage, Greylisting, Helo, List, Never, Rates, S25r, Screening,
     Subject, Threshold, Thresholds,
@@ -512,6 +512,15 @@ mod tests {
         assert_eq!(format!("{:?}", config.screening), format!("{default:?}"));
         let default = ::screening::outbound::shaping::Policy::default();
         assert_eq!(config.outbound.shaping.over(&default), default);
+        let (outbound, default) = (config.outbound, Outbound::default());
+        assert_eq!(
+            format!("{:?}", outbound.suppression),
+            format!("{:?}", default.suppression)
+        );
+        assert_eq!(
+            (outbound.late, outbound.retry, outbound.give_up),
+            (default.late, default.retry, default.give_up)
+        );
     }
 
     #[test]
