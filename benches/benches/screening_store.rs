@@ -228,7 +228,7 @@ fn outbound(criterion: &mut Criterion) {
     let mut shaper = Shaper::default();
     let _ = shaper.connect(&yahoo, NOW);
     group.bench_function("a message on a connection", |bencher| {
-        bencher.iter(|| shaper.message(&yahoo, 1, NOW));
+        bencher.iter(|| shaper.message(&yahoo, 1, NOW, NOW));
     });
     group.finish();
 }
