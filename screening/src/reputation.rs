@@ -126,6 +126,11 @@ pub enum Outcome {
 
 /// What each outcome weighs, in tenths of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
 #[non_exhaustive]
 pub struct Weights {
     /// Default: 10.
@@ -186,7 +191,7 @@ impl Weights {
 pub struct Client<'a> {
     /// The address.
     pub address: IpAddr,
-    /// The number of the autonomous system that announces the address.
+    /// The number of the autonomous system that announces the address, as [`asn`](crate::asn) asks for it.
     pub asn: Option<u32>,
     /// The HELO name, if it leads to the address.
     pub helo: Option<&'a str>,
@@ -236,8 +241,8 @@ impl Subject<'_> {
             Self::Helo(_) => 1,
             // All of a provider.
             Self::Network(network) if network.address().is_ipv6() && network.prefix() <= 32 => 2,
+            Self::Asn(_) => 2,
             Self::Network(_) => SHARES,
-            Self::Asn(_) => 1,
         }
     }
 
@@ -655,7 +660,7 @@ mod tests {
             ("203.0.113.80", 13, 0, 7),
             // The network, and all names.
             ("203.0.113.81", 9, 0, 6),
-            // The names alone; of its AS number too little.
+            // The names and the AS number.
             ("192.0.2.1", 9, 0, 5),
         ] {
             let score = score(&[bad], named(seen), 0);
@@ -674,6 +679,26 @@ mod tests {
         let stranger = score(&[bad], client("192.0.2.1"), 0);
         assert_eq!(stranger, Score::default());
         assert_eq!(stranger.to_string(), "too little is known");
+    }
+
+    #[test]
+    fn an_as_number_is_worth_a_point_and_refuses_nobody() {
+        let of_the_same = |address: &str| Client {
+            asn: Some(64_496),
+            ..client(address)
+        };
+        let bad = (of_the_same("203.0.113.80"), Outcome::SpamTrap, 1_000);
+        let seen = of_the_same("198.51.100.7");
+        let score = score(&[bad], seen, 0);
+        assert_eq!((score.points, score.network_points), (0, 1));
+        assert!(score.reasons[0].to_string().starts_with("AS64496: "));
+        let evidence = crate::scorer::Evidence {
+            network_reputation: Some(score.network_points),
+            ..Default::default()
+        };
+        let mut scorer = crate::scorer::Scorer::default();
+        (scorer.thresholds.refuse, scorer.thresholds.refuse_findings) = (Some(1), 1);
+        assert_eq!(scorer.score(&evidence).decision.to_string(), "accept");
     }
 
     #[test]
