@@ -13,8 +13,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use screening::asn;
 use screening::correspondents::Correspondents;
-use screening::dnsbl::{self, HealthPolicy, List, ListHealth, Lists};
+use screening::dnsbl::{self, List, ListHealth, Lists};
 use screening::greylisting::Greylist;
 use screening::helo::Ours;
 use screening::rate_limit::{Decision, Quota, RateLimit, Subject};
@@ -45,6 +46,7 @@ pub struct Screen {
     evaluate_spf: bool,
     lists: Lists,
     health: Mutex<ListHealth>,
+    asn: asn::Zones,
     ours: Ours,
     s25r: S25r,
     scorer: Scorer,
@@ -83,12 +85,16 @@ impl Screen {
         let mut s25r = S25r::default();
         s25r.networks.clone_from(&screening.s25r.networks);
         s25r.domains.clone_from(&screening.s25r.domains);
+        s25r.unconfirmed = screening.s25r.unconfirmed.into();
+        let (ipv4, ipv6) = (&screening.asn.ipv4_zone, &screening.asn.ipv6_zone);
+        let asn = asn::Zones::new(ipv4.clone(), ipv6.clone());
         Ok(Self {
             enabled: screening.enabled,
             greeting_delay: Duration::from_millis(screening.greeting_delay),
             evaluate_spf: screening.spf,
-            health: Mutex::new(ListHealth::new(&lists, HealthPolicy::default())),
+            health: Mutex::new(ListHealth::new(&lists, (&screening.list_health).into())),
             lists,
+            asn: asn.map_err(|error| ScreenError(error.to_string()))?,
             ours,
             s25r,
             scorer: scorer(screening),
@@ -327,6 +333,7 @@ fn spend(
 #[derive(Debug, Clone)]
 pub(crate) struct KnownBy {
     client: IpAddr,
+    asn: Option<u32>,
     helo: Option<String>,
     spf_domain: Option<String>,
     dkim_domains: Vec<String>,
@@ -336,6 +343,7 @@ impl KnownBy {
     const fn address(client: IpAddr) -> Self {
         Self {
             client,
+            asn: None,
             helo: None,
             spf_domain: None,
             dkim_domains: Vec::new(),
@@ -345,6 +353,7 @@ impl KnownBy {
     fn with<T>(&self, then: impl FnOnce(&reputation::Client<'_>) -> T) -> T {
         let domains: Vec<&str> = self.dkim_domains.iter().map(String::as_str).collect();
         let mut client = reputation::Client::new(self.client);
+        client.asn = self.asn;
         client.helo = self.helo.as_deref();
         client.spf_domain = self.spf_domain.as_deref();
         client.dkim_domains = &domains;
@@ -388,9 +397,9 @@ fn scorer(screening: &config::Screening) -> Scorer {
 }
 
 fn reputation(screening: &config::Screening, keys: Keys) -> Option<Reputation> {
-    screening.reputation.then(|| {
+    screening.reputation.enabled.then(|| {
         let mut reputation = Reputation::new(keys);
-        reputation.policy.good_after = Duration::from_secs(screening.good_past_after);
+        reputation.policy = (&screening.reputation).into();
         reputation
     })
 }
@@ -406,6 +415,8 @@ fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
         policy.known_after = configured.known_after;
         policy.ipv4_prefix = configured.ipv4_prefix;
         policy.ipv6_prefix = configured.ipv6_prefix;
+        policy.known_ipv4_prefix = configured.known_ipv4_prefix;
+        policy.known_ipv6_prefix = configured.known_ipv6_prefix;
         policy.null_sender_passes = configured.null_sender_passes;
         greylist.exempt.clone_from(&configured.exempt);
         greylist

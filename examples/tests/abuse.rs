@@ -89,7 +89,8 @@ async fn a_user_does_not_send_more_than_a_day_allows() {
 #[tokio::test]
 async fn guesses_at_the_same_time_are_not_all_looked_at() {
     let folder = Folder::new("abuse-guesses");
-    let server = Running::start(&folder, "[failed_login]\ndelay = 0\n", resolver()).await;
+    let more = "[failed_login]\ndelay = 0\nat_once = 1000\n";
+    let server = Running::start(&folder, more, resolver()).await;
     let client = "192.0.2.7".parse().unwrap();
     let mut guesses = tokio::task::JoinSet::new();
     for number in 0..120 {
@@ -111,6 +112,48 @@ async fn guesses_at_the_same_time_are_not_all_looked_at() {
     let accounts = &server.context.accounts;
     let answer = accounts.answer(client, &mut login, question).await;
     assert!(matches!(answer, AuthAnswer::Password(false)), "{answer:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_botnet_has_few_guesses_at_one_account_and_its_owner_is_let_in() {
+    let folder = Folder::new("abuse-botnet");
+    let server = Running::start(&folder, "", resolver()).await;
+    let asks = |client: std::net::IpAddr, password: String| {
+        let context = Arc::clone(&server.context);
+        async move {
+            let mut login = Login::default();
+            let authcid = "anna".parse().unwrap();
+            let password = mail_wire::Secret::new(password);
+            let question = Question::CheckPassword { authcid, password };
+            let answer = context.accounts.answer(client, &mut login, question).await;
+            if matches!(answer, AuthAnswer::Password(true)) {
+                context.accounts.succeeded(client, &mut login).await;
+            }
+            answer
+        }
+    };
+    let office = "192.0.2.80".parse().unwrap();
+    let answer = asks(office, PASSWORD.to_owned()).await;
+    assert!(matches!(answer, AuthAnswer::Password(true)), "{answer:?}");
+    let mut guesses = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let guess = asks([10, 1, number, 1].into(), format!("guess {number}"));
+        guesses.spawn(guess);
+    }
+    let (mut looked_at, mut put_off) = (0, 0);
+    while let Some(answer) = guesses.join_next().await {
+        match answer.unwrap() {
+            AuthAnswer::Password(false) => looked_at += 1,
+            AuthAnswer::Unavailable => put_off += 1,
+            answer => panic!("{answer:?}"),
+        }
+    }
+    // Ten, and as many as have landed while the others were looked at.
+    assert!((10..40).contains(&looked_at), "{looked_at}");
+    assert_eq!(looked_at + put_off, 60);
+    let answer = asks(office, PASSWORD.to_owned()).await;
+    assert!(matches!(answer, AuthAnswer::Password(true)), "{answer:?}");
     server.end().await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use screening::asn::Origin;
 use screening::early_talker::Conduct;
 use screening::greylisting;
 use screening::rate_limit;
@@ -134,6 +135,9 @@ impl Explanation {
             ("iprev", findings.iprev.result.to_string()),
             ("S25R", findings.s25r.to_string()),
         ];
+        if findings.asn != Origin::NotAsked {
+            found.insert(0, ("ASN", findings.asn.to_string()));
+        }
         for offence in findings.conduct.iter() {
             found.push(("conduct", offence.to_string()));
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use mail_dns::Name;
 use mail_syntax::{Host, ReversePath};
+use screening::asn::{self, Asn, Origin};
 use screening::dnsbl::{self, Dnsbl, Subjects};
 use screening::early_talker::Conduct;
 use screening::greylisting::Attempt;
@@ -36,6 +37,8 @@ pub struct Findings {
     pub claim: Claim,
     /// How it speaks SMTP.
     pub conduct: Conduct,
+    /// Who announces its address.
+    pub asn: Origin,
     /// The names of its address.
     pub iprev: iprev::Verdict,
     /// Whether they look like an end user's line.
@@ -79,8 +82,10 @@ impl Screen {
             let lists = self.ask_lists(resolver, subjects, deadline).await;
             (iprev, lists)
         };
-        let ((iprev, lists), helo, spf) = tokio::join!(iprev_and_lists, helo, spf);
+        let asn = self.ask_asn(resolver, claim.client);
+        let ((iprev, lists), helo, spf, asn) = tokio::join!(iprev_and_lists, helo, spf, asn);
         Findings {
+            asn,
             s25r: self.s25r.check_names(claim.client, &iprev),
             claim,
             conduct,
@@ -99,7 +104,20 @@ impl Screen {
         let iprev = Iprev::new(client, &iprev::Limits::default());
         let iprev = resolver.evaluate(iprev, deadline);
         let lists = self.ask_lists(resolver, client.into(), deadline);
-        tokio::join!(iprev, lists);
+        tokio::join!(iprev, lists, self.ask_asn(resolver, client));
+    }
+
+    async fn ask_asn(&self, resolver: &Resolver, client: IpAddr) -> Origin {
+        let asn = Asn::new(client, &self.asn, &asn::Limits::default());
+        resolver.evaluate(asn, Instant::now() + PATIENCE).await
+    }
+
+    /// By what a client is known that has only connected.
+    pub(super) async fn known_by_address(&self, resolver: &Resolver, client: IpAddr) -> KnownBy {
+        KnownBy {
+            asn: self.ask_asn(resolver, client).await.number(),
+            ..KnownBy::address(client)
+        }
     }
 
     async fn ask_lists(
@@ -199,6 +217,7 @@ impl Findings {
         let leads_back = |helo: &&helo::Verdict| helo.resolution == Resolution::Client;
         let helo = self.helo.as_ref().filter(leads_back);
         KnownBy {
+            asn: self.asn.number(),
             helo: helo.and_then(|helo| Some(helo.name.as_ref()?.to_string())),
             spf_domain: self.spf_domain(),
             ..KnownBy::address(self.claim.client)

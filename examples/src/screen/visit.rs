@@ -145,9 +145,11 @@ impl Visit {
 
     /// The server has ended the connection for what the client did.
     pub async fn turned_out(&self, context: &Context) {
-        let known_by = KnownBy::address(self.client);
         let screen = &context.screen;
-        screen.record(context, &known_by, Outcome::Refused).await;
+        let known_by = screen.known_by_address(&context.resolver, self.client);
+        screen
+            .record(context, &known_by.await, Outcome::Refused)
+            .await;
     }
 
     /// A transaction begins.
@@ -195,9 +197,10 @@ impl Visit {
 
     /// Somebody whom there never was.
     pub async fn unknown_recipient(&self, context: &Context) {
-        let known_by = KnownBy::address(self.client);
+        let screen = &context.screen;
+        let known_by = screen.known_by_address(&context.resolver, self.client);
         let outcome = Outcome::UnknownRecipient;
-        context.screen.record(context, &known_by, outcome).await;
+        screen.record(context, &known_by.await, outcome).await;
     }
 
     async fn screen(
