@@ -374,7 +374,7 @@ async fn who_has_a_good_past_may_send_more() {
     assert!(reply.starts_with("450 4.7.1 Too much mail"), "{reply}");
     assert_eq!(
         fields(&newest(&server).await),
-        ["Yubin-Screening: accept, score -1: -1 reputation"]
+        ["Yubin-Screening: accept, score -1: -1 reputation of address 192.0.2.80"]
     );
     server.end().await;
 }
@@ -552,7 +552,10 @@ async fn a_connection_that_was_ended_for_its_conduct_counts_for_the_next() {
     }
     let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
     let found = found_after(&server, "192.0.2.80", &[ehlo]).await;
-    assert_eq!(found, ["Yubin-Screening: accept, score 9: +9 reputation"]);
+    assert_eq!(
+        found,
+        ["Yubin-Screening: accept, score 9: +9 reputation of address 192.0.2.80"]
+    );
     server.end().await;
 }
 

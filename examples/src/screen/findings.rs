@@ -171,8 +171,12 @@ impl Findings {
         });
         // A record by which most of the world may send proves nothing.
         evidence.known_correspondent = self.is_correspondent && self.spf_domain().is_some();
-        evidence.reputation = self.past.as_ref().map(|past| past.points);
-        evidence.network_reputation = self.past.as_ref().map(|past| past.network_points);
+        if let Some(past) = &self.past {
+            evidence.reputation = Some(past.points);
+            evidence.reputation_of = past.mostly.as_deref();
+            evidence.network_reputation = Some(past.network_points);
+            evidence.network_reputation_of = past.network_mostly.as_deref();
+        }
         evidence
     }
 

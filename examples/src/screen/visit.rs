@@ -35,11 +35,13 @@ pub struct Visit {
 #[derive(Debug, Clone)]
 pub struct Screened {
     findings: Findings,
+    /// The first recipient.
+    recipient: String,
     /// What it came to.
     pub verdict: Verdict,
     answer: Option<Answer>,
-    /// What to say to the message when it is there; none: nothing that screening would say.
-    pub answer_to_message: Option<Answer>,
+    /// What to say to the message when it is there; none: nothing that is known yet.
+    answer_to_message: Option<Answer>,
 }
 
 /// The reply to a recipient of somebody who is not to send now, or not at all.
@@ -224,20 +226,14 @@ impl Visit {
         let known = screen.is_correspondent(context, address(sender), recipient);
         findings.is_correspondent = known.await?;
         let verdict = screen.scorer.score(&findings.evidence());
-        tracing::info!(
-            client = %self.client,
-            helo = ?findings.claim.helo.as_deref().unwrap_or_default(),
-            %sender,
-            ?recipient,
-            %verdict,
-            "screened"
-        );
         let mut screened = Screened {
             findings,
+            recipient: recipient.to_owned(),
             verdict,
             answer: None,
             answer_to_message: None,
         };
+        screened.log("screened");
         let is_refused = match screened.verdict.decision {
             Decision::Accept => false,
             Decision::Refuse => {
@@ -254,7 +250,7 @@ impl Visit {
                     screened.answer = Some(Answer::too_much(seconds));
                     return Ok(screened);
                 }
-                screened.is_delayed(context, recipient).await?
+                screened.is_delayed(context).await?
             }
         };
         let reply = screened.verdict.reply(Stage::Recipient);
@@ -277,11 +273,67 @@ impl Screened {
         self.findings.lists.dnswl_results()
     }
 
-    async fn is_delayed(&self, context: &Context, recipient: &str) -> Result<bool, StoreError> {
+    /// The message is there, and DKIM passed for these domains: what they have sent before counts now, too. The answer, if the message
+    /// is not to be taken.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub async fn signed(
+        &mut self,
+        context: &Context,
+        dkim_domains: &[String],
+    ) -> Result<Option<Answer>, StoreError> {
+        if dkim_domains.is_empty() {
+            return Ok(self.answer_to_message.clone());
+        }
+        let screen = &context.screen;
+        self.findings.past = screen.past(context, &self.known_by(dkim_domains)).await?;
+        let verdict = screen.scorer.score(&self.findings.evidence());
+        if verdict == self.verdict {
+            return Ok(self.answer_to_message.clone());
+        }
+        let was_accepted = self.verdict.decision == Decision::Accept;
+        self.verdict = verdict;
+        self.log("screened again, with the domains that signed it");
+        let is_refused = match self.verdict.decision {
+            Decision::Accept => false,
+            Decision::Refuse => true,
+            // Who was asked to come again has done so, or is told so now.
+            Decision::Greylist | Decision::Tarpit(_) if !was_accepted => {
+                return Ok(self.answer_to_message.clone());
+            }
+            Decision::Greylist | Decision::Tarpit(_) => {
+                let client = self.findings.claim.client;
+                if let Some(seconds) = screen.attempts_too_much(context, client).await? {
+                    return Ok(Some(Answer::too_much(seconds)));
+                }
+                self.is_delayed(context).await?
+            }
+        };
+        let reply = self.verdict.reply(Stage::Recipient);
+        Ok(reply.filter(|_| is_refused).map(Answer::from))
+    }
+
+    fn log(&self, what: &str) {
+        let (findings, verdict) = (&self.findings, &self.verdict);
+        let past = findings.past.as_ref().map(ToString::to_string);
+        tracing::info!(
+            client = %findings.claim.client,
+            helo = ?findings.claim.helo.as_deref().unwrap_or_default(),
+            sender = ?address(&findings.claim.sender),
+            recipient = ?self.recipient,
+            %verdict,
+            past = past.unwrap_or_default(),
+            "{what}"
+        );
+    }
+
+    async fn is_delayed(&self, context: &Context) -> Result<bool, StoreError> {
         let Some(greylist) = context.screen.greylist.clone() else {
             return Ok(false);
         };
-        let (findings, recipient) = (self.findings.clone(), recipient.to_owned());
+        let (findings, recipient) = (self.findings.clone(), self.recipient.clone());
         let decision = context.store(move |store| {
             let sender = address(&findings.claim.sender);
             let attempt = findings.attempt(&sender, &recipient);

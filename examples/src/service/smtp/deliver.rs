@@ -107,7 +107,7 @@ pub(super) fn trace_id() -> String {
 )]
 pub(super) async fn deliver(
     context: &Context,
-    trace: Trace,
+    mut trace: Trace,
     sender: &ReversePath,
     smtputf8: bool,
     recipients: &[ForwardPath],
@@ -115,10 +115,6 @@ pub(super) async fn deliver(
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
-    let screened = trace.screened.as_ref();
-    if let Some(answer) = screened.and_then(|screened| screened.answer_to_message.as_ref()) {
-        return not_now(answer);
-    }
     let id = trace_id();
     let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
         return reply(
@@ -130,7 +126,7 @@ pub(super) async fn deliver(
     let (seal, above, junk) = match purpose {
         Purpose::Judge(judge, sealer) => {
             let report = feedback::is_wanted(context, recipients).then_some(&mut spool);
-            match judged(context, *judge, sealer, screened, report).await {
+            match judged(context, *judge, sealer, trace.screened.as_mut(), report).await {
                 Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
                 Err(refusal) => return refusal,
             }
@@ -153,7 +149,11 @@ pub(super) async fn deliver(
     };
     let above = Above {
         leaving: format!("{seal}{above}"),
-        staying: format!("{}{}{above}", return_path(sender), field(screened)),
+        staying: format!(
+            "{}{}{above}",
+            return_path(sender),
+            field(trace.screened.as_ref())
+        ),
     };
     match store(context, sender, smtputf8, routes, spool, above, junk).await {
         Ok(()) => {
@@ -199,7 +199,7 @@ async fn judged(
     context: &Context,
     judge: Judge,
     sealer: Option<Box<Sealer>>,
-    screened: Option<&Screened>,
+    mut screened: Option<&mut Screened>,
     report: Option<&mut Spool>,
 ) -> Result<(String, String, bool), Reply> {
     let local_error = || {
@@ -212,7 +212,8 @@ async fn judged(
     let judged = judge.finish().await.ok_or_else(local_error)?;
     let verdict = &judged.verdict;
     let mut results = verdict.results();
-    for result in screened.iter().flat_map(|screened| screened.white_lists()) {
+    let white_lists = screened.iter().flat_map(|screened| screened.white_lists());
+    for result in white_lists {
         results.push(result);
     }
     let seal = sealer.map_or_else(String::new, |sealer| {
@@ -235,12 +236,17 @@ async fn judged(
             "DMARC of the author's domain cannot be checked for now",
         ));
     }
+    let signatures = verdict.dkim.passed();
+    let domains = signatures.filter_map(|signature| Some(signature.domain.as_ref()?.to_string()));
+    let domains: Vec<String> = domains.collect();
+    if let Some(screened) = screened.as_deref_mut() {
+        let answer = screened.signed(context, &domains).await;
+        if let Some(answer) = answer.map_err(|error| fault(&error))? {
+            return Err(not_now(&answer));
+        }
+    }
     count(context, &judged, enforce).await;
     if let Some(screened) = screened {
-        let signatures = verdict.dkim.passed();
-        let domains =
-            signatures.filter_map(|signature| Some(signature.domain.as_ref()?.to_string()));
-        let domains: Vec<String> = domains.collect();
         let outcome = match verdict.disposition {
             Disposition::None => Outcome::Accepted,
             _ => Outcome::DmarcFail,
