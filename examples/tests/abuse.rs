@@ -158,6 +158,30 @@ async fn a_botnet_has_few_guesses_at_one_account_and_its_owner_is_let_in() {
 }
 
 #[tokio::test]
+async fn an_address_that_reads_as_another_one_is_refused() {
+    let folder = Folder::new("abuse-deceptive");
+    let server = Running::start(&folder, "", resolver()).await;
+    let mut client = Client::connect(server.address(Service::Smtp)).await;
+    client.ask("EHLO client.example", "250").await;
+    for sender in [
+        "joe\u{202e}@elsewhere.example",
+        "j\u{200b}oe@elsewhere.example",
+        "\"joe\u{2066} \"@elsewhere.example",
+    ] {
+        let command = format!("MAIL FROM:<{sender}> SMTPUTF8");
+        client.ask(&command, "553 5.1.7").await;
+    }
+    client
+        .ask("MAIL FROM:<jörg@elsewhere.example> SMTPUTF8", "250")
+        .await;
+    client
+        .ask("RCPT TO:<ann\u{202e}a@example.org>", "553 5.1.3")
+        .await;
+    client.ask("RCPT TO:<anna@example.org>", "250").await;
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_grant_of_pop_ends_on_an_open_connection_too() {
     let folder = Folder::new("abuse-grant");
     let more = "[pop_before_smtp]\nenabled = true\nminutes = 0\n";

@@ -338,6 +338,7 @@ impl Connection {
 
     /// Whether mail is taken from this sender.
     async fn sender(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
+        deliver::deceptive(&reverse_path.to_string(), EnhancedStatus::BAD_SENDER_SYNTAX)?;
         if self.by_pop {
             self.account = self.context.accounts.granted(self.client()).await;
         }
@@ -373,6 +374,7 @@ impl Connection {
             ForwardPath::Postmaster => "postmaster".to_owned(),
             ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
         };
+        deliver::deceptive(&address, EnhancedStatus::BAD_DESTINATION_SYNTAX)?;
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         let is_ours = domain.is_empty() || self.context.config.is_local(domain);
         if self.account.is_none() && !is_ours {
@@ -490,7 +492,7 @@ impl Connection {
         if let (Purpose::Submit(submission), Some(submitter)) = (&purpose, &self.account) {
             let authors = submission.authors.clone();
             if let Err(refused) = identities::check(&self.context, submitter, authors).await {
-                tracing::info!(user = ?submitter.name, %refused, "smtp: not this user's");
+                tracing::info!(user = ?submitter.name, refused = ?refused.to_string(), "smtp: not this user's");
                 return deliver::not_yours(&refused);
             }
         }

@@ -7,7 +7,7 @@ use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
-use mail_syntax::{ForwardPath, Host, ReversePath};
+use mail_syntax::{ForwardPath, Host, ReversePath, is_invisible};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use screening::reputation::Outcome;
 use screening::scorer::Verdict;
@@ -45,7 +45,10 @@ pub(super) struct Trace {
 pub(super) fn reply(code: u16, enhanced: EnhancedStatus, text: &str) -> Reply {
     let text: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| match c.is_control() || is_invisible(c) {
+            true => ' ',
+            false => c,
+        })
         .take(400)
         .collect();
     Reply::new(code, enhanced, &text).expect("a valid reply")
@@ -74,6 +77,15 @@ pub(super) fn not_now(answer: &Answer) -> Reply {
     let status = format!("{class}.{subject}.{detail}").parse();
     let status = status.unwrap_or(EnhancedStatus::TEMPORARY_SECURITY);
     reply(answer.code, status, &answer.text)
+}
+
+/// The reply to an address that reads as another one: none of our header fields and log lines shall hold it.
+pub(super) fn deceptive(address: &str, status: EnhancedStatus) -> Result<(), Reply> {
+    let text = "The address has characters that are not seen, or that change how the others are";
+    match address.chars().any(is_invisible) {
+        true => Err(reply(553, status, text)),
+        false => Ok(()),
+    }
 }
 
 /// The reply to a user who sends as somebody else.
@@ -157,7 +169,7 @@ pub(super) async fn deliver(
     };
     match store(context, sender, smtputf8, routes, spool, above, junk).await {
         Ok(()) => {
-            tracing::info!(id, %sender, recipients = recipients.len(), "accepted");
+            tracing::info!(id, sender = ?sender.to_string(), recipients = recipients.len(), "accepted");
             reply(250, EnhancedStatus::OK, &format!("Queued as {id}"))
         }
         Err(error) => fault(&error),
