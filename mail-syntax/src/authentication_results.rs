@@ -474,9 +474,9 @@ fn cut(text: &str) -> &str {
     text.get(..fits.last().unwrap_or(0)).unwrap_or("")
 }
 
-/// Text that fits on one line of a field, whatever else a reader may take for the end of a line.
+/// Text that fits on one line of a field, whatever else a reader may take for the end of a line, and that reads in the order it stands in.
 fn printable(text: &str) -> String {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let breaks = |c: char| c.is_control() || crate::is_invisible(c);
     text.chars()
         .map(|c| if breaks(c) { '?' } else { c })
         .collect()
