@@ -54,9 +54,9 @@ enum Command {
     User(User),
     /// Reads the configuration, and everything it names, and says what is wrong.
     CheckConfig,
-    /// Tells what screening would do to a message, and why; nothing is remembered of it.
+    /// Tells what the server would answer to a message of a stranger, and why; nothing is remembered of it.
     ///
-    /// Without --config it is screened as by default, and nobody has a past.
+    /// Without --config it is screened as by default, nobody has a past, and every recipient is there.
     ///
     /// Exits with 0 if the recipient would be accepted, 1 if refused for good, 75 if the client would have to come again.
     #[command(after_help = format!("EXAMPLE: mail-server screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org\n\n{EXIT_CODES}"))]
@@ -103,7 +103,7 @@ struct Message {
     /// A master file (RFC 1035) that answers everything, instead of the DNS.
     #[arg(long)]
     zone: Option<PathBuf>,
-    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, reply}.
+    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, goes_to, reply}.
     #[arg(long)]
     json: bool,
 }
@@ -264,6 +264,7 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
         .map(|config| Sqlite::open_beside(&config.data))
         .transpose();
     let store = store.map_err(|error| ToolError::Later(error.to_string()))?;
+    let is_configured = config.is_some();
     let config = config.unwrap_or_else(|| demo::config(&std::env::temp_dir()));
     let mut dns = config.dns.clone();
     if message.zone.is_some() {
@@ -285,7 +286,9 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
         let resolver = Resolver::new(&dns).map_err(|error| wrong(&error))?;
         let store = store.as_ref().map(|store| -> &dyn Store { store });
         let conduct = message.conduct.iter().copied().collect();
-        let explained = screen.explain(&resolver, store, claim, conduct, message.to.clone());
+        let config = is_configured.then_some(&config);
+        let explained =
+            screen.explain(config, &resolver, store, claim, conduct, message.to.clone());
         explained.await.map_err(later)
     })?;
     if message.json {

@@ -364,7 +364,7 @@ fn failed_login(configured: &config::FailedLogin, secret: &[u8; 32]) -> FailedLo
 }
 
 /// `local+detail@domain` is delivered to `local@domain`.
-fn without_detail(address: &str) -> String {
+pub(crate) fn without_detail(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((local, domain)) => {
             let local = local.split_once('+').map_or(local, |(local, _)| local);

@@ -431,7 +431,8 @@ async fn explained(server: &Running, client: &str, domain: &str) -> String {
     let (screen, resolver) = (&server.context.screen, &server.context.resolver);
     let to = "anna@example.org".to_owned();
     let store = Some(&*server.context.store.0);
-    let explained = screen.explain(resolver, store, claim, Conduct::default(), to);
+    let config = Some(&server.context.config);
+    let explained = screen.explain(config, resolver, store, claim, Conduct::default(), to);
     explained.await.unwrap().to_string()
 }
 
@@ -845,7 +846,8 @@ fn the_command_knows_the_configuration_and_prints_json() {
         "mail-server.toml",
         format!(
             "hostname = 'mx.example.org'\ndomains = ['example.org']\ndata = 'none'\n\
-             [tls]\ncertificate = 'c'\nkey = 'k'\n{MORE}"
+             [tls]\ncertificate = 'c'\nkey = 'k'\n[[account]]\nname = 'anna'\naddresses = ['anna@example.org']\nkeys = 'k'\n\
+             [aliases]\n'away@example.org' = ['anna@elsewhere.example']\n{MORE}"
         ),
     );
     let mut arguments = arguments("192.0.2.66", "mx.example.org", &zone);
@@ -859,4 +861,27 @@ fn the_command_knows_the_configuration_and_prints_json() {
     arguments[7] = "postmaster@example.org";
     let told = expect_json(&run("mail-server", &arguments, b""), 0);
     assert_eq!(told["code"], 250);
+    assert_eq!(told["goes_to"][0], "the account \"anna\"");
+    // As the server answers, whoever sends.
+    for (to, code, reply) in [
+        ("nobody@example.org", 550, "550 5.1.1 No such user here"),
+        (
+            "anna@elsewhere.example",
+            554,
+            "554 5.7.1 Relaying denied: log in to send mail elsewhere",
+        ),
+    ] {
+        arguments[7] = to;
+        let told = expect_json(&run("mail-server", &arguments, b""), 1);
+        assert_eq!(
+            (&told["code"], &told["reply"]),
+            (&code.into(), &reply.into())
+        );
+        assert!(told["goes_to"].is_null());
+    }
+    arguments[1] = "192.0.2.80";
+    arguments[3] = "mail.honest.example";
+    arguments[7] = "away@example.org";
+    let told = expect_json(&run("mail-server", &arguments, b""), 0);
+    assert_eq!(told["goes_to"][0], "anna@elsewhere.example");
 }

@@ -577,6 +577,7 @@ mod tests {
             "a@x.example; dkim=pass",
             "x\u{2028}Authentication-Results: mx.example.org; dkim=pass",
             "x\u{85}y",
+            "x\u{202e}ssap=mikd\u{2066}",
             "x\r\nAuthentication-Results: mx.example.org; dkim=pass",
             "x; dkim=pass",
             "x dkim.d=evil",

@@ -12,7 +12,9 @@ use serde_json::{Value as Json, json};
 
 use super::visit::{Answer, address, is_postmaster};
 use super::{Claim, Findings, Screen};
+use crate::config::Config;
 use crate::resolver::Resolver;
+use crate::routing::{self, Refused};
 use crate::server::now;
 use crate::store::{self, Store, StoreError};
 
@@ -21,6 +23,8 @@ use crate::store::{self, Store, StoreError};
 pub struct Explanation {
     findings: Findings,
     recipient: String,
+    /// Where its mail goes, if that was asked.
+    routed: Option<Result<Vec<String>, Refused>>,
     verdict: Verdict,
     /// The greylist, if it is asked.
     greylist: Option<greylisting::Decision>,
@@ -44,13 +48,15 @@ impl<S: Memory + ?Sized> Memory for DryRun<'_, S> {
 }
 
 impl Screen {
-    /// Looks at a message as the server would, which nobody has sent, from a client of this conduct. Without a store nobody has a past.
+    /// Looks at a message as the server would, which nobody has sent, from a client of this conduct. Without a store nobody has a past;
+    /// without a configuration every recipient is there.
     ///
     /// # Errors
     ///
     /// A failure of the store.
     pub async fn explain(
         &self,
+        config: Option<&Config>,
         resolver: &Resolver,
         store: Option<&dyn Store>,
         claim: Claim,
@@ -58,16 +64,20 @@ impl Screen {
         recipient: String,
     ) -> Result<Explanation, StoreError> {
         let now = now();
+        let routed = config.map(|config| routing::look_up(config, store, &recipient));
+        let routed = routed.transpose()?;
         self.test_lists(resolver, now).await;
         let findings = self.find(resolver, claim, conduct).await;
         let decide = |memory: &mut store::Memory<'_>| {
-            self.decide(&mut DryRun(memory), findings.clone(), &recipient, now)
+            let memory = &mut DryRun(memory);
+            self.decide(memory, findings.clone(), &recipient, routed.clone(), now)
         };
         match store {
             Some(store) => store::screen(store, now, decide),
             None => {
                 let mut nothing = MemoryStore::new(1);
-                let Ok(explanation) = self.decide(&mut nothing, findings, &recipient, now);
+                let Ok(explanation) =
+                    self.decide(&mut nothing, findings, &recipient, routed.clone(), now);
                 Ok(explanation)
             }
         }
@@ -78,6 +88,7 @@ impl Screen {
         memory: &mut S,
         mut findings: Findings,
         recipient: &str,
+        routed: Option<Result<Vec<String>, Refused>>,
         now: u64,
     ) -> Result<Explanation, S::Error> {
         let sender = address(&findings.claim.sender);
@@ -103,17 +114,21 @@ impl Screen {
         let delayed = matches!(greylist, Some(greylisting::Decision::Delay { .. }));
         let is_refused = delayed || verdict.decision == Decision::Refuse;
         let quotas = self.quotas(&findings, &sender);
-        let answer = match self.rate_limit.check(memory, &quotas, 1, now)? {
+        let rate = self.rate_limit.check(memory, &quotas, 1, now)?;
+        let answer = match (&routed, rate) {
+            // Nobody's mail is taken for such a recipient.
+            (Some(Err(refused)), _) => Some((*refused).into()),
             _ if !self.concerns(client) || is_postmaster(recipient) => None,
             _ if is_refused => verdict.reply(Stage::Recipient).map(Answer::from),
-            rate_limit::Decision::Limited(limited) => {
+            (_, rate_limit::Decision::Limited(limited)) => {
                 Some(Answer::too_much(limited.retry_after.as_secs()))
             }
-            rate_limit::Decision::Pass => None,
+            (_, rate_limit::Decision::Pass) => None,
         };
         Ok(Explanation {
             findings,
             recipient: recipient.to_owned(),
+            routed,
             verdict,
             greylist,
             answer,
@@ -122,7 +137,7 @@ impl Screen {
 }
 
 impl Explanation {
-    /// The code of the reply to RCPT: 250, 450 or 550.
+    /// The code of the reply to RCPT: 250, 450, 550 or 554.
     #[must_use]
     pub fn code(&self) -> u16 {
         self.answer.as_ref().map_or(250, |answer| answer.code)
@@ -162,6 +177,11 @@ impl Explanation {
         found
     }
 
+    /// Where its mail would go, if that is known.
+    fn goes_to(&self) -> Option<&Vec<String>> {
+        self.routed.as_ref()?.as_ref().ok()
+    }
+
     fn reply(&self) -> String {
         let answer = self.answer.as_ref();
         answer.map_or_else(|| "250 2.1.5".to_owned(), ToString::to_string)
@@ -189,6 +209,7 @@ impl Explanation {
             "decision": self.verdict.decision.to_string(),
             "greylist": self.greylist.map(|decision| decision.to_string()),
             "code": self.code(),
+            "goes_to": self.goes_to(),
             "reply": self.reply(),
         })
     }
@@ -216,7 +237,10 @@ impl fmt::Display for Explanation {
         if let Some(decision) = &self.greylist {
             writeln!(f, "greylist: {decision}")?;
         }
-        if is_postmaster(&self.recipient) {
+        if let Some(goes_to) = self.goes_to() {
+            writeln!(f, "goes to: {}", goes_to.join(", "))?;
+        }
+        if is_postmaster(&self.recipient) && self.code() == 250 {
             writeln!(f, "postmaster gets all mail (RFC 5321 §4.5.1)")?;
         }
         write!(f, "reply: {}", self.reply())

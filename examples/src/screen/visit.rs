@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::{Claim, Findings, KnownBy, PATIENCE};
 use crate::config::GreylistStage;
+use crate::routing::Refused;
 use crate::server::{Context, now};
 use crate::store::{self, StoreError};
 
@@ -73,6 +74,17 @@ impl From<scorer::Reply> for Answer {
             code: reply.code,
             enhanced: reply.enhanced,
             text: reply.text,
+        }
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        let status = refused.status();
+        Self {
+            code: refused.code(),
+            enhanced: (status.class(), status.subject(), status.detail()),
+            text: refused.to_string(),
         }
     }
 }

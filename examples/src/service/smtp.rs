@@ -25,7 +25,7 @@ use crate::forwarding;
 use crate::identities::{self, Authors, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::judge::Judge;
-use crate::routing::{Route, routes};
+use crate::routing::{self, Route, may_come_in, routes};
 use crate::screen::{Answer, Visit, is_postmaster};
 use crate::server::{Context, Security, Service, now};
 use crate::store::StoreError;
@@ -377,12 +377,8 @@ impl Connection {
         deliver::deceptive(&address, EnhancedStatus::BAD_DESTINATION_SYNTAX)?;
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         let is_ours = domain.is_empty() || self.context.config.is_local(domain);
-        if self.account.is_none() && !is_ours {
-            return Err(deliver::reply(
-                554,
-                EnhancedStatus::NOT_AUTHORIZED,
-                "Relaying denied: log in to send mail elsewhere",
-            ));
+        if self.account.is_none() {
+            may_come_in(&self.context.config, &address).map_err(deliver::refused)?;
         }
         let found = routes(&self.context, &address)
             .await
@@ -392,11 +388,7 @@ impl Connection {
             if let Some(visit) = self.visit.as_mut().filter(|_| is_stranger) {
                 visit.unknown_recipient(&self.context).await;
             }
-            return Err(deliver::reply(
-                550,
-                EnhancedStatus::BAD_MAILBOX,
-                "No such user here",
-            ));
+            return Err(deliver::refused(routing::Refused::NoSuchUser));
         }
         // Its mail is not screened, but not without bounds either.
         if self.visit.is_some() && self.account.is_none() && is_postmaster(&address) {

@@ -21,7 +21,7 @@ use crate::forwarding;
 use crate::identities;
 use crate::intake::{Purpose, date};
 use crate::judge::{Judge, Judged};
-use crate::routing::Route;
+use crate::routing::{self, Route};
 use crate::screen::{Answer, Screened};
 use crate::server::{Context, now};
 use crate::store::{Delivery, Outgoing, Spool, StoreError};
@@ -69,6 +69,11 @@ pub(super) fn fault(error: &StoreError) -> Reply {
             "Local error in processing",
         ),
     }
+}
+
+/// The reply to a recipient whose mail nobody may bring.
+pub(super) fn refused(refused: routing::Refused) -> Reply {
+    reply(refused.code(), refused.status(), &refused.to_string())
 }
 
 /// The reply to a recipient of somebody who is not to send now, or not at all.
