@@ -222,6 +222,19 @@ impl Quota {
             burst: None,
         }
     }
+
+    /// Three times as many.
+    #[must_use]
+    pub const fn three_times(self) -> Self {
+        Self {
+            count: self.count.saturating_mul(3),
+            per: self.per,
+            burst: match self.burst {
+                Some(burst) => Some(burst.saturating_mul(3)),
+                None => None,
+            },
+        }
+    }
 }
 
 impl From<Quota> for rate_limit::Quota {

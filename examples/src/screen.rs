@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use screening::Network;
 use screening::asn;
 use screening::correspondents::Correspondents;
 use screening::dnsbl::{self, List, ListHealth, Lists};
@@ -124,13 +125,27 @@ impl Screen {
             true => rates.known_address,
             false => rates.address,
         };
-        let network = self.rate_limit.prefixes.network(client);
-        let quotas = [
+        let networks = self.networks(client, rates.network);
+        let networks = networks.map(|(network, quota)| (Subject::Network(network), quota));
+        let others = [
             (Subject::Address(client), address),
-            (Subject::Network(network), rates.network),
             (Subject::Sender(sender), rates.sender),
         ];
-        those_with_a_quota(quotas)
+        those_with_a_quota(others.into_iter().chain(networks))
+    }
+
+    /// The networks of a client with what each may: of IPv6 its provider's, too, which may three times as much.
+    fn networks(
+        &self,
+        client: IpAddr,
+        quota: Option<config::Quota>,
+    ) -> impl Iterator<Item = (Network, Option<config::Quota>)> + use<> {
+        let prefixes = &self.rate_limit.prefixes;
+        let provider = prefixes.provider(client);
+        let wider = provider.map(|network| (network, quota.map(config::Quota::three_times)));
+        [Some((prefixes.network(client), quota)), wider]
+            .into_iter()
+            .flatten()
     }
 
     /// After how many seconds a stranger's message would be within what may come, if it is not; otherwise it is counted.
@@ -155,9 +170,9 @@ impl Screen {
         context: &Context,
         client: IpAddr,
     ) -> Result<Option<u64>, StoreError> {
-        let network = self.rate_limit.prefixes.network(client);
-        let quota = (Subject::Attempts(network), self.rates.attempts);
-        self.spend(context, quota).await
+        let networks = self.networks(client, self.rates.attempts);
+        let quotas = networks.map(|(network, quota)| (Subject::Attempts(network), quota));
+        self.spend(context, quotas).await
     }
 
     /// After how many seconds a stranger may send one more message to postmaster, if it may not now; otherwise it is counted.
@@ -170,18 +185,18 @@ impl Screen {
         context: &Context,
         client: IpAddr,
     ) -> Result<Option<u64>, StoreError> {
-        let network = self.rate_limit.prefixes.network(client);
-        let quota = (Subject::Postmaster(network), self.rates.postmaster);
-        self.spend(context, quota).await
+        let networks = self.networks(client, self.rates.postmaster);
+        let quotas = networks.map(|(network, quota)| (Subject::Postmaster(network), quota));
+        self.spend(context, quotas).await
     }
 
     async fn spend(
         &self,
         context: &Context,
-        quota: (Subject<'static>, Option<config::Quota>),
+        quotas: impl Iterator<Item = (Subject<'static>, Option<config::Quota>)>,
     ) -> Result<Option<u64>, StoreError> {
         let rate_limit = self.rate_limit;
-        let quotas = those_with_a_quota([quota]);
+        let quotas = those_with_a_quota(quotas);
         context
             .store(move |store| spend(store, rate_limit, &quotas))
             .await
@@ -432,6 +447,7 @@ fn rate_limit(rates: &config::Rates, keys: Keys) -> RateLimit {
     prefixes.ipv4_network = rates.ipv4_network;
     prefixes.ipv6_address = rates.ipv6_address;
     prefixes.ipv6_network = rates.ipv6_network;
+    prefixes.ipv6_provider = rates.ipv6_provider;
     rate_limit
 }
 

@@ -226,6 +226,19 @@ async fn postmaster_and_attempts_have_bounds() {
             );
         }
     }
+    // Whoever has an IPv6 network of a provider has 65,536 of those of its customers.
+    for (recipient, of_one) in [("postmaster", "250"), ("anna", "450")] {
+        for number in 1..=7 {
+            let address = format!("2001:db8:{number}::1");
+            let mut client = Client::connect_from(&address, server.address(Service::Smtp)).await;
+            client.ask("EHLO x", "250").await;
+            client.ask("MAIL FROM:<a@elsewhere.example>", "250").await;
+            let code = if number == 7 { "450" } else { of_one };
+            let rcpt = format!("RCPT TO:<{recipient}@example.org>");
+            let reply = client.ask(&rcpt, code).await;
+            assert_eq!(reply.contains("Too much"), number == 7, "{number}: {reply}");
+        }
+    }
     server.end().await;
 }
 

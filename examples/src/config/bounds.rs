@@ -147,6 +147,7 @@ fn prefixes(config: &Config) -> Result<(), ConfigError> {
         ("screening.rates.ipv4_network", rates.ipv4_network, IPV4),
         ("screening.rates.ipv6_address", rates.ipv6_address, IPV6),
         ("screening.rates.ipv6_network", rates.ipv6_network, IPV6),
+        ("screening.rates.ipv6_provider", rates.ipv6_provider, IPV6),
         ("failed_login.ipv4_address", login.ipv4_address, IPV4),
         ("failed_login.ipv6_address", login.ipv6_address, IPV6),
         ("failed_login.ipv4_network", login.ipv4_network, IPV4),

@@ -416,6 +416,8 @@ pub struct Rates {
     pub ipv6_address: u8,
     /// Leading bits of an IPv6 address that make its network; default: 48.
     pub ipv6_network: u8,
+    /// Leading bits of an IPv6 address that make its provider's, which may three times as much as a network; default: 32.
+    pub ipv6_provider: u8,
     /// Messages of a stranger's MAIL FROM; default: none.
     pub sender: Option<Quota>,
     /// Recipients of a user; default: 1,000 in a day, which a stolen password does not go beyond.
@@ -436,6 +438,7 @@ impl Default for Rates {
             ipv4_network: prefixes.ipv4_network,
             ipv6_address: prefixes.ipv6_address,
             ipv6_network: prefixes.ipv6_network,
+            ipv6_provider: prefixes.ipv6_provider,
             sender: None,
             login: Some(Quota::new(1000, 86_400)),
             recipient_domain: None,
