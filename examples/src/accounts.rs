@@ -129,7 +129,13 @@ impl Accounts {
             login.name = authcid.as_str().to_owned();
             match (self.may_try(client, login).await, &question) {
                 (Decision::Allowed, _) => {}
-                (Decision::TooManyAtOnce { .. }, _) => return AuthAnswer::Unavailable,
+                (Decision::TooManyAtOnce { .. }, _) => {
+                    // Not every protocol tells of this as of a failure, so it is held back here.
+                    if let Some(penalty) = &mut login.counted {
+                        tokio::time::sleep(std::mem::take(&mut penalty.delay)).await;
+                    }
+                    return AuthAnswer::Unavailable;
+                }
                 (Decision::Banned { .. }, Question::StoredKeys { .. }) => {
                     return AuthAnswer::StoredKeys(None);
                 }

@@ -118,7 +118,7 @@ async fn guesses_at_the_same_time_are_not_all_looked_at() {
 #[tokio::test]
 async fn a_botnet_has_few_guesses_at_one_account_and_its_owner_is_let_in() {
     let folder = Folder::new("abuse-botnet");
-    let server = Running::start(&folder, "", resolver()).await;
+    let server = Running::start(&folder, "[failed_login]\ndelay = 0\n", resolver()).await;
     let asks = |client: std::net::IpAddr, password: String| {
         let context = Arc::clone(&server.context);
         async move {
