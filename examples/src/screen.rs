@@ -6,6 +6,7 @@
 pub mod explain;
 mod findings;
 mod list_tests;
+mod origins;
 mod visit;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ use crate::store::{self, StoreError};
 
 pub use findings::{Claim, Findings};
 pub(crate) use list_tests::run as test_lists;
+use origins::Origins;
 pub use visit::{Answer, Screened, Visit, is_postmaster};
 
 /// Everything that is asked about a message must have been answered within this time; what is not, counts for nobody and against nobody.
@@ -47,7 +49,7 @@ pub struct Screen {
     evaluate_spf: bool,
     lists: Lists,
     health: Mutex<ListHealth>,
-    asn: asn::Zones,
+    origins: Origins,
     ours: Ours,
     s25r: S25r,
     scorer: Scorer,
@@ -95,7 +97,10 @@ impl Screen {
             evaluate_spf: screening.spf,
             health: Mutex::new(ListHealth::new(&lists, (&screening.list_health).into())),
             lists,
-            asn: asn.map_err(|error| ScreenError(error.to_string()))?,
+            origins: Origins::new(
+                asn.map_err(|error| ScreenError(error.to_string()))?,
+                (&screening.list_health).into(),
+            ),
             ours,
             s25r,
             scorer: scorer(screening),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use mail_dns::Name;
 use mail_syntax::{Host, ReversePath};
-use screening::asn::{self, Asn, Origin};
+use screening::asn::Origin;
 use screening::dnsbl::{self, Dnsbl, Subjects};
 use screening::early_talker::Conduct;
 use screening::greylisting::Attempt;
@@ -82,7 +82,7 @@ impl Screen {
             let lists = self.ask_lists(resolver, subjects, deadline).await;
             (iprev, lists)
         };
-        let asn = self.ask_asn(resolver, claim.client);
+        let asn = self.origins.ask(resolver, claim.client);
         let ((iprev, lists), helo, spf, asn) = tokio::join!(iprev_and_lists, helo, spf, asn);
         Findings {
             asn,
@@ -104,18 +104,13 @@ impl Screen {
         let iprev = Iprev::new(client, &iprev::Limits::default());
         let iprev = resolver.evaluate(iprev, deadline);
         let lists = self.ask_lists(resolver, client.into(), deadline);
-        tokio::join!(iprev, lists, self.ask_asn(resolver, client));
-    }
-
-    async fn ask_asn(&self, resolver: &Resolver, client: IpAddr) -> Origin {
-        let asn = Asn::new(client, &self.asn, &asn::Limits::default());
-        resolver.evaluate(asn, Instant::now() + PATIENCE).await
+        tokio::join!(iprev, lists, self.origins.ask(resolver, client));
     }
 
     /// By what a client is known that has only connected.
     pub(super) async fn known_by_address(&self, resolver: &Resolver, client: IpAddr) -> KnownBy {
         KnownBy {
-            asn: self.ask_asn(resolver, client).await.number(),
+            asn: self.origins.ask(resolver, client).await.number(),
             ..KnownBy::address(client)
         }
     }
