@@ -18,7 +18,7 @@ use examples::dkim_keys;
 use examples::own_listings::OwnListings;
 use examples::own_reputation::OwnAddresses;
 use examples::resolver::Resolver;
-use examples::screen::{Claim, Screen};
+use examples::screen::{Claim, Imagined, Screen};
 use examples::server::{Security, Server, Service, now};
 use examples::store::{Sqlite, Store, StoreError};
 use mail_syntax::{Domain, ReversePath};
@@ -100,10 +100,13 @@ struct Message {
     /// ignored_421.
     #[arg(long)]
     conduct: Vec<Offence>,
+    /// A domain that has signed the message, so that DKIM passes; may be repeated.
+    #[arg(long)]
+    signed_by: Vec<Domain>,
     /// A master file (RFC 1035) that answers everything, instead of the DNS.
     #[arg(long)]
     zone: Option<PathBuf>,
-    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, goes_to, reply}.
+    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, goes_to, reply, reply_to}.
     #[arg(long)]
     json: bool,
 }
@@ -285,10 +288,14 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
     let explanation = runtime.block_on(async {
         let resolver = Resolver::new(&dns).map_err(|error| wrong(&error))?;
         let store = store.as_ref().map(|store| -> &dyn Store { store });
-        let conduct = message.conduct.iter().copied().collect();
+        let imagined = Imagined {
+            claim,
+            conduct: message.conduct.iter().copied().collect(),
+            recipient: message.to.clone(),
+            signed_by: message.signed_by.iter().map(Domain::to_string).collect(),
+        };
         let config = is_configured.then_some(&config);
-        let explained =
-            screen.explain(config, &resolver, store, claim, conduct, message.to.clone());
+        let explained = screen.explain(config, &resolver, store, imagined);
         explained.await.map_err(later)
     })?;
     if message.json {

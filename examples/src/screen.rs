@@ -26,10 +26,11 @@ use screening::s25r::S25r;
 use screening::scorer::{Scorer, Thresholds};
 use screening::store::Keys;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, GreylistStage};
 use crate::server::{Context, now};
 use crate::store::{self, StoreError};
 
+pub use explain::Imagined;
 pub use findings::{Claim, Findings};
 pub(crate) use list_tests::run as test_lists;
 use origins::Origins;
@@ -54,6 +55,7 @@ pub struct Screen {
     s25r: S25r,
     scorer: Scorer,
     greylist: Option<Greylist>,
+    reply_to: GreylistStage,
     correspondents: Option<Correspondents>,
     reputation: Option<Reputation>,
     rates: config::Rates,
@@ -105,6 +107,7 @@ impl Screen {
             s25r,
             scorer: scorer(screening),
             greylist: greylist(screening, keys),
+            reply_to: screening.greylisting.reply_to,
             correspondents: correspondents(screening, keys),
             reputation: reputation(screening, keys),
             rates: screening.rates.clone(),

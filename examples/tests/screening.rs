@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use examples::resolver::Resolver;
-use examples::screen::Claim;
+use examples::screen::{Claim, Imagined};
 use examples::server::Service;
 use mail_dns::Zone;
 use screening::early_talker::Conduct;
@@ -429,10 +429,15 @@ async fn explained(server: &Running, client: &str, domain: &str) -> String {
         sender: format!("<joe@{domain}>").parse().unwrap(),
     };
     let (screen, resolver) = (&server.context.screen, &server.context.resolver);
-    let to = "anna@example.org".to_owned();
+    let message = Imagined {
+        claim,
+        conduct: Conduct::default(),
+        recipient: "anna@example.org".to_owned(),
+        signed_by: Vec::new(),
+    };
     let store = Some(&*server.context.store.0);
     let config = Some(&server.context.config);
-    let explained = screen.explain(config, resolver, store, claim, Conduct::default(), to);
+    let explained = screen.explain(config, resolver, store, message);
     explained.await.unwrap().to_string()
 }
 

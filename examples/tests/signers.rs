@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use dkim::{PrivateKey, Signing};
 use examples::resolver::Resolver;
+use examples::screen::{Claim, Imagined};
 use examples::server::{Service, now};
 use mail_dns::Zone;
+use screening::early_talker::Conduct;
 use support::Folder;
 use support::server::{Client, Running};
 
@@ -70,6 +72,27 @@ async fn send(server: &Running, source: &str, author: &str, is_signed: bool, cod
     client.ask(".", code).await
 }
 
+/// What the command `screen` says of it.
+async fn explained(server: &Running, source: &str, signed_by: &[&str]) -> String {
+    let message = Imagined {
+        claim: Claim {
+            client: source.parse().unwrap(),
+            helo: None,
+            sender: "<joe@other.example>".parse().unwrap(),
+        },
+        conduct: Conduct::default(),
+        recipient: "anna@example.org".to_owned(),
+        signed_by: signed_by
+            .iter()
+            .map(|domain| (*domain).to_owned())
+            .collect(),
+    };
+    let (screen, resolver) = (&server.context.screen, &server.context.resolver);
+    let store = Some(&*server.context.store.0);
+    let explained = screen.explain(Some(&server.context.config), resolver, store, message);
+    explained.await.unwrap().to_string()
+}
+
 /// The field that tells what was found of the newest message.
 async fn field(server: &Running) -> String {
     let newest = server.context.store(|store| {
@@ -94,6 +117,19 @@ async fn whoever_signs_answers_for_it_from_every_address() {
     let server = Running::start_behind_proxy(&folder, MORE, resolver(&key())).await;
     // Its signature passes, and the author's domain has not signed.
     send(&server, "192.0.2.80", "forged.example", true, "550").await;
+    for (signed_by, expected) in [
+        (
+            &["signer.example"][..],
+            "\nreply to the message: 450 4.7.1 Not known here",
+        ),
+        (&["other.example"], "\nreply to the message: 250 2.1.5"),
+        (&[], "\nreply: 250 2.1.5"),
+    ] {
+        let said = explained(&server, "198.51.100.81", signed_by).await;
+        assert!(said.contains(expected), "{said}");
+        let names_it = said.contains("reputation of DKIM domain \"signer.example\"");
+        assert_eq!(names_it, signed_by == ["signer.example"], "{said}");
+    }
     // From an address that nothing is known of: asked to come again, and taken then.
     let reply = send(&server, "198.51.100.81", "sender.example", true, "450").await;
     assert!(reply.starts_with("450 4.7.1 Not known here"), "{reply}");
@@ -135,6 +171,13 @@ async fn a_good_signature_lifts_little_and_nothing_off_a_bad_address() {
     for _ in 0..40 {
         send(&server, "192.0.2.80", "sender.example", true, "250").await;
     }
+    let said = explained(&server, "203.0.113.7", &[]).await;
+    assert!(
+        said.contains("\nreply to the message: 450 4.7.1 "),
+        "{said}"
+    );
+    let said = explained(&server, "203.0.113.7", &["signer.example"]).await;
+    assert!(said.contains("\nreply to the message: 250 2.1.5"), "{said}");
     // Without it, it looks like a dial-up line and has to come again.
     send(&server, "203.0.113.7", "elsewhere.example", false, "450").await;
     send(&server, "203.0.113.7", "elsewhere.example", true, "250").await;

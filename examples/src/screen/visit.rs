@@ -267,8 +267,7 @@ impl Visit {
         };
         let reply = screened.verdict.reply(Stage::Recipient);
         let answer = reply.filter(|_| is_refused).map(Answer::from);
-        let waits_for_message = context.config.screening.greylisting.reply_to
-            == GreylistStage::Message
+        let waits_for_message = screen.reply_to == GreylistStage::Message
             && screened.verdict.decision != Decision::Refuse;
         if waits_for_message {
             screened.answer_to_message = answer;
