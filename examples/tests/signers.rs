@@ -26,11 +26,12 @@ const MORE: &str = r#"
 
 /// Addresses with a good name, and one that looks like an end user's line; a signing domain with a key, and an author's domain that wants
 /// forgeries refused.
-fn resolver(key: &PrivateKey) -> Resolver {
+fn resolver(key: &PrivateKey, spf: &str) -> Resolver {
     let record = dkim::KeyRecord::new(key.public_key().unwrap()).to_string();
     let mut zone = Zone::new()
         .txt("s1._domainkey.signer.example", &record)
         .txt("_dmarc.forged.example", "v=DMARC1; p=reject")
+        .txt("sender.example", spf)
         .ptr("7.113.0.203.in-addr.arpa", "p12345.pool.example")
         .a("p12345.pool.example", [203, 0, 113, 7]);
     for (address, name) in [
@@ -114,7 +115,7 @@ async fn field(server: &Running) -> String {
 #[tokio::test]
 async fn whoever_signs_answers_for_it_from_every_address() {
     let folder = Folder::new("signers-bad");
-    let server = Running::start_behind_proxy(&folder, MORE, resolver(&key())).await;
+    let server = Running::start_behind_proxy(&folder, MORE, resolver(&key(), "none")).await;
     // Its signature passes, and the author's domain has not signed.
     send(&server, "192.0.2.80", "forged.example", true, "550").await;
     for (signed_by, expected) in [
@@ -144,13 +145,31 @@ async fn whoever_signs_answers_for_it_from_every_address() {
     server.end().await;
 }
 
+const SPF: &str = "v=spf1 ip4:192.0.2.80 ip4:198.51.100.81 -all";
+
+#[tokio::test]
+async fn a_domain_of_spf_counts_where_it_is_known_with_the_message_only() {
+    let folder = Folder::new("signers-spf");
+    let more = MORE.replace("exempt = []", "exempt = []\n    spf = false");
+    let server = Running::start_behind_proxy(&folder, &more, resolver(&key(), SPF)).await;
+    send(&server, "192.0.2.80", "forged.example", false, "550").await;
+    for code in ["450", "250"] {
+        send(&server, "198.51.100.81", "sender.example", false, code).await;
+    }
+    assert_eq!(
+        field(&server).await,
+        "Yubin-Screening: tarpit 20 s, score 9: +9 reputation of SPF domain \"sender.example\""
+    );
+    server.end().await;
+}
+
 #[tokio::test]
 async fn a_signature_may_be_one_finding_of_a_refusal() {
     let folder = Folder::new("signers-refused");
     let more = format!(
         "{MORE}[screening.thresholds]\ngreylist = 'never'\ntarpit = 'never'\nrefuse = 12\n"
     );
-    let server = Running::start_behind_proxy(&folder, &more, resolver(&key())).await;
+    let server = Running::start_behind_proxy(&folder, &more, resolver(&key(), "none")).await;
     send(&server, "192.0.2.80", "forged.example", true, "550").await;
     let reply = send(&server, "203.0.113.7", "sender.example", true, "550").await;
     let expected = "550 5.7.1 Refused [203.0.113.7]: reputation of DKIM domain \"signer.example\" (and 1 more)";
@@ -167,7 +186,7 @@ async fn a_good_signature_lifts_little_and_nothing_off_a_bad_address() {
     let more = format!(
         "{more}reply_to = 'message'\n[screening.thresholds]\nrefuse = 'never'\ntarpit = 'never'\n"
     );
-    let server = Running::start_behind_proxy(&folder, &more, resolver(&key())).await;
+    let server = Running::start_behind_proxy(&folder, &more, resolver(&key(), "none")).await;
     for _ in 0..40 {
         send(&server, "192.0.2.80", "sender.example", true, "250").await;
     }

@@ -200,15 +200,7 @@ impl Findings {
 
     /// The domain that SPF proves, by a record that few share.
     fn spf_domain(&self) -> Option<String> {
-        let spf = self.spf.as_ref()?;
-        let most_bits = match self.claim.client.to_canonical() {
-            IpAddr::V4(_) => MOST_BITS_IPV4,
-            IpAddr::V6(_) => MOST_BITS_IPV6,
-        };
-        // What `exists` and `ptr` let pass has no bound that one could know.
-        let narrow = spf.authorized_bits.is_some_and(|bits| bits < most_bits);
-        let domain = spf.authenticated_mail_from().filter(|_| narrow)?;
-        Some(domain.as_str().to_owned())
+        proven_domain(self.spf.as_ref()?, self.claim.client)
     }
 
     /// What the client is known by.
@@ -222,6 +214,18 @@ impl Findings {
             ..KnownBy::address(self.claim.client)
         }
     }
+}
+
+/// The domain that SPF proves of a client, by a record that few share.
+pub(super) fn proven_domain(spf: &spf::Verdict, client: IpAddr) -> Option<String> {
+    let most_bits = match client.to_canonical() {
+        IpAddr::V4(_) => MOST_BITS_IPV4,
+        IpAddr::V6(_) => MOST_BITS_IPV6,
+    };
+    // What `exists` and `ptr` let pass has no bound that one could know.
+    let narrow = spf.authorized_bits.is_some_and(|bits| bits < most_bits);
+    let domain = spf.authenticated_mail_from().filter(|_| narrow)?;
+    Some(domain.as_str().to_owned())
 }
 
 #[cfg(test)]

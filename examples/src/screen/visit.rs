@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::findings::proven_domain;
 use super::{Claim, Findings, KnownBy, PATIENCE};
 use crate::config::GreylistStage;
 use crate::routing::Refused;
@@ -38,6 +39,8 @@ pub struct Screened {
     findings: Findings,
     /// The first recipient.
     recipient: String,
+    /// By what the client is known, once its message is there.
+    known_by: Option<KnownBy>,
     /// What it came to.
     pub verdict: Verdict,
     answer: Option<Answer>,
@@ -241,6 +244,7 @@ impl Visit {
         let mut screened = Screened {
             findings,
             recipient: recipient.to_owned(),
+            known_by: None,
             verdict,
             answer: None,
             answer_to_message: None,
@@ -251,8 +255,7 @@ impl Visit {
             Decision::Refuse => {
                 // Names, lists and the past are no outcome: a refusal would be the reason of the next.
                 if screened.verdict.is_for_conduct() {
-                    let known_by = screened.known_by(&[]);
-                    screen.record(context, &known_by, Outcome::Refused).await;
+                    screened.record(context, Outcome::Refused).await;
                 }
                 true
             }
@@ -284,29 +287,38 @@ impl Screened {
         self.findings.lists.dnswl_results()
     }
 
-    /// The message is there, and DKIM passed for these domains: what they have sent before counts now, too. The answer, if the message
-    /// is not to be taken.
+    /// The message is there, and its domains are known: those for which DKIM passed, and that of SPF, of which nothing may have been known
+    /// at the recipient. What they have sent before counts now, too. The answer, if the message is not to be taken.
     ///
     /// # Errors
     ///
     /// A failure of the store.
-    pub async fn signed(
+    pub async fn judged(
         &mut self,
         context: &Context,
-        dkim_domains: &[String],
+        dkim_domains: Vec<String>,
+        spf: &spf::Verdict,
     ) -> Result<Option<Answer>, StoreError> {
-        if dkim_domains.is_empty() {
+        let mut known_by = self.findings.known_by();
+        known_by.dkim_domains = dkim_domains;
+        let mut adds = !known_by.dkim_domains.is_empty();
+        if known_by.spf_domain.is_none() {
+            known_by.spf_domain = proven_domain(spf, self.findings.claim.client);
+            adds |= known_by.spf_domain.is_some();
+        }
+        let known_by = self.known_by.insert(known_by);
+        if !adds {
             return Ok(self.answer_to_message.clone());
         }
         let screen = &context.screen;
-        self.findings.past = screen.past(context, &self.known_by(dkim_domains)).await?;
+        self.findings.past = screen.past(context, known_by).await?;
         let verdict = screen.scorer.score(&self.findings.evidence());
         if verdict == self.verdict {
             return Ok(self.answer_to_message.clone());
         }
         let was_accepted = self.verdict.decision == Decision::Accept;
         self.verdict = verdict;
-        self.log("screened again, with the domains that signed it");
+        self.log("screened again, by its domains");
         let is_refused = match self.verdict.decision {
             Decision::Accept => false,
             Decision::Refuse => true,
@@ -354,24 +366,16 @@ impl Screened {
         let decision = decision.await?;
         tracing::info!(client = %self.findings.claim.client, %decision, "greylisting");
         if decision == greylisting::Decision::Pass(Known::Retry) {
-            let known_by = self.known_by(&[]);
-            let screen = &context.screen;
-            screen.record(context, &known_by, Outcome::CameBack).await;
+            self.record(context, Outcome::CameBack).await;
         }
         Ok(matches!(decision, greylisting::Decision::Delay { .. }))
     }
 
-    /// What became of the message; `dkim_domains` are those of signatures that passed.
-    pub async fn record(&self, context: &Context, dkim_domains: &[String], outcome: Outcome) {
-        let known_by = self.known_by(dkim_domains);
+    /// What became of the message.
+    pub async fn record(&self, context: &Context, outcome: Outcome) {
+        let known_by = self.known_by.clone();
+        let known_by = known_by.unwrap_or_else(|| self.findings.known_by());
         context.screen.record(context, &known_by, outcome).await;
-    }
-
-    fn known_by(&self, dkim_domains: &[String]) -> KnownBy {
-        KnownBy {
-            dkim_domains: dkim_domains.to_vec(),
-            ..self.findings.known_by()
-        }
     }
 }
 

@@ -257,7 +257,8 @@ async fn judged(
     let domains = signatures.filter_map(|signature| Some(signature.domain.as_ref()?.to_string()));
     let domains: Vec<String> = domains.collect();
     if let Some(screened) = screened.as_deref_mut() {
-        let answer = screened.signed(context, &domains).await;
+        let spf = &verdict.spf_mail_from;
+        let answer = screened.judged(context, domains, spf).await;
         if let Some(answer) = answer.map_err(|error| fault(&error))? {
             return Err(not_now(&answer));
         }
@@ -268,7 +269,7 @@ async fn judged(
             Disposition::None => Outcome::Accepted,
             _ => Outcome::DmarcFail,
         };
-        screened.record(context, &domains, outcome).await;
+        screened.record(context, outcome).await;
     }
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
