@@ -289,6 +289,7 @@ pub fn screening_score(data: &[u8]) {
     let iprev = answers.run(Iprev::new(client, &Default::default()), &mut random);
     let mut ours = Ours::default();
     ours.names.push("mx.example.org".parse().expect("a name"));
+    let text = helo.clone();
     let helo = answers.run(Helo::new(&helo, client, &ours), &mut random);
     subjects.helo.clone_from(&helo.name);
     subjects.reverse_name = iprev.names.first().cloned();
@@ -306,6 +307,8 @@ pub fn screening_score(data: &[u8]) {
     evidence.known_correspondent = flags & 0x80 != 0;
     evidence.reputation = Some(reputation);
     evidence.network_reputation = Some(reputation / 2);
+    evidence.reputation_of = Some(&text);
+    evidence.network_reputation_of = Some("AS64496");
     for scorer in [Scorer::default(), Scorer::s25r()] {
         let verdict = scorer.score(&evidence);
         assert_eq!(scorer.score(&evidence), verdict);

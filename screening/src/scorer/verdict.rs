@@ -14,7 +14,7 @@ use crate::early_talker::Offence;
 use crate::helo::{Form, Resolution};
 use crate::iprev::IprevResult;
 use crate::s25r::{self, Rule};
-use crate::text::{Harmless, Quoted};
+use crate::text::{Harmless, Line, Quoted};
 
 /// What to do about a client, from the mildest to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl fmt::Display for Why {
             }),
             Self::KnownCorrespondent => f.write_str("known correspondent"),
             Self::Reputation(Some(of)) | Self::NetworkReputation(Some(of)) => {
-                write!(f, "reputation of {of}")
+                write!(f, "reputation of {}", Line(of))
             }
             Self::Reputation(None) => f.write_str("reputation"),
             Self::NetworkReputation(None) => f.write_str("reputation of its network"),
