@@ -21,9 +21,11 @@ use examples::resolver::Resolver;
 use examples::screen::{Claim, Imagined, Screen};
 use examples::server::{Security, Server, Service, now};
 use examples::store::{Sqlite, Store, StoreError};
-use mail_syntax::{Domain, ReversePath};
+use examples::suppression::SuppressionList;
+use mail_syntax::{Domain, Mailbox, ReversePath};
 use screening::early_talker::Offence;
 use screening::outbound::provider::Provider;
+use screening::outbound::reputation::Listing;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -61,13 +63,16 @@ enum Command {
     /// Exits with 0 if the recipient would be accepted, 1 if refused for good, 75 if the client would have to come again.
     #[command(after_help = format!("EXAMPLE: mail-server screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org\n\n{EXIT_CODES}"))]
     Screen(Message),
-    /// Tells how our addresses stand with those who take the mail of these domains, by what they have answered in the last days, by
-    /// complaints, and by the plan of warm-up.
+    /// Tells on which lists our addresses stand, and how they stand with those who take the mail of these domains: by what they have
+    /// answered in the last days, by complaints and their rate, and by the plan of warm-up.
     Reputation {
         /// Domains that mail was sent to, or providers such as gmail; others is what small domains are together, in a plan of warm-up.
-        #[arg(required = true)]
+        /// Without any: the providers that are known by name, and others.
         providers: Vec<Provider>,
     },
+    /// Addresses that get no mail: their owner has complained, they do not exist, or somebody has said so.
+    #[command(subcommand)]
+    Suppressed(Suppressed),
     /// Makes an Ed25519 key that signs mail, and prints the record to publish.
     DkimKey {
         /// The signing domain.
@@ -112,6 +117,31 @@ struct Message {
 }
 
 #[derive(Subcommand)]
+enum Suppressed {
+    /// Prints those that get none now, with the reason and the end.
+    List,
+    /// Stops mail to an address.
+    Add {
+        /// The address.
+        recipient: String,
+        /// Of this sender alone; '<>' is the null one. Without it: of everybody.
+        #[arg(long, value_parser = reverse_path)]
+        from: Option<ReversePath>,
+        /// For so many days; without it: until it is removed.
+        #[arg(long)]
+        days: Option<u64>,
+    },
+    /// Lets mail to an address go again, whatever has stopped it.
+    Remove {
+        /// The address.
+        recipient: String,
+        /// Of this sender alone; '<>' is the null one. Without it: of everybody, whatever holds for single senders included.
+        #[arg(long, value_parser = reverse_path)]
+        from: Option<ReversePath>,
+    },
+}
+
+#[derive(Subcommand)]
 enum User {
     /// Makes an account, or gives it a new password, read from standard input.
     Add {
@@ -138,6 +168,7 @@ fn main() -> ExitCode {
         Some(Command::Reputation { providers }) => {
             reputation(arguments.config.as_deref(), providers)
         }
+        Some(Command::Suppressed(command)) => suppressed(arguments.config.as_deref(), command),
         Some(Command::User(user)) => users(arguments.config.as_deref(), user),
         Some(Command::DkimKey {
             domain,
@@ -322,8 +353,23 @@ fn reputation(config: Option<&Path>, providers: &[Provider]) -> Result<(), Failu
     for address in own.addresses() {
         let found = runtime.block_on(listings.ask(&resolver, address, now()));
         own.listed(address, &found);
+        let lists = config.outbound.lists.len();
+        if lists > 0 && found.is_empty() {
+            println!("{address}: on none of {lists} lists");
+        }
+        for Listing { list, level } in found {
+            println!("{address}: listed on {list}, {level}");
+        }
     }
-    for provider in providers {
+    let known: Vec<Provider> = match providers {
+        [] => own
+            .providers()
+            .cloned()
+            .chain([Provider::others()])
+            .collect(),
+        providers => providers.to_vec(),
+    };
+    for provider in &known {
         let provider = match provider.as_str().parse::<Domain>() {
             Ok(domain) if provider.is_domain() => {
                 runtime.block_on(own.provider(&resolver, &domain))
@@ -333,6 +379,44 @@ fn reputation(config: Option<&Path>, providers: &[Provider]) -> Result<(), Failu
         let (provider, rows) = own.status(&store, &provider, now())?;
         for row in rows {
             println!("{provider}: {row}");
+        }
+    }
+    Ok(())
+}
+
+fn suppressed(config: Option<&Path>, command: &Suppressed) -> Result<(), Failure> {
+    let config = configured(config)?;
+    let store = Sqlite::open_beside(&config.data)?;
+    let list = SuppressionList::new(&config.outbound.suppression, &store.secret()?);
+    if !config.outbound.suppression.enabled {
+        eprintln!("mail-server: suppression is not enabled; the list has no effect");
+    }
+    let of = |from: &Option<ReversePath>| {
+        from.as_ref().map(|from| match from {
+            ReversePath::Null => String::new(),
+            ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+        })
+    };
+    match command {
+        Suppressed::List => {
+            for row in list.list(&store, now())? {
+                println!("{row}");
+            }
+        }
+        Suppressed::Add {
+            recipient,
+            from,
+            days,
+        } => {
+            let recipient = Mailbox::parse_utf8(recipient)?.to_string();
+            let until = days.map(|days| now().saturating_add(days.saturating_mul(86_400)));
+            list.add(&store, of(from).as_deref(), &recipient, until, now())?;
+        }
+        Suppressed::Remove { recipient, from } => {
+            match list.remove(&store, of(from).as_deref(), recipient, now())? {
+                0 => return Err(format!("{recipient} is not on the list").into()),
+                removed => println!("{recipient}: {removed} removed"),
+            }
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use ::screening::Network;
 use ::screening::rate_limit;
 use serde::Deserialize;
 
-pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping};
+pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping, Suppression};
 pub use self::reputation::Reputation;
 pub use self::screening::{
     Asn, Codes, Correspondents, GreylistStage, Greylisting, Helo, List, ListHealth, Never, Rates,
@@ -559,6 +559,15 @@ mod tests {
         assert_eq!(configured, format!("{default:?}"));
         let default = ::screening::outbound::shaping::Policy::default();
         assert_eq!(config.outbound.shaping.over(&default), default);
+        let (outbound, default) = (config.outbound, Outbound::default());
+        assert_eq!(
+            format!("{:?}", outbound.suppression),
+            format!("{:?}", default.suppression)
+        );
+        assert_eq!(
+            (outbound.late, outbound.retry, outbound.give_up),
+            (default.late, default.retry, default.give_up)
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use mail_syntax::{Domain, ForwardPath};
 use message_auth::Verdict;
 use screening::outbound::cfbl_address::{CfblAddress, feedback_id, may_be_believed};
 use screening::outbound::feedback_report::FeedbackReport;
+use screening::outbound::provider::Provider;
 
 use crate::server::Context;
 use crate::signing::for_author;
@@ -129,11 +130,55 @@ async fn count(
     };
     let own = Arc::clone(&context.own_addresses);
     let now = context.clock.now();
-    let counted = context.store(move |store| own.complained(store, &id, &reporter, now));
-    Ok(match counted.await? {
-        Some((provider, address)) => Ok((provider.to_string(), address.to_string())),
-        None => Err(
+    let name = id.clone();
+    let counted = context.store(move |store| own.complained(store, &name, &reporter, now));
+    let Some((provider, address)) = counted.await? else {
+        return Ok(Err(
             "no such message went to a provider for which its author's domain speaks, or it was complained about already",
-        ),
-    })
+        ));
+    };
+    suppress(context, id, &provider, &report.original_rcpt_to).await?;
+    Ok(Ok((provider.to_string(), address.to_string())))
+}
+
+/// Who has complained gets no more mail of this sender for a while: the only one at the provider who has got the message, or the one that
+/// the report names. Where that leaves several, nobody is guessed.
+async fn suppress(
+    context: &Context,
+    feedback_id: String,
+    provider: &Provider,
+    named: &[String],
+) -> Result<(), StoreError> {
+    let sent_to = context.store(move |store| store.sent_to(&feedback_id));
+    let mut recipients = Vec::new();
+    for (sender, recipient) in sent_to.await? {
+        let domain = recipient.rsplit_once('@').map(|(_, domain)| domain.parse());
+        let Some(Ok(domain)) = domain else {
+            continue;
+        };
+        let of = context.own_addresses.provider(&context.resolver, &domain);
+        if of.await == *provider {
+            recipients.push((sender, recipient));
+        }
+    }
+    let is_named = |recipient: &str| {
+        let named = named.iter().map(|named| named.trim_matches(['<', '>']));
+        named
+            .into_iter()
+            .any(|it| it.eq_ignore_ascii_case(recipient))
+    };
+    if recipients.len() > 1 {
+        recipients.retain(|(_, recipient)| is_named(recipient));
+    }
+    let Ok([(sender, recipient)]) = <[_; 1]>::try_from(recipients) else {
+        tracing::info!(%provider, "feedback: the report does not say who of several has complained");
+        return Ok(());
+    };
+    let (list, now) = (Arc::clone(&context.suppression), context.clock.now());
+    let to = recipient.clone();
+    let suppressed = context.store(move |store| list.complained(store, &sender, &to, now));
+    if let Some(suppressed) = suppressed.await? {
+        tracing::warn!(recipient, %suppressed, "suppression: from now on");
+    }
+    Ok(())
 }

@@ -30,5 +30,6 @@ pub mod server;
 pub mod service;
 pub mod signing;
 pub mod store;
+pub mod suppression;
 pub mod tls;
 pub mod warm_up_plan;

@@ -1,4 +1,4 @@
-//! One message to one host by SMTP: the client's side, for the queue, the demo and `smtp-send`.
+//! Messages to one host by SMTP: the client's side, for the queue, the demo and `smtp-send`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,12 +9,15 @@ use rustls_pki_types::ServerName;
 use sasl_core::client::Policy;
 use sasl_core::{Credentials, Mechanism};
 use smtp_proto::Reply;
-use smtp_proto::client::{Config, Envelope, Event, Recipient, Session, TlsPolicy};
+use smtp_proto::client::{CommandError, Config, Envelope, Event, Recipient, Session, TlsPolicy};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::accounts::entropy;
 use crate::store::{StoreError, StoredMessage};
 use crate::tls::Trust;
+
+/// How long the answer to QUIT is waited for.
+const GOOD_BYE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Where to, and how.
 #[derive(Debug, Clone)]
@@ -58,7 +61,7 @@ pub enum SendError {
     Refused(Reply),
     /// What the message needs, the server does not offer.
     #[error(transparent)]
-    Command(#[from] smtp_proto::client::CommandError),
+    Command(#[from] CommandError),
     /// The message could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,7 +79,8 @@ impl SendError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Refused(reply) => reply.is_permanent(),
-            Self::Command(_) => true,
+            // A session that is not ready is no fault of the message.
+            Self::Command(error) => *error != CommandError::NotNow,
             _ => false,
         }
     }
@@ -117,7 +121,7 @@ impl Content {
     }
 }
 
-/// Sends a message to recipients of one host; gives the server's answer for each of them.
+/// Sends a message to recipients of one host, over a connection of its own; gives the server's answer for each of them.
 ///
 /// # Errors
 ///
@@ -127,103 +131,167 @@ pub async fn send(
     sender: ReversePath,
     recipients: Vec<ForwardPath>,
     smtputf8: bool,
-    mut content: Content,
+    content: Content,
 ) -> Result<Vec<Reply>, SendError> {
-    let mut driver = connect(&connection).await?;
-    let mut credentials = connection.credentials;
-    let count = recipients.len();
+    let mut open = Open::connect(connection).await?;
     let mut envelope = Envelope::new(sender, recipients.into_iter().map(Recipient::from));
-    envelope.parameters.size = Some(content.size());
     envelope.parameters.smtputf8 = smtputf8;
-    let mut envelope = Some(envelope);
-    let mut answers: Vec<Option<Reply>> = vec![None; count];
-    let (mut refused, mut settled) = (None, false);
-    loop {
-        let event = match driver.next().await {
-            Ok(Some(event)) => event,
-            Ok(None) => break,
-            // The server has answered for the message; how the good-bye went changes nothing.
-            Err(_) if settled => break,
-            Err(error) => return Err(error.into()),
-        };
-        match event {
-            Event::Ready(capabilities) => match credentials.take() {
-                Some(credentials) => {
-                    let offered = capabilities.auth;
-                    let tls = driver.session().tls().cloned();
-                    let mechanism: Mechanism = Policy::default()
-                        .choose(&offered, tls.as_ref())
-                        .ok_or_else(|| SendError::Login("no mechanism in common".to_owned()))?;
-                    driver.session().login(mechanism, credentials)?;
-                }
-                None => begin(driver.session(), &mut envelope)?,
-            },
-            Event::Derive(derivation) => {
-                let keys = tokio::task::spawn_blocking(move || derivation.run())
-                    .await
-                    .map_err(|error| SendError::Login(error.to_string()))?;
-                // Only a login that is already over does not want them.
-                let _ = driver.session().derived(keys);
-            }
-            Event::LoggedIn(_) => begin(driver.session(), &mut envelope)?,
-            Event::LoginRefused(reply) => {
-                refused = Some(SendError::Refused(reply));
-                driver.session().quit()?;
-            }
-            Event::LoginFailed(failure) => {
-                refused = Some(SendError::Login(failure.to_string()));
-                driver.session().quit()?;
-            }
-            Event::RecipientReply { index, reply } => {
-                if let Some(answer) = answers.get_mut(index) {
-                    *answer = Some(reply);
-                }
-            }
-            Event::Room(stream) => {
-                let piece = content.next()?;
-                let session = driver.session();
-                // A mistake in the content ends the session, which says so itself.
-                let _ = match piece.is_empty() {
-                    true => session.finish(stream),
-                    false => session.content(stream, &piece),
-                };
-            }
-            Event::Delivered { accepted, replies } => {
-                settled = true;
-                for (at, index) in accepted.into_iter().enumerate() {
-                    let reply = replies.get(at).or_else(|| replies.first());
-                    if let (Some(answer), Some(reply)) = (answers.get_mut(index), reply) {
-                        *answer = Some(reply.clone());
-                    }
-                }
-                // A session that cannot say good-bye any more has ended, which the next turn tells.
-                let _ = driver.session().quit();
-            }
-            Event::Refused { accepted, reply } => {
-                settled = true;
-                for index in accepted {
-                    if let Some(answer) = answers.get_mut(index) {
-                        *answer = Some(reply.clone());
-                    }
-                }
-                refused = Some(SendError::Refused(reply));
-                let _ = driver.session().quit();
-            }
-            _ => {}
-        }
-    }
-    let whole: Option<Vec<Reply>> = answers.into_iter().collect();
-    match (whole, refused) {
-        (Some(answers), _) => Ok(answers),
-        (None, Some(refused)) => Err(refused),
-        (None, None) => Err(SendError::Closed),
-    }
+    let sent = open.send(envelope, content).await;
+    open.quit().await;
+    sent
 }
 
-fn begin(session: &mut Session, envelope: &mut Option<Envelope>) -> Result<(), SendError> {
-    match envelope.take() {
-        Some(envelope) => Ok(session.send(envelope)?),
-        None => Ok(()),
+/// A connection that takes messages, one after the other.
+#[derive(Debug)]
+pub struct Open {
+    driver: Driver<Session, TcpStream>,
+    /// Of the last message.
+    was_begun: bool,
+}
+
+impl Open {
+    /// Connects, goes over to TLS, and logs in if there are credentials.
+    ///
+    /// # Errors
+    ///
+    /// Why no message can be sent.
+    pub async fn connect(connection: Connection) -> Result<Self, SendError> {
+        let mut driver = connect(&connection).await?;
+        let mut credentials = connection.credentials;
+        let mut refused = None;
+        while let Some(event) = driver.next().await? {
+            match event {
+                Event::Ready(capabilities) => match credentials.take() {
+                    Some(credentials) => {
+                        let offered = capabilities.auth;
+                        let tls = driver.session().tls().cloned();
+                        let mechanism: Mechanism = Policy::default()
+                            .choose(&offered, tls.as_ref())
+                            .ok_or_else(|| SendError::Login("no mechanism in common".to_owned()))?;
+                        driver.session().login(mechanism, credentials)?;
+                    }
+                    None => return Ok(Self::of(driver)),
+                },
+                Event::Derive(derivation) => {
+                    let keys = tokio::task::spawn_blocking(move || derivation.run())
+                        .await
+                        .map_err(|error| SendError::Login(error.to_string()))?;
+                    // Only a login that is already over does not want them.
+                    let _ = driver.session().derived(keys);
+                }
+                Event::LoggedIn(_) => return Ok(Self::of(driver)),
+                Event::LoginRefused(reply) => {
+                    refused = Some(SendError::Refused(reply));
+                    driver.session().quit()?;
+                }
+                Event::LoginFailed(failure) => {
+                    refused = Some(SendError::Login(failure.to_string()));
+                    driver.session().quit()?;
+                }
+                _ => {}
+            }
+        }
+        Err(refused.unwrap_or(SendError::Closed))
+    }
+
+    const fn of(driver: Driver<Session, TcpStream>) -> Self {
+        Self {
+            driver,
+            was_begun: false,
+        }
+    }
+
+    /// Whether it takes a message now. After an error that ended it, or that left a message unfinished, it does not.
+    pub fn is_ready(&mut self) -> bool {
+        self.driver.session().is_idle()
+    }
+
+    /// Whether the server has answered anything of the last message. Where it has not, it has taken nothing of it, and the message may
+    /// go by another connection.
+    #[must_use]
+    pub const fn was_begun(&self) -> bool {
+        self.was_begun
+    }
+
+    /// How many messages the server takes on one connection (MAILMAX of RFC 9422), if it says so.
+    pub fn most_messages(&mut self) -> Option<u32> {
+        let limits = self.driver.session().extensions().limits;
+        limits.and_then(|limits| limits.mail_max)
+    }
+
+    /// Whether the server tells senders what they want to be told (DSN, RFC 3461).
+    pub fn offers_dsn(&mut self) -> bool {
+        self.driver.session().extensions().dsn
+    }
+
+    /// Sends a message; gives the server's answer for each recipient.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not go over to any of them. Where the connection was lost before the last octet of the message was sent, nobody has it.
+    pub async fn send(
+        &mut self,
+        mut envelope: Envelope,
+        mut content: Content,
+    ) -> Result<Vec<Reply>, SendError> {
+        self.was_begun = false;
+        let mut answers: Vec<Option<Reply>> = vec![None; envelope.recipients.len()];
+        envelope.parameters.size = Some(content.size());
+        self.driver.session().send(envelope)?;
+        let mut refused = None;
+        while let Some(event) = self.driver.next().await? {
+            let (accepted, replies) = match event {
+                Event::MailReply(_) => {
+                    self.was_begun = true;
+                    continue;
+                }
+                Event::RecipientReply { index, reply } => {
+                    if let Some(answer) = answers.get_mut(index) {
+                        *answer = Some(reply);
+                    }
+                    continue;
+                }
+                Event::Room(stream) => {
+                    let piece = content.next()?;
+                    let session = self.driver.session();
+                    // A mistake in the content ends the session, which says so itself.
+                    let _ = match piece.is_empty() {
+                        true => session.finish(stream),
+                        false => session.content(stream, &piece),
+                    };
+                    continue;
+                }
+                Event::Delivered { accepted, replies } => (accepted, replies),
+                Event::Refused { accepted, reply } => {
+                    refused = Some(SendError::Refused(reply.clone()));
+                    (accepted, vec![reply])
+                }
+                _ => continue,
+            };
+            for (at, index) in accepted.into_iter().enumerate() {
+                let reply = replies.get(at).or_else(|| replies.first());
+                if let (Some(answer), Some(reply)) = (answers.get_mut(index), reply) {
+                    *answer = Some(reply.clone());
+                }
+            }
+            break;
+        }
+        let whole: Option<Vec<Reply>> = answers.into_iter().collect();
+        match (whole, refused) {
+            (Some(answers), _) => Ok(answers),
+            (None, Some(refused)) => Err(refused),
+            (None, None) => Err(SendError::Closed),
+        }
+    }
+
+    /// Says good-bye. How that goes changes nothing: all messages were answered.
+    pub async fn quit(mut self) {
+        if self.driver.session().quit().is_err() {
+            return;
+        }
+        let closed = async { while let Ok(Some(_)) = self.driver.next().await {} };
+        // A server that does not answer is left.
+        let _ = tokio::time::timeout(GOOD_BYE, closed).await;
     }
 }
 

@@ -12,7 +12,7 @@ use mail_syntax::Domain;
 use screening::outbound::complaints::{Complaints, candidates};
 use screening::outbound::provider::{Provider, Providers};
 use screening::outbound::reply_class;
-use screening::outbound::reputation::{Counts, Listing, Outcome, Reputation};
+use screening::outbound::reputation::{Counts, Listing, Measure, Outcome, Reputation};
 use screening::outbound::warm_up::{Decision, Plan, Scheduler, Source, Status};
 use screening::store::Keys;
 use smtp_proto::Reply;
@@ -85,6 +85,11 @@ impl OwnAddresses {
         let scheduler = self.scheduler();
         let addresses = scheduler.sources().iter().map(|source| source.address);
         addresses.filter(|address| *address != ANY).collect()
+    }
+
+    /// The providers that the rules know by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.names()
     }
 
     /// Takes down which lists have an address; whether they are others than before.
@@ -216,6 +221,12 @@ impl OwnAddresses {
         })
     }
 
+    /// Until when complaints about a message that is sent now will be known.
+    #[must_use]
+    pub const fn complaints_until(&self, now: u64) -> u64 {
+        now.saturating_add(self.complaints.policy.lifetime.as_secs())
+    }
+
     /// Counts a complaint, if a message of this name went to a provider for which the reporter may speak: the provider, and the address of
     /// ours that has sent it.
     ///
@@ -314,7 +325,11 @@ impl fmt::Display for Row {
             f,
             "{}; in {DAYS} days {taken} taken, {deferred} deferred, {refused} refused, {unknown} unknown recipients, {complaints} complaints",
             status.standing
-        )
+        )?;
+        match counts.rate(Measure::Complaints) {
+            Some(rate) if complaints > 0 => write!(f, " ({rate})"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -342,8 +357,9 @@ pub fn local(source: IpAddr) -> Option<IpAddr> {
     (source != ANY).then_some(source)
 }
 
-/// A reply, as the screening reads it.
+/// A reply, as the screening reads it. Some servers have statuses in their replies without offering them: they are believed.
 pub(crate) fn classified<T>(reply: &Reply, then: impl FnOnce(&reply_class::Reply<'_>) -> T) -> T {
+    let reply = reply.clone().with_enhanced_from_text();
     let enhanced = reply.enhanced();
     then(&reply_class::Reply {
         code: reply.code(),

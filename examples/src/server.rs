@@ -17,6 +17,7 @@ use crate::own_reputation::OwnAddresses;
 use crate::queue::Shaping;
 use crate::resolver::Resolver;
 use crate::store::{SharedStore, Sqlite, StoreError, blocking};
+use crate::suppression::SuppressionList;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,8 @@ pub struct Context {
     pub screen: crate::screen::Screen,
     /// The addresses that mail leaves from.
     pub own_addresses: Arc<OwnAddresses>,
+    /// Which addresses get none.
+    pub suppression: Arc<SuppressionList>,
     /// How fast it leaves.
     pub shaping: Shaping,
     /// Who is connected.
@@ -201,6 +204,7 @@ impl Server {
         let signing = crate::signing::keys(&config.dkim)?;
         let screen = crate::screen::Screen::new(&config, &store.secret()?)?;
         let own_addresses = OwnAddresses::new(&config.outbound, &store.secret()?)?;
+        let suppression = SuppressionList::new(&config.outbound.suppression, &store.secret()?);
         let shaping = Shaping::new(&config.outbound);
         let connections = Connections::new(crate::screen::keys(&store.secret()?));
         let (stop, stopping) = watch::channel(false);
@@ -234,6 +238,7 @@ impl Server {
                 judging: message_auth::Config::default(),
                 screen,
                 own_addresses: Arc::new(own_addresses),
+                suppression: Arc::new(suppression),
                 shaping,
                 connections: Arc::new(connections),
                 clock: Clock::default(),

@@ -12,6 +12,10 @@ mod sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use screening::outbound::suppression::{Cause, Remembered};
+use screening::store::Value;
+use smtp_proto::Xtext;
+use smtp_proto::parameters::{Notify, OriginalRecipient, Ret};
 use tokio::sync::broadcast;
 
 pub use body::{Spool, StoredMessage};
@@ -178,6 +182,86 @@ pub struct Outgoing {
     pub smtputf8: bool,
     /// When it was accepted, in seconds since 1970.
     pub accepted: u64,
+    /// What its sender wants to be told of it.
+    pub dsn: Dsn,
+}
+
+/// What a sender wants to be told of a message, and how (RFC 3461).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dsn {
+    /// When.
+    pub notify: Option<Notify>,
+    /// The recipient as he has named it.
+    pub orcpt: Option<OriginalRecipient>,
+    /// What comes back of a message that failed.
+    pub ret: Option<Ret>,
+    /// His name for the transaction.
+    pub envid: Option<Xtext>,
+}
+
+/// As parameters of SMTP, with a space between them.
+impl std::fmt::Display for Dsn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut space = "";
+        let mut parameter = |name: &str, value: Option<&dyn std::fmt::Display>| match value {
+            Some(value) => write!(f, "{}{name}={value}", std::mem::replace(&mut space, " ")),
+            None => Ok(()),
+        };
+        parameter("NOTIFY", self.notify.as_ref().map(|it| it as _))?;
+        parameter("ORCPT", self.orcpt.as_ref().map(|it| it as _))?;
+        parameter("RET", self.ret.as_ref().map(|it| it as _))?;
+        parameter("ENVID", self.envid.as_ref().map(|it| it as _))
+    }
+}
+
+impl Dsn {
+    /// Whether the sender is told that the message was delivered.
+    #[must_use]
+    pub const fn wants_success(&self) -> bool {
+        matches!(self.notify, Some(Notify::On { success: true, .. }))
+    }
+
+    /// Whether he is told that it was not; he is if he has not said.
+    #[must_use]
+    pub const fn wants_failure(&self) -> bool {
+        matches!(self.notify, None | Some(Notify::On { failure: true, .. }))
+    }
+
+    /// Whether he is told that it is late; he may be if he has not said.
+    #[must_use]
+    pub const fn wants_delay(&self) -> bool {
+        matches!(self.notify, None | Some(Notify::On { delay: true, .. }))
+    }
+
+    /// The same but for success.
+    #[must_use]
+    pub fn without_success(mut self) -> Self {
+        self.notify = self.notify.map(|notify| match notify {
+            Notify::On { failure, delay, .. } if failure || delay => Notify::On {
+                success: false,
+                failure,
+                delay,
+            },
+            _ => Notify::Never,
+        });
+        self
+    }
+
+    /// What was printed; what is none of it is left out.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut dsn = Self::default();
+        for (name, value) in text.split(' ').filter_map(|word| word.split_once('=')) {
+            match name {
+                "NOTIFY" => dsn.notify = value.parse().ok(),
+                "ORCPT" => dsn.orcpt = value.parse().ok(),
+                "RET" => dsn.ret = value.parse().ok(),
+                "ENVID" => dsn.envid = value.parse().ok(),
+                _ => {}
+            }
+        }
+        dsn
+    }
 }
 
 /// An entry of the queue that this server has leased.
@@ -191,13 +275,24 @@ pub struct Leased {
     pub outgoing: Outgoing,
     /// How often it was tried before.
     pub attempts: u32,
+    /// Whether its sender was told that it is late.
+    pub told_late: bool,
 }
 
 /// What became of a leased entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
-    /// Delivered, or given up and bounced: forget it.
+    /// Given up and bounced: forget it.
     Done,
+    /// Delivered: forget it, but for what a complaint about it will be known by.
+    Sent {
+        /// The name that complaints about it have, if it has one; then its sender and recipient are kept under it.
+        feedback_id: Option<String>,
+        /// Until this second since 1970.
+        until: u64,
+        /// What was kept and ended before this second goes.
+        now: u64,
+    },
     /// Try again at this second since 1970.
     Retry {
         /// When.
@@ -247,6 +342,19 @@ pub struct ReportDestination {
     pub state: String,
     /// From this second since 1970 on it no longer matters.
     pub until: u64,
+}
+
+/// An address that gets no mail of ours, or of one sender, or is remembered since it was refused once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppressedAddress {
+    /// The address.
+    pub recipient: String,
+    /// Whose mail it does not get; none: nobody's.
+    pub sender: Option<String>,
+    /// Why.
+    pub cause: Cause,
+    /// What is remembered, as `screening::outbound::suppression` has it.
+    pub value: Value,
 }
 
 /// Accounts, mailboxes, bodies, the queue.
@@ -422,6 +530,51 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn settle(&self, id: i64, settlement: &Settlement) -> Result<(), StoreError>;
 
+    /// Ends the leases of entries that were not tried: they are due as they were.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn release(&self, ids: &[i64]) -> Result<(), StoreError>;
+
+    /// Takes down that the sender of an entry is told that it is late; false: that was done before.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn tell_late(&self, id: i64) -> Result<bool, StoreError>;
+
+    /// Calls a measure of suppression with what is remembered of a sender and a recipient; when this returns, what it has saved survives a
+    /// loss of power. It is called twice where it saves something, the second time while nobody else changes it.
+    ///
+    /// `remembered` are the keys of the two, under which the addresses are kept for whoever wants to see the list.
+    ///
+    /// # Errors
+    ///
+    /// The measure's own, or a failure of the database; nothing is saved then.
+    fn suppression(
+        &self,
+        sender: &str,
+        recipient: &str,
+        remembered: &Remembered,
+        now: u64,
+        measure: &mut Measure<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// All addresses that are remembered by [`suppression`](Self::suppression), by name.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn suppressed(&self, now: u64) -> Result<Vec<SuppressedAddress>, StoreError>;
+
+    /// Sender and recipient of each copy of a message that was [sent](Settlement::Sent), by the name that complaints have.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn sent_to(&self, feedback_id: &str) -> Result<Vec<(String, String)>, StoreError>;
+
     /// When the next entry of the queue is due.
     ///
     /// # Errors
@@ -505,4 +658,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where the store lives.
     fn location(&self) -> PathBuf;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sender_wants_is_read_as_it_prints() {
+        for text in [
+            "",
+            "NOTIFY=NEVER",
+            "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;joe+2Bx@a.example RET=FULL ENVID=a+20b",
+            "RET=HDRS",
+        ] {
+            assert_eq!(Dsn::read(text).to_string(), text);
+        }
+        assert_eq!(Dsn::read("NOTIFY=x RET ENVID==  y"), Dsn::default());
+    }
 }

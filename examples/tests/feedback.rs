@@ -209,7 +209,7 @@ async fn a_provider_that_has_our_mail_complains_and_nobody_else() {
     // The warm-up with this provider pauses.
     let row = row(&server).await;
     assert_eq!(row.status.standing.level, Level::Stop, "{row}");
-    assert!(row.to_string().ends_with("1 complaints"), "{row}");
+    assert!(row.to_string().ends_with("1 complaints (100 %)"), "{row}");
     bring(&server, Service::Submission, anna, dave, message.into()).await;
     while self::row(&server).await.status.paused_until.is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;

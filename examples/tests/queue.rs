@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use examples::resolver::Resolver;
 use examples::server::{Context, now};
-use examples::store::{Leased, Outgoing};
+use examples::store::{Dsn, Leased, Outgoing};
 use mail_dns::Zone;
 use screening::outbound::warm_up::Status;
 use support::Folder;
@@ -44,6 +44,7 @@ async fn submit(context: &Context, count: usize) {
                 added: Vec::new(),
                 smtputf8: false,
                 accepted,
+                dsn: Dsn::default(),
             };
             store.commit(spool, &[], &[outgoing])
         });
@@ -162,7 +163,7 @@ async fn what_is_too_much_for_a_new_address_goes_by_a_warm_one() {
 async fn before_its_first_day_a_plan_sends_nothing_by_new_addresses() {
     let (folder, provider) = (Folder::new("queue-first-day"), Provider::start().await);
     let plan = "new = ['127.0.0.2']\nfirst_day = 2999-12-31\n";
-    let more = provider.config(&folder, plan, "");
+    let more = provider.config(&folder, plan, "late = 0");
     let server = Running::start(&folder, &more, resolver()).await;
     submit(&server.context, 1).await;
     until("it is held", async || {
@@ -278,6 +279,21 @@ async fn a_new_address_that_is_listed_sends_nothing_and_who_looks_is_told_where(
     let arguments = ["--config", &config, "reputation", "dest.example"];
     let said = expect(&run("mail-server", &arguments, b""), 0);
     assert!(said.contains(told), "{said}");
+    assert!(
+        said.starts_with("127.0.0.9: listed on bad.example, stop\n"),
+        "{said}"
+    );
+    // Without a name: all that have one.
+    let said = expect(&run("mail-server", &arguments[..3], b""), 0);
+    let of = |line: &str| {
+        line.split_once(": ")
+            .map(|(of, _)| of.to_owned())
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        said.lines().map(of).collect::<Vec<_>>(),
+        ["127.0.0.9", "apple", "gmail", "outlook", "yahoo", "others"]
+    );
     server.end().await;
 }
 
@@ -343,6 +359,90 @@ async fn what_is_held_for_too_long_comes_back() {
         "{bounce}"
     );
     assert_eq!(provider.asked(), 0);
+    server.end().await;
+}
+
+/// A message of this sender in the queue, to a host that puts it off.
+async fn submit_from(context: &Context, sender: &str) {
+    let outgoing = Outgoing {
+        sender: sender.to_owned(),
+        recipient: "dave@dest.example".to_owned(),
+        added: Vec::new(),
+        smtputf8: false,
+        accepted: context.clock.now(),
+        dsn: Dsn::default(),
+    };
+    let put = context.store(move |store| {
+        let mut spool = store.spool()?;
+        spool.write(b"From: anna@example.org\r\nSubject: dinner\r\n\r\nIs it ready?\r\n")?;
+        store.commit(spool, &[], &[outgoing])
+    });
+    put.await.unwrap();
+}
+
+/// Of all that anna has got, the last, and how many there are.
+async fn inbox(context: &Context) -> (usize, String) {
+    let read = context.store(|store| {
+        let anna = store.account("anna")?.unwrap();
+        let inbox = store.mailbox(anna.id, "INBOX")?.unwrap().id;
+        let entries = store.entries(inbox)?;
+        let last = match entries.last() {
+            Some(last) => store.message(inbox, last.uid)?.read_all()?,
+            None => Vec::new(),
+        };
+        Ok((entries.len(), last))
+    });
+    let (count, last) = read.await.unwrap();
+    (count, String::from_utf8(last).unwrap())
+}
+
+#[tokio::test]
+async fn a_user_is_told_once_that_a_message_is_late_and_nobody_else_is() {
+    let (folder, provider) = (Folder::new("queue-late"), Provider::start().await);
+    let port = provider.address.port();
+    let more = format!("[outbound]\nport = {port}\nretry = [300, 100000]\n");
+    let server = Running::start(&folder, &more, resolver()).await;
+    let context = Arc::clone(&server.context);
+    provider.say("450 4.2.0 not today");
+    for sender in ["anna@example.org", "", "x@strange.example"] {
+        submit_from(&context, sender).await;
+    }
+    until("each was asked", async || provider.asked() == 3).await;
+    until("they wait", async || are_held(&context, 3, 200).await).await;
+    pass(&context, 301);
+    until("each was asked again", async || provider.asked() == 6).await;
+    // By the list of waits it would be tomorrow: its sender is told after four hours, and it is tried once more before.
+    pass(&context, 4 * 3600 - 302);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((provider.asked(), inbox(&context).await.0), (6, 0));
+    pass(&context, 3);
+    until("anna is told", async || inbox(&context).await.0 == 1).await;
+    assert_eq!(provider.asked(), 7);
+    let (_, told) = inbox(&context).await;
+    for wanted in [
+        "Return-Path: <>\r\n",
+        "\r\nSubject: Your mail is late, and still being tried\r\n",
+        "\r\nAction: delayed\r\nStatus: 4.2.0\r\nRemote-MTA: dns; mx.dest.example\r\nDiagnostic-Code: smtp; 450 4.2.0 not today\r\nWill-Retry-Until: ",
+        "\r\nFinal-Recipient: rfc822; dave@dest.example\r\n",
+        "\r\nSubject: dinner\r\n",
+    ] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    // None is told a second time, over a restart either.
+    let ahead = context.clock.now() - now();
+    drop(context);
+    server.end().await;
+    let server = Running::start_ahead(&folder, &more, resolver(), ahead + 2 * DAY).await;
+    let context = Arc::clone(&server.context);
+    until("each was asked again", async || provider.asked() == 10).await;
+    until("they wait", async || are_held(&context, 3, 200).await).await;
+    assert_eq!(inbox(&context).await.0, 1);
+    // At the end it comes back.
+    pass(&context, 4 * DAY);
+    until("it comes back", async || inbox(&context).await.0 == 2).await;
+    let (_, bounce) = inbox(&context).await;
+    assert!(bounce.contains("\r\nAction: failed\r\n"), "{bounce}");
+    assert!(!bounce.contains("Will-Retry-Until"), "{bounce}");
     server.end().await;
 }
 

@@ -10,8 +10,8 @@
 use std::path::PathBuf;
 
 use examples::store::{
-    AccountId, Delivery, FlagChange, MailboxId, Memory, Outgoing, ReportDestination, Settlement,
-    Sqlite, Store, StoreError, screen,
+    AccountId, Delivery, Dsn, FlagChange, MailboxId, Memory, Outgoing, ReportDestination,
+    Settlement, Sqlite, Store, StoreError, screen,
 };
 use screening::greylisting::{Attempt, Decision, Greylist, Known};
 use screening::store::{Keys, Kind};
@@ -68,6 +68,7 @@ fn a_message_lies_once_for_all() {
         added: b"DKIM-Signature: x\r\n".to_vec(),
         smtputf8: false,
         accepted: 5,
+        dsn: Dsn::read("NOTIFY=DELAY ORCPT=rfc822;c+2Bx@example.net RET=HDRS ENVID=9"),
     };
     let uids = store
         .commit(
@@ -119,8 +120,18 @@ fn a_message_lies_once_for_all() {
     store.settle(leased[0].id, &retry).unwrap();
     assert_eq!(store.next_due().unwrap(), Some(300));
     let again = store.lease(300, 400, 1).unwrap();
-    assert_eq!(again[0].attempts, 1);
-    store.settle(again[0].id, &Settlement::Done).unwrap();
+    assert_eq!((again[0].attempts, again[0].told_late), (1, false));
+    assert!(store.tell_late(again[0].id).unwrap());
+    assert!(!store.tell_late(again[0].id).unwrap(), "told twice");
+    let sent = Settlement::Sent {
+        feedback_id: Some("8c1f6e02".into()),
+        until: 500,
+        now: 400,
+    };
+    store.settle(again[0].id, &sent).unwrap();
+    let pair = (out.sender.clone(), out.recipient.clone());
+    assert_eq!(store.sent_to("8c1f6e02").unwrap(), [pair]);
+    assert!(store.sent_to("8c1f6e03").unwrap().is_empty());
     assert_eq!((folder.files(), store.next_due().unwrap()), (0, None));
 }
 
@@ -174,6 +185,7 @@ fn what_was_being_delivered_is_due_after_a_restart() {
         added: Vec::new(),
         smtputf8: false,
         accepted: 5,
+        dsn: Dsn::default(),
     };
     let put = |store: &Sqlite| {
         store
@@ -340,7 +352,9 @@ fn a_store_of_version_2_is_brought_up_to_date() {
     drop(Sqlite::open(&folder.0).unwrap());
     let database = rusqlite::Connection::open(folder.0.join("mail.sqlite")).unwrap();
     let older = "DROP TABLE report_destinations; ALTER TABLE dmarc_rows DROP COLUMN reports;
-                 CREATE TABLE grey (key TEXT);
+                 CREATE TABLE grey (key TEXT); ALTER TABLE queue DROP COLUMN told_late;
+                 ALTER TABLE queue DROP COLUMN dsn;
+                 DROP TABLE suppressed; DROP TABLE sent;
                  INSERT INTO dmarc_rows VALUES (9, 'example.net', 'record', 'row', 7);
                  PRAGMA user_version = 2";
     database.execute_batch(older).unwrap();

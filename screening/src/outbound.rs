@@ -10,6 +10,7 @@
 //! | `feedback_report` | what a complaint says (RFC 5965); with the feature `feedback-reports` |
 //! | [`cfbl_address`] | where complaints about a message are wanted (RFC 9477) |
 //! | [`complaints`] | whether a complaint is about mail of ours |
+//! | [`suppression`] | whether an address gets no mail for now: its owner has complained, or it does not exist |
 //!
 //! # The loop of a queue
 //!
@@ -34,7 +35,7 @@
 //! let Turn::Now = shaper.connect(&provider, now) else { return Ok(()) };
 //! let Decision::Send { address, .. } = scheduler.take(&mut store, &provider, 1, now)? else { return Ok(()) };
 //! assert_eq!(address, "192.0.2.2".parse::<std::net::IpAddr>()?);
-//! let Turn::Now = shaper.message(&provider, 0, now) else { return Ok(()) };
+//! let Turn::Now = shaper.message(&provider, 0, now, now) else { return Ok(()) };
 //!
 //! // It was sent from there, and this came back.
 //! let reply = Reply { code: 250, enhanced: Some((2, 0, 0)), text: "OK" };
@@ -52,6 +53,7 @@ pub mod provider;
 pub mod reply_class;
 pub mod reputation;
 pub mod shaping;
+pub mod suppression;
 pub mod warm_up;
 
 use std::net::IpAddr;

@@ -53,11 +53,13 @@ pub enum Kind {
     ReputationName = 9,
     /// Failed logins by login name, and the logins that are known at an address.
     FailedLoginName = 10,
+    /// Addresses that get no mail of ours.
+    Suppression = 11,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::GreylistMessage,
         Self::GreylistClient,
         Self::Rate,
@@ -68,6 +70,7 @@ impl Kind {
         Self::Correspondent,
         Self::ReputationName,
         Self::FailedLoginName,
+        Self::Suppression,
     ];
 
     /// Its number, for stores outside of this crate; it never changes.

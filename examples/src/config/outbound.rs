@@ -10,6 +10,7 @@ use screening::outbound::cfbl_address::CfblAddress;
 use screening::outbound::provider::Provider;
 use screening::outbound::reputation::Level;
 use screening::outbound::shaping::Policy;
+use screening::outbound::suppression;
 use serde::Deserialize;
 
 use super::{ConfigError, Quota};
@@ -46,6 +47,10 @@ pub struct Outbound {
     pub retry: Vec<u64>,
     /// Seconds until a message is given up and bounced; default: five days.
     pub give_up: u64,
+    /// Seconds after which a sender is told once that a message is late, and is tried still; 0: nobody is told. Default: 4 hours.
+    pub late: u64,
+    /// Which addresses get no mail for a while.
+    pub suppression: Suppression,
 }
 
 impl Default for Outbound {
@@ -64,6 +69,8 @@ impl Default for Outbound {
             retry: vec![300, 900, 3600, 14400],
             // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days."
             give_up: 5 * 86400,
+            late: 4 * 3600,
+            suppression: Suppression::default(),
         }
     }
 }
@@ -104,6 +111,55 @@ impl From<OwnListLevel> for Level {
     }
 }
 
+/// Which addresses get no mail for a while, since their owner has complained or they do not exist; the defaults are those of
+/// `screening::outbound::suppression::Policy`, which says why. It is on, as it is mild: at first it holds for an hour, and a complaint
+/// stops the mail of nobody but the sender that it is about.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Suppression {
+    /// Whether there is such a thing; default: yes. What was added by hand holds only then, too.
+    pub enabled: bool,
+    /// Seconds for which a complaint stops mail of its sender, doubled with each further one; default: 30 days. 0: it stops nothing.
+    pub complaint: u64,
+    /// Seconds for which it does at most; default: 365 days.
+    pub longest_complaint: u64,
+    /// Refusals as unknown until an address is suppressed; default: 2. 0: they suppress nothing.
+    pub refusals: u32,
+    /// Seconds for which it is at first, doubled with each further refusal; default: 3,600.
+    pub refused: u64,
+    /// Seconds for which it is at most; default: 30 days.
+    pub longest_refused: u64,
+}
+
+impl Default for Suppression {
+    fn default() -> Self {
+        let policy = suppression::Policy::default();
+        Self {
+            enabled: true,
+            complaint: policy.complaint.as_secs(),
+            longest_complaint: policy.longest_complaint.as_secs(),
+            refusals: policy.refusals,
+            refused: policy.refused.as_secs(),
+            longest_refused: policy.longest_refused.as_secs(),
+        }
+    }
+}
+
+impl Suppression {
+    /// As the library wants it.
+    #[must_use]
+    pub fn policy(&self) -> suppression::Policy {
+        let mut policy = suppression::Policy::default();
+        policy.complaint = Duration::from_secs(self.complaint);
+        policy.longest_complaint = Duration::from_secs(self.longest_complaint);
+        policy.refusals = self.refusals;
+        policy.refused = Duration::from_secs(self.refused);
+        policy.longest_refused = Duration::from_secs(self.longest_refused);
+        policy
+    }
+}
+
 /// How much a destination gets at once; the defaults are those of `screening::outbound::shaping::Policy`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,6 +169,10 @@ pub struct Shaping {
     pub initial_connections: Option<u32>,
     /// Connections at most; default: 20.
     pub max_connections: Option<u32>,
+    /// Messages on one connection; default: 100. A server that says that it takes fewer (MAILMAX, RFC 9422) gets no more.
+    pub messages_per_connection: Option<u32>,
+    /// Seconds for which a connection is used for further messages; default: 300.
+    pub connection_time: Option<u64>,
     /// Messages in a time; default: as many as the connections carry.
     pub rate: Option<Quota>,
     /// Connections that fail one after the other until it is left alone; default: 3.
@@ -131,9 +191,14 @@ impl Shaping {
         let set = |to: &mut u32, from: Option<u32>| *to = from.unwrap_or(*to);
         set(&mut policy.initial_connections, self.initial_connections);
         set(&mut policy.max_connections, self.max_connections);
+        set(
+            &mut policy.messages_per_connection,
+            self.messages_per_connection,
+        );
         set(&mut policy.failed_connections, self.failed_connections);
         let seconds =
             |to: &mut Duration, from: Option<u64>| *to = from.map_or(*to, Duration::from_secs);
+        seconds(&mut policy.connection_time, self.connection_time);
         seconds(&mut policy.back_off, self.back_off);
         seconds(&mut policy.longest_back_off, self.longest_back_off);
         policy.rate = self.rate.map(Into::into).or(policy.rate);

@@ -4,14 +4,25 @@ use std::net::{IpAddr, SocketAddr};
 
 use mail_dns::{Name, Question, Record, RecordType};
 use mail_syntax::{Host, Mailbox};
+use smtp_proto::client::TlsPolicy;
 
 use crate::server::Context;
 
-/// A host to try.
+/// A host to try. Messages whose targets are equal may go by one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) address: SocketAddr,
+    /// What the recipient's domain demands of TLS with it.
+    pub(super) tls: TlsPolicy,
+}
+
+impl Target {
+    const fn new(host: String, address: SocketAddr) -> Self {
+        // Better read by nobody on the way than by anybody; a server without TLS gets its mail too (RFC 7435).
+        let tls = TlsPolicy::Opportunistic;
+        Self { host, address, tls }
+    }
 }
 
 /// Why there is no host to try.
@@ -62,10 +73,8 @@ pub(super) async fn targets(
                 .trim_end_matches(']')
                 .trim_start_matches("IPv6:");
             let ip: IpAddr = inner.parse().map_err(|_| RouteError::Name)?;
-            return Ok(vec![Target {
-                host: inner.to_owned(),
-                address: (ip, outbound.port).into(),
-            }]);
+            let address = (ip, outbound.port).into();
+            return Ok(vec![Target::new(inner.to_owned(), address)]);
         }
     };
     let name: Name = domain.as_str().parse().map_err(|_| RouteError::Name)?;
@@ -118,10 +127,7 @@ pub(super) async fn targets(
 
 async fn addresses(context: &Context, host: &str, port: u16) -> Result<Vec<Target>, RouteError> {
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![Target {
-            host: host.to_owned(),
-            address: (ip, port).into(),
-        }]);
+        return Ok(vec![Target::new(host.to_owned(), (ip, port).into())]);
     }
     let name: Name = host.parse().map_err(|_| RouteError::Name)?;
     let mut found = Vec::new();
@@ -136,10 +142,8 @@ async fn addresses(context: &Context, host: &str, port: u16) -> Result<Vec<Targe
                 Record::Aaaa(ip) => (*ip).into(),
                 _ => continue,
             };
-            found.push(Target {
-                host: host.trim_end_matches('.').to_owned(),
-                address: (ip, port).into(),
-            });
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            found.push(Target::new(host, (ip, port).into()));
         }
     }
     match found.is_empty() {

@@ -3,6 +3,7 @@
 //! Relaying is for those who have logged in. A message is acknowledged once it is on disk, and not before.
 
 mod deliver;
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -16,7 +17,7 @@ use mail_wire::{Pending, Proxied, Stale, Transport, TransportError};
 use message_auth::{Inbound, MessageAuth};
 use screening::early_talker::Offence;
 use smtp_proto::server::{AnswerError, Config, Error, Event, Role, Session, StartTls, asked};
-use smtp_proto::{EnhancedStatus, Reply};
+use smtp_proto::{EnhancedStatus, RcptParameters, Reply};
 use tokio::net::TcpStream;
 
 use crate::accounts::{AuthAnswer, Login, entropy};
@@ -29,6 +30,7 @@ use crate::routing::{self, Route, may_come_in, routes};
 use crate::screen::{Answer, Visit, is_postmaster};
 use crate::server::{Context, Security, Service, now};
 use crate::store::StoreError;
+use wishes::Wishes;
 
 /// Serves one connection.
 pub async fn serve(
@@ -57,6 +59,8 @@ pub async fn serve(
         Security::Implicit => StartTls::Unavailable,
     };
     config.sasl = Some(context.accounts.sasl().clone());
+    // Only our users: a stranger who is told that his mail was delivered has learnt who is here.
+    config.dsn = service == Service::Submission;
     config.limits.message = context.config.limits.message;
     let session = Session::new(Arc::new(config), entropy());
     let mut transport = match security {
@@ -129,6 +133,7 @@ struct Mail {
     smtputf8: bool,
     recipients: Vec<ForwardPath>,
     routes: std::collections::BTreeSet<Route>,
+    wishes: Wishes,
     intake: Option<Intake>,
     pace: Pace,
 }
@@ -154,6 +159,40 @@ async fn ask(mail: Option<&mut Mail>) -> Infallible {
         intake.ask().await;
     }
     std::future::pending().await
+}
+
+/// The refusal of a recipient whose mail would go elsewhere, and to nobody for now: whoever sends it is told at once, and not by a bounce.
+async fn suppressed(
+    context: &Context,
+    sender: &ReversePath,
+    routes: &BTreeSet<Route>,
+) -> Result<Option<Reply>, Reply> {
+    let elsewhere: Option<Vec<String>> = (routes.iter())
+        .map(|route| match route {
+            Route::Remote(address) => Some(address.clone()),
+            Route::Local(_) => None,
+        })
+        .collect();
+    let Some(elsewhere) = elsewhere else {
+        return Ok(None);
+    };
+    let sender = match sender {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    };
+    let (list, now) = (Arc::clone(&context.suppression), context.clock.now());
+    let found = context.store(move |store| {
+        let mut first = None;
+        for address in elsewhere {
+            match list.check(store, &sender, &address, now)? {
+                Some(suppressed) => first = first.or(Some(suppressed)),
+                None => return Ok(None),
+            }
+        }
+        Ok(first)
+    });
+    let found = found.await.map_err(|error| deliver::fault(&error))?;
+    Ok(found.map(|suppressed| deliver::suppressed(&suppressed)))
 }
 
 struct Connection {
@@ -220,6 +259,7 @@ impl Connection {
                         smtputf8: parameters.smtputf8,
                         recipients: Vec::new(),
                         routes: std::collections::BTreeSet::new(),
+                        wishes: Wishes::new(&parameters),
                         intake: None,
                         pace: Pace::default(),
                     });
@@ -229,9 +269,9 @@ impl Connection {
             },
             Event::Rcpt {
                 forward_path,
+                parameters,
                 pending,
-                ..
-            } => match self.recipient(forward_path).await {
+            } => match self.recipient(forward_path, parameters).await {
                 Ok(()) => self.driver.session().accept(pending)?,
                 Err(reply) => {
                     tracing::info!(peer = %self.peer, %reply, "smtp: recipient refused");
@@ -369,7 +409,11 @@ impl Connection {
     }
 
     /// Takes a recipient in.
-    async fn recipient(&mut self, forward_path: ForwardPath) -> Result<(), Reply> {
+    async fn recipient(
+        &mut self,
+        forward_path: ForwardPath,
+        parameters: RcptParameters,
+    ) -> Result<(), Reply> {
         let address = match &forward_path {
             ForwardPath::Postmaster => "postmaster".to_owned(),
             ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
@@ -401,6 +445,9 @@ impl Connection {
         let Some(mail) = &mut self.mail else {
             return Err(deliver::fault(&StoreError::Missing("the transaction")));
         };
+        if let Some(suppressed) = suppressed(&self.context, &mail.sender, &found).await? {
+            return Err(suppressed);
+        }
         if let Some(visit) = self.visit.as_mut().filter(|_| is_stranger) {
             if self.driver.session().did_not_wait() {
                 visit.saw(Offence::Pipelining);
@@ -420,6 +467,7 @@ impl Connection {
                 return Err(deliver::not_now(&Answer::too_much(seconds)));
             }
         }
+        mail.wishes.recipient(&forward_path, parameters, &found);
         mail.recipients.push(forward_path);
         mail.routes.extend(found);
         Ok(())
@@ -504,6 +552,7 @@ impl Connection {
             mail.smtputf8,
             &mail.recipients,
             &mail.routes,
+            &mail.wishes,
             spool,
             purpose,
         )

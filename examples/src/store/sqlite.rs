@@ -11,12 +11,14 @@ mod queue;
 mod reports;
 mod schema;
 mod screening;
+mod suppression;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ::screening::outbound::suppression::Remembered;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::{Notify, broadcast};
@@ -24,7 +26,7 @@ use tokio::sync::{Notify, broadcast};
 use super::{
     Account, AccountId, BodyId, Change, Delivery, Entry, FlagChange, Leased, Mailbox, MailboxId,
     Measure, Outgoing, ReportDestination, ReportRow, Settlement, Spool, Store, StoreError,
-    StoredMessage,
+    StoredMessage, SuppressedAddress,
 };
 
 /// The embedded store.
@@ -409,6 +411,41 @@ impl Store for Sqlite {
         let files = self.write(|transaction| queue::settle(transaction, id, settlement))?;
         self.unlink(&files);
         Ok(())
+    }
+
+    fn release(&self, ids: &[i64]) -> Result<(), StoreError> {
+        self.write(|transaction| queue::release(transaction, ids))
+    }
+
+    fn tell_late(&self, id: i64) -> Result<bool, StoreError> {
+        self.write(|transaction| queue::tell_late(transaction, id))
+    }
+
+    fn suppression(
+        &self,
+        sender: &str,
+        recipient: &str,
+        remembered: &Remembered,
+        now: u64,
+        measure: &mut Measure<'_>,
+    ) -> Result<(), StoreError> {
+        let saved = self.read(|connection| suppression::measure(connection, measure))?;
+        // Most calls only look, and wait for no writer.
+        if saved.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let saved = suppression::measure(transaction, measure)?;
+            suppression::save(transaction, saved, remembered, sender, recipient, now)
+        })
+    }
+
+    fn suppressed(&self, now: u64) -> Result<Vec<SuppressedAddress>, StoreError> {
+        self.read(|connection| suppression::list(connection, now))
+    }
+
+    fn sent_to(&self, feedback_id: &str) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|connection| suppression::sent_to(connection, feedback_id))
     }
 
     fn next_due(&self) -> Result<Option<u64>, StoreError> {

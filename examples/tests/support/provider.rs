@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,28 @@ pub struct Provider {
     asked: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     pub most_open: Arc<AtomicUsize>,
+    /// Connections in all.
+    connections: Arc<AtomicUsize>,
+    conduct: Arc<Mutex<Conduct>>,
+    /// MAIL and RCPT as they came.
+    commands: Arc<Mutex<Vec<String>>>,
+}
+
+/// What it does on each connection.
+#[derive(Clone, Copy, Default)]
+pub enum Conduct {
+    #[default]
+    Good,
+    /// It offers this in EHLO.
+    Offers(&'static str),
+    /// After so many messages it answers MAIL by this, and closes where that is 421 or nothing.
+    EndsAfter(usize, &'static str),
+    /// It hangs up in the middle of the second message, once, and on the connection that the first had.
+    DiesInData,
+    /// It hangs up behind the last octet of the second message, and says nothing, once.
+    DiesBeforeItsAnswer,
+    /// It answers to a message a second later.
+    IsSlow,
 }
 
 impl Provider {
@@ -33,6 +56,9 @@ impl Provider {
             asked: Arc::default(),
             open: Arc::default(),
             most_open: Arc::default(),
+            connections: Arc::default(),
+            conduct: Arc::default(),
+            commands: Arc::default(),
         };
         let serving = provider.clone();
         tokio::spawn(async move {
@@ -41,6 +67,7 @@ impl Provider {
                 tokio::spawn(async move {
                     let open = serving.open.fetch_add(1, Ordering::SeqCst) + 1;
                     serving.most_open.fetch_max(open, Ordering::SeqCst);
+                    serving.connections.fetch_add(1, Ordering::SeqCst);
                     // A client that hangs up has ended its session.
                     let _ = serving.session(socket, peer.ip()).await;
                     serving.open.fetch_sub(1, Ordering::SeqCst);
@@ -54,15 +81,31 @@ impl Provider {
         let mut socket = BufReader::new(socket);
         socket.write_all(b"220 mx.dest.example\r\n").await?;
         let (mut line, mut in_data) = (String::new(), false);
-        let mut message = String::new();
+        let (mut message, mut carried) = (String::new(), 0);
         loop {
             line.clear();
             if socket.read_line(&mut line).await? == 0 {
                 return Ok(());
             }
+            let conduct = *self.conduct.lock().unwrap();
+            if !in_data && (line.starts_with("MAIL") || line.starts_with("RCPT")) {
+                let command = line.trim_end().to_owned();
+                self.commands.lock().unwrap().push(command);
+            }
+            let hello;
             let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
                 "." if in_data => {
                     in_data = false;
+                    carried += 1;
+                    match conduct {
+                        Conduct::DiesBeforeItsAnswer if carried == 2 => {
+                            self.behave(Conduct::Good);
+                            self.taken.lock().unwrap().push(peer);
+                            return Ok(());
+                        }
+                        Conduct::IsSlow => tokio::time::sleep(Duration::from_secs(1)).await,
+                        _ => {}
+                    }
                     self.messages
                         .lock()
                         .unwrap()
@@ -72,9 +115,24 @@ impl Provider {
                 }
                 _ if in_data => {
                     message.push_str(&line);
+                    if matches!(conduct, Conduct::DiesInData) && carried == 1 {
+                        self.behave(Conduct::Good);
+                        return Ok(());
+                    }
                     continue;
                 }
-                "EHLO" => "250 mx.dest.example",
+                "EHLO" => match conduct {
+                    Conduct::Offers(what) => {
+                        hello = format!("250-mx.dest.example\r\n250 {what}");
+                        &hello
+                    }
+                    _ => "250 mx.dest.example",
+                },
+                "MAIL" => match conduct {
+                    Conduct::EndsAfter(most, "") if carried >= most => return Ok(()),
+                    Conduct::EndsAfter(most, reply) if carried >= most => reply,
+                    _ => "250 OK",
+                },
                 "RCPT" => {
                     self.asked.fetch_add(1, Ordering::SeqCst);
                     *self.rcpt.lock().unwrap()
@@ -90,6 +148,18 @@ impl Provider {
                 return Ok(());
             }
         }
+    }
+
+    pub fn behave(&self, conduct: Conduct) {
+        *self.conduct.lock().unwrap() = conduct;
+    }
+
+    pub fn commands(&self) -> Vec<String> {
+        self.commands.lock().unwrap().clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub fn say(&self, rcpt: &'static str) {

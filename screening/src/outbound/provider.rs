@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mail_syntax::Domain;
 
@@ -148,6 +148,13 @@ impl Providers {
         include_str!("providers.txt").parse().unwrap_or_default()
     }
 
+    /// The providers that the rules name, each once, in the order of their names.
+    pub fn names(&self) -> impl Iterator<Item = &Provider> {
+        let all = self.domains.values().chain(self.exchangers.values());
+        let once: BTreeSet<&Provider> = all.collect();
+        once.into_iter()
+    }
+
     /// Who takes mail for a recipient's domain.
     ///
     /// `exchanger` is the most preferred one of its MX records, if they were looked up: it is where the mail goes, so its owner's opinion
@@ -262,6 +269,8 @@ mod tests {
         let examples: Providers = include_str!("providers.txt").parse().unwrap();
         assert_eq!(examples, Providers::examples());
         assert_eq!(examples.to_string().parse(), Ok(examples.clone()));
+        let names: Vec<&str> = examples.names().map(Provider::as_str).collect();
+        assert_eq!(names, ["apple", "gmail", "outlook", "yahoo"]);
         for (recipient, exchanger, wanted) in [
             ("gmail.com", None, "gmail"),
             ("GMAIL.com", Some("mx.elsewhere.example"), "gmail"),

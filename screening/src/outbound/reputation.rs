@@ -141,6 +141,12 @@ impl Counts {
         *count = count.saturating_add(messages);
     }
 
+    /// The rate of a measure: of all messages that it is measured against; none if there is no such message.
+    pub fn rate(&self, measure: Measure) -> Option<Rate> {
+        let of = measure.of(self);
+        (of > 0).then(|| Rate::of(measure.events(self), of))
+    }
+
     fn to_value(self) -> Value {
         let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
         [

@@ -12,7 +12,7 @@
 //! let mut shaper = Shaper::default();
 //! let (yahoo, now) = ("yahoo".parse::<Provider>()?, 1_800_000_000);
 //! assert_eq!(shaper.connect(&yahoo, now), Turn::Now);
-//! assert_eq!(shaper.message(&yahoo, 0, now), Turn::Now);
+//! assert_eq!(shaper.message(&yahoo, 0, now, now), Turn::Now);
 //! shaper.reply(&yahoo, &Reply { code: 421, enhanced: Some((4, 7, 0)), text: "Too many connections" }, now);
 //! shaper.closed(&yahoo, now);
 //! assert_eq!(shaper.connect(&yahoo, now), Turn::Later { at: Some(now + 60), because: Because::BackOff });
@@ -41,6 +41,9 @@ pub struct Policy {
     pub max_connections: u32,
     /// Messages on one connection. Default: 100; many servers end it there.
     pub messages_per_connection: u32,
+    /// For how long a connection is used for further messages. Default: 5 minutes, as Postfix does: whoever balances its load by connections
+    /// gets new ones.
+    pub connection_time: Duration,
     /// How many messages, on all connections together. Default: as many as the connections carry.
     pub rate: Option<Quota>,
     /// Connections that fail one after the other until the destination is left alone. Default: 3.
@@ -59,6 +62,7 @@ impl Default for Policy {
             initial_connections: 5,
             max_connections: 20,
             messages_per_connection: 100,
+            connection_time: Duration::from_secs(300),
             rate: None,
             failed_connections: 3,
             back_off: Duration::from_secs(60),
@@ -198,19 +202,29 @@ impl Shaper {
         Turn::Now
     }
 
-    /// Asks for a message on a connection that has carried so many.
-    pub fn message(&mut self, provider: &Provider, carried: u32, now: u64) -> Turn {
+    /// Whether a connection that has carried so many messages since a time is to be kept for another. Nothing is counted.
+    pub fn keeps(&self, provider: &Provider, carried: u32, since: u64, now: u64) -> bool {
+        let policy = self.policy(provider);
+        let is_worn = carried >= policy.messages_per_connection.max(1)
+            || now.saturating_sub(since) >= policy.connection_time.as_secs().max(1);
+        let destination = self.destinations.get(provider);
+        // Of those that are open some may be too many.
+        !is_worn
+            && self.left_alone_until(provider, now).is_none()
+            && destination.is_some_and(|destination| destination.open <= destination.window / ONE)
+    }
+
+    /// Asks for a message on a connection that has carried so many since a time.
+    pub fn message(&mut self, provider: &Provider, carried: u32, since: u64, now: u64) -> Turn {
+        let is_left_alone = self.left_alone_until(provider, now).is_some();
+        if carried > 0 && !is_left_alone && !self.keeps(provider, carried, since, now) {
+            return Turn::Close;
+        }
         let Some((policy, destination)) = self.known(provider) else {
             // Nobody asked for the connection.
             return Turn::Close;
         };
         destination.used = now;
-        // Of those that are open some are too many.
-        if carried >= policy.messages_per_connection.max(1)
-            || (carried > 0 && destination.open > destination.window / ONE)
-        {
-            return Turn::Close;
-        }
         if let Some(later) = destination.left_alone(policy, now) {
             return later;
         }
@@ -277,6 +291,13 @@ impl Shaper {
             Some(destination) => destination.window / ONE,
             None => initial(self.policy(provider)) / ONE,
         }
+    }
+
+    /// Until when a destination is left alone, if it is.
+    pub fn left_alone_until(&self, provider: &Provider, now: u64) -> Option<u64> {
+        let longest = now.saturating_add(self.policy(provider).longest_back_off.as_secs());
+        let until = self.destinations.get(provider)?.until.min(longest);
+        (until > now).then_some(until)
     }
 
     fn policy(&self, provider: &Provider) -> &Policy {
@@ -423,7 +444,7 @@ mod tests {
             shaper.reply(&it, &trouble, NOW);
         }
         assert_eq!(shaper.connections(&it), 1);
-        assert_eq!(shaper.message(&it, 1, NOW), Turn::Close);
+        assert_eq!(shaper.message(&it, 1, NOW, NOW), Turn::Close);
     }
 
     #[test]
@@ -433,7 +454,7 @@ mod tests {
         // The same round of connections says it again.
         shaper.reply(&it, &SLOWER, NOW);
         assert_eq!(shaper.connections(&it), 2);
-        assert_eq!(shaper.message(&it, 0, NOW), later(NOW + 60));
+        assert_eq!(shaper.message(&it, 0, NOW, NOW), later(NOW + 60));
         for _ in 0..5 {
             shaper.closed(&it, NOW);
         }
@@ -481,7 +502,7 @@ mod tests {
             shaper.reply(&it, &reply, NOW);
         }
         assert_eq!(shaper.connections(&it), 5);
-        assert_eq!(shaper.message(&it, 0, NOW), Turn::Now);
+        assert_eq!(shaper.message(&it, 0, NOW, NOW), Turn::Now);
     }
 
     #[test]
@@ -492,11 +513,11 @@ mod tests {
             ..Policy::default()
         };
         let (mut shaper, it) = full(policy);
-        assert_eq!(shaper.message(&it, 100, NOW), Turn::Close);
+        assert_eq!(shaper.message(&it, 100, NOW, NOW), Turn::Close);
         let mut sent = 0;
         for now in NOW..NOW + 60 {
             loop {
-                match shaper.message(&it, 0, now) {
+                match shaper.message(&it, 0, now, now) {
                     Turn::Now => sent += 1,
                     Turn::Later {
                         at: Some(at),
@@ -512,10 +533,40 @@ mod tests {
         // One each two seconds, and the burst.
         assert_eq!(sent, 32);
         // A clock that was set back: no more than a burst is waited for.
-        let Turn::Later { at: Some(at), .. } = shaper.message(&it, 0, NOW - 100_000) else {
+        let Turn::Later { at: Some(at), .. } = shaper.message(&it, 0, NOW, NOW - 100_000) else {
             panic!("a burst was given twice");
         };
         assert!(at <= NOW - 100_000 + 6);
+    }
+
+    #[test]
+    fn a_connection_is_kept_for_its_messages_its_time_and_while_there_are_not_too_many() {
+        let (mut shaper, it) = full(Policy::default());
+        for (carried, seconds, kept) in [
+            (1, 0, true),
+            (99, 299, true),
+            (100, 0, false),
+            (1, 300, false),
+        ] {
+            let now = NOW + seconds;
+            assert_eq!(shaper.keeps(&it, carried, NOW, now), kept);
+            let turn = if kept { Turn::Now } else { Turn::Close };
+            assert_eq!(shaper.message(&it, carried, NOW, now), turn);
+        }
+        // A new one always may.
+        assert_eq!(shaper.message(&it, 0, NOW, NOW + 300), Turn::Now);
+        // The destination asks for less: none is kept for the while, and of those that are open afterwards half.
+        shaper.reply(&it, &SLOWER, NOW);
+        assert!(!shaper.keeps(&it, 1, NOW, NOW + 1));
+        assert_eq!(shaper.left_alone_until(&it, NOW + 1), Some(NOW + 60));
+        assert_eq!(shaper.message(&it, 1, NOW, NOW + 1), later(NOW + 60));
+        assert!(!shaper.keeps(&it, 1, NOW, NOW + 61));
+        for _ in 0..3 {
+            shaper.closed(&it, NOW + 61);
+        }
+        assert!(shaper.keeps(&it, 1, NOW, NOW + 61));
+        assert_eq!(shaper.left_alone_until(&it, NOW + 61), None);
+        assert!(!shaper.keeps(&provider("b.example"), 1, NOW, NOW));
     }
 
     #[test]
@@ -525,6 +576,7 @@ mod tests {
                 initial_connections: number,
                 max_connections: number,
                 messages_per_connection: number,
+                connection_time: Duration::ZERO,
                 rate: Some(Quota::new(number, Duration::MAX)),
                 failed_connections: number,
                 back_off: Duration::MAX,
@@ -538,7 +590,7 @@ mod tests {
             let it = provider("a.example");
             for now in [0, NOW, u64::MAX, 0] {
                 let _ = shaper.connect(&it, now);
-                let _ = shaper.message(&it, 0, now);
+                let _ = shaper.message(&it, 0, now, now);
                 shaper.reply(&it, &TAKEN, now);
                 shaper.reply(&it, &SLOWER, now);
                 shaper.failed(&it, now);

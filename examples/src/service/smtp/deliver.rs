@@ -9,6 +9,7 @@ use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath, is_invisible};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use screening::outbound::suppression::Suppressed;
 use screening::reputation::Outcome;
 use screening::scorer::Verdict;
 use smtp_proto::server::Hello;
@@ -21,10 +22,13 @@ use crate::forwarding;
 use crate::identities;
 use crate::intake::{Purpose, date};
 use crate::judge::{Judge, Judged};
+use crate::queue::{HEADER, succeeded};
 use crate::routing::{self, Route};
 use crate::screen::{Answer, Screened};
 use crate::server::{Context, now};
-use crate::store::{Delivery, Outgoing, Spool, StoreError};
+use crate::store::{Delivery, Dsn, Outgoing, Spool, StoreError};
+
+use super::wishes::Wishes;
 
 /// What the `Received` field tells of the session.
 #[derive(Debug)]
@@ -93,6 +97,14 @@ pub(super) fn deceptive(address: &str, status: EnhancedStatus) -> Result<(), Rep
     }
 }
 
+/// The reply to a recipient who gets no mail for now.
+pub(super) fn suppressed(suppressed: &Suppressed) -> Reply {
+    let (class, subject, detail) = suppressed.enhanced();
+    let status = format!("{class}.{subject}.{detail}").parse();
+    let status = status.unwrap_or(EnhancedStatus::NOT_AUTHORIZED);
+    reply(Suppressed::CODE, status, &suppressed.to_string())
+}
+
 /// The reply to a user who sends as somebody else.
 pub(super) fn not_yours(refused: &identities::Refused) -> Reply {
     match refused {
@@ -129,6 +141,7 @@ pub(super) async fn deliver(
     smtputf8: bool,
     recipients: &[ForwardPath],
     routes: &BTreeSet<Route>,
+    wishes: &Wishes,
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
@@ -172,8 +185,17 @@ pub(super) async fn deliver(
             field(trace.screened.as_ref())
         ),
     };
-    match store(context, sender, smtputf8, routes, spool, above, junk).await {
+    let start = match wishes.here.is_empty() {
+        true => Ok(Vec::new()),
+        false => spool.start(HEADER as u64),
+    };
+    let stored = store(
+        context, sender, smtputf8, routes, wishes, spool, above, junk,
+    );
+    match stored.await {
         Ok(()) => {
+            let start = start.unwrap_or_default();
+            tell(context, &id, sender, smtputf8, &start, wishes).await;
             tracing::info!(id, sender = ?sender.to_string(), recipients = recipients.len(), "accepted");
             reply(250, EnhancedStatus::OK, &format!("Queued as {id}"))
         }
@@ -335,25 +357,54 @@ async fn count(context: &Context, judged: &Judged, enforce: bool) {
     aggregate_reports::count(context, domain, record, &row, is_report).await;
 }
 
+/// Tells the sender of those to whom the message was delivered here, if he wants to know it.
+async fn tell(
+    context: &Context,
+    id: &str,
+    sender: &ReversePath,
+    smtputf8: bool,
+    start: &[u8],
+    wishes: &Wishes,
+) {
+    let sender = text_of(sender);
+    for (at, success) in wishes.here.iter().enumerate() {
+        let name = format!("{id}-{at}");
+        if let Err(error) = succeeded(context, name, &sender, smtputf8, start, success).await {
+            tracing::error!(%error, "a notice of success could not be stored");
+        }
+    }
+}
+
+fn text_of(sender: &ReversePath) -> String {
+    match sender {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one message, each used once"
+)]
 async fn store(
     context: &Context,
     sender: &ReversePath,
     smtputf8: bool,
     routes: &BTreeSet<Route>,
+    wishes: &Wishes,
     spool: Spool,
     above: Above,
     junk: bool,
 ) -> Result<(), StoreError> {
-    let sender_text = match sender {
-        ReversePath::Null => String::new(),
-        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
-    };
+    let sender_text = text_of(sender);
     let accepted = now();
-    let routes = routes.clone();
+    let routes: Vec<(Route, Dsn)> = (routes.iter())
+        .map(|route| (route.clone(), wishes.of(route)))
+        .collect();
     context
         .store(move |store| {
             let (mut deliveries, mut outgoing) = (Vec::new(), Vec::new());
-            for route in routes {
+            for (route, dsn) in routes {
                 match route {
                     Route::Local(account) => {
                         let inbox = store.mailbox(account, "INBOX")?;
@@ -374,6 +425,7 @@ async fn store(
                         added: above.leaving.clone().into_bytes(),
                         smtputf8,
                         accepted,
+                        dsn,
                     }),
                 }
             }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::mail::drop_unused;
-use crate::store::{BodyId, Leased, Outgoing, Settlement, StoreError};
+use crate::store::{BodyId, Dsn, Leased, Outgoing, Settlement, StoreError};
 
 pub(super) fn insert(
     transaction: &Transaction<'_>,
@@ -11,15 +11,16 @@ pub(super) fn insert(
     entry: &Outgoing,
 ) -> Result<(), StoreError> {
     transaction.execute(
-        "INSERT INTO queue (body, sender, recipient, added, smtputf8, accepted, due)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        "INSERT INTO queue (body, sender, recipient, added, smtputf8, accepted, due, dsn)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
         params![
             body.0,
             entry.sender,
             entry.recipient,
             entry.added,
             entry.smtputf8,
-            entry.accepted
+            entry.accepted,
+            entry.dsn.to_string()
         ],
     )?;
     Ok(())
@@ -34,7 +35,7 @@ pub(super) fn lease(
     let mut query = transaction.prepare_cached(
         "UPDATE queue SET leased_until = ?2 WHERE id IN
            (SELECT id FROM queue WHERE due <= ?1 AND leased_until <= ?1 ORDER BY due LIMIT ?3)
-         RETURNING id, body, sender, recipient, added, smtputf8, accepted, attempts",
+         RETURNING id, body, sender, recipient, added, smtputf8, accepted, attempts, told_late, dsn",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = query.query_map(params![now, until, limit], |row| {
@@ -47,11 +48,31 @@ pub(super) fn lease(
                 added: row.get(4)?,
                 smtputf8: row.get(5)?,
                 accepted: row.get(6)?,
+                dsn: Dsn::read(&row.get::<_, String>(9)?),
             },
             attempts: row.get(7)?,
+            told_late: row.get(8)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn release(transaction: &Transaction<'_>, ids: &[i64]) -> Result<(), StoreError> {
+    let mut release =
+        transaction.prepare_cached("UPDATE queue SET leased_until = 0 WHERE id = ?1")?;
+    for id in ids {
+        release.execute([id])?;
+    }
+    Ok(())
+}
+
+/// Whether nobody was told before that an entry is late.
+pub(super) fn tell_late(transaction: &Transaction<'_>, id: i64) -> Result<bool, StoreError> {
+    let told = transaction.execute(
+        "UPDATE queue SET told_late = 1 WHERE id = ?1 AND told_late = 0",
+        [id],
+    )?;
+    Ok(told == 1)
 }
 
 /// Returns the files that nothing names any more.
@@ -60,8 +81,16 @@ pub(super) fn settle(
     id: i64,
     settlement: &Settlement,
 ) -> Result<Vec<String>, StoreError> {
+    if let Settlement::Sent {
+        feedback_id: Some(feedback_id),
+        until,
+        now,
+    } = settlement
+    {
+        super::suppression::sent(transaction, id, feedback_id, *until, *now)?;
+    }
     match settlement {
-        Settlement::Done => {
+        Settlement::Done | Settlement::Sent { .. } => {
             let body: Option<i64> = transaction
                 .query_row(
                     "DELETE FROM queue WHERE id = ?1 RETURNING body",

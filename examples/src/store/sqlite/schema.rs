@@ -107,13 +107,40 @@ CREATE INDEX screening_expires ON screening (expires);
 /// Version 5 has it in a database of its own: once more.
 const NO_SCREENING: &str = "DROP TABLE screening;";
 
+/// What version 6 added: addresses that get no mail, to whom went what may be complained about, who was told that a message is late, and
+/// who wants to be told of what.
+const SUPPRESSION: &str = "
+ALTER TABLE queue ADD COLUMN told_late INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE queue ADD COLUMN dsn TEXT NOT NULL DEFAULT '';
+CREATE TABLE suppressed (
+    hash BLOB PRIMARY KEY,
+    cause INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    sender TEXT,
+    a INTEGER NOT NULL,
+    b INTEGER NOT NULL,
+    c INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX suppressed_expires ON suppressed (expires);
+CREATE TABLE sent (
+    feedback_id TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (feedback_id, recipient)
+) WITHOUT ROWID;
+CREATE INDEX sent_until ON sent (until);
+";
+
 /// Each leads to the next version; `PRAGMA user_version` says how many of them a database has behind it.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     TABLES,
     DMARC_ROWS,
     REPORT_DESTINATIONS,
     SCREENING,
     NO_SCREENING,
+    SUPPRESSION,
 ];
 
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {

@@ -296,7 +296,7 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
 }
 
 /// A time as the table holds it: it compares as numbers do, and none is the last.
-fn time(seconds: u64) -> i64 {
+pub(super) fn time(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
