@@ -20,8 +20,9 @@
 //!
 //! let failed_login = FailedLogin::new(Keys::new([7; 16]));
 //! let mut store = MemoryStore::new(100_000);
-//! let (client, now) = ("203.0.113.80".parse()?, 1_800_000_000);
+//! let (client, mut now) = ("203.0.113.80".parse()?, 1_800_000_000);
 //! for tried in 0..50 {
+//!     now += 2;
 //!     let (decision, penalty) = failed_login.attempt(&mut store, client, "ann", now)?;
 //!     assert_eq!(decision, Decision::Allowed);
 //!     // The password is wrong.
