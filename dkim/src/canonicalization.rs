@@ -256,15 +256,15 @@ pub fn push_field(kind: Canonicalization, field: &Field<'_>, out: &mut Vec<u8>) 
             let raw = field.raw();
             out.extend_from_slice(raw.strip_suffix(b"\r\n").unwrap_or(raw));
         }
-        Canonicalization::Relaxed => push_relaxed_field(field.name(), field.body(), out),
+        Canonicalization::Relaxed => push_relaxed_field(field.name_octets(), field.body(), out),
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// Adds the relaxed form of a field without its CRLF (RFC 6376 §3.4.2); `body` is what stands behind the colon.
-pub(crate) fn push_relaxed_field(name: &str, body: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_relaxed_field(name: &[u8], body: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(name);
     if let Some(name) = out.get_mut(start..) {
         name.make_ascii_lowercase();
     }
@@ -299,26 +299,28 @@ fn skip_folding_white_space(mut octets: &[u8]) -> &[u8] {
 fn words(octets: &[u8]) -> usize {
     const LANES: usize = 16;
     let mut from = 0;
-    // Over all lanes without an early end, so that they are looked at together.
-    while let Some(some) = octets
-        .get(from..)
-        .unwrap_or_default()
-        .first_chunk::<{ LANES + 1 }>()
-        && !(some.iter().zip(&some[1..])).fold(false, |any, (octet, next)| {
-            any | (*octet < b' ') | ((*octet == b' ') & (*next <= b' '))
-        })
-    {
-        from += LANES;
-    }
-    while let Some(rest) = octets.get(from..) {
-        match rest {
+    loop {
+        // Over all lanes without an early end, so that they are looked at together.
+        while let Some(some) = octets
+            .get(from..)
+            .unwrap_or_default()
+            .first_chunk::<{ LANES + 1 }>()
+            && !(some.iter().zip(&some[1..])).fold(false, |any, (octet, next)| {
+                any | (*octet < b' ') | ((*octet == b' ') & (*next <= b' '))
+            })
+        {
+            from += LANES;
+        }
+        let rest = octets.get(from..).unwrap_or_default();
+        let low = rest.iter().position(|octet| *octet <= b' ');
+        from += low.unwrap_or(rest.len());
+        match octets.get(from..).unwrap_or_default() {
             [] | [b'\t', ..] | [b' '] | [b' ', b' ' | b'\t' | b'\r', ..] | [b'\r', b'\n', ..] => {
-                break;
+                return from;
             }
             _ => from += 1,
         }
     }
-    from
 }
 
 #[cfg(test)]

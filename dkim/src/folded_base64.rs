@@ -3,93 +3,131 @@
 /// The octets that a text stands for; `None` where it is no base64. White space may stand anywhere in it, and bits behind the last octet
 /// must be zero.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let mut octets = Vec::with_capacity(text.len() / 8 * 6 + 6);
+    decode_with(text, |some| octets.extend_from_slice(some))?;
+    Some(octets)
+}
+
+/// As [`decode`], for a text that must stand for so many octets as there is room for.
+pub(crate) fn decode_to(text: &str, mut room: &mut [u8]) -> Option<()> {
+    let mut fit = true;
+    decode_with(text, |some| {
+        match core::mem::take(&mut room).split_at_mut_checked(some.len()) {
+            Some((to, behind)) => {
+                to.copy_from_slice(some);
+                room = behind;
+            }
+            None => fit = false,
+        }
+    })?;
+    (fit && room.is_empty()).then_some(())
+}
+
+/// Eight characters at a time, which are six octets.
+fn decode_with(text: &str, mut out: impl FnMut(&[u8])) -> Option<()> {
     let mut rest = text.as_bytes();
-    // Characters of a group of four that is not complete, and their bits.
-    let (mut count, mut bits) = (0, 0);
-    'text: loop {
+    loop {
         while let Some((eight, behind)) = rest.split_first_chunk()
             && let Some(six) = decode_eight(eight)
         {
-            octets.extend_from_slice(&six);
+            out(&six);
             rest = behind;
         }
-        // One by one past white space, and on to the end of a group.
-        let mut space = false;
-        while !space || count > 0 {
-            let Some((octet, behind)) = rest.split_first() else {
-                break 'text;
-            };
-            match SIX_BITS[usize::from(*octet)] {
-                NONE if is_space(octet) => space = true,
-                NONE => break 'text,
-                six => {
-                    bits = bits << 6 | u32::from(six);
-                    count += 1;
-                }
+        // Eight with white space among them, or the last.
+        let mut eight = [ZERO; 8];
+        let mut length = 0;
+        while length < eight.len()
+            && let Some((octet, behind)) = rest.split_first()
+        {
+            if !is_space(octet) {
+                eight[length] = *octet;
+                length += 1;
             }
             rest = behind;
-            if count == 4 {
-                let [_, group @ ..] = bits.to_be_bytes();
-                octets.extend_from_slice(&group);
-                (count, bits) = (0, 0);
+        }
+        match decode_eight(&eight) {
+            Some(six) if length == eight.len() => out(&six),
+            _ => {
+                return rest
+                    .iter()
+                    .all(is_space)
+                    .then(|| decode_last(eight, length, out))?;
             }
         }
     }
-    let padding = rest.iter().filter(|octet| **octet == b'=').count();
-    let is_end = (rest.iter()).all(|octet| *octet == b'=' || is_space(octet));
-    let (most_padding, spare_bits) = match count {
-        0 => (0, 0),
-        2 => (2, 4),
-        3 => (1, 2),
+}
+
+/// The last characters, at most eight of them, padding included.
+fn decode_last(mut eight: [u8; 8], length: usize, mut out: impl FnMut(&[u8])) -> Option<()> {
+    let mut count = length;
+    while let Some(last) = eight[..count].last_mut()
+        && *last == b'='
+    {
+        *last = ZERO;
+        count -= 1;
+    }
+    let most_padding = match count % 4 {
+        0 => 0,
+        2 => 2,
+        3 => 1,
         // One character has not enough bits for an octet.
         _ => return None,
     };
-    if !is_end || padding > most_padding || bits & ((1 << spare_bits) - 1) != 0 {
+    let six = decode_eight(&eight)?;
+    let (octets, spare) = six.split_at(count * 6 / 8);
+    if length - count > most_padding || spare.iter().any(|octet| *octet != 0) {
         return None;
     }
-    let last = (bits >> spare_bits).to_be_bytes();
-    octets.extend_from_slice(last.get(4 - count * 3 / 4..).unwrap_or_default());
-    Some(octets)
+    out(octets);
+    Some(())
 }
 
 /// What eight characters stand for, if all of them are of the alphabet.
 fn decode_eight(characters: &[u8; 8]) -> Option<[u8; 6]> {
-    let (mut bits, mut any) = (0, 0);
-    for character in characters {
-        let six = SIX_BITS[usize::from(*character)];
-        any |= six;
-        bits = bits << 6 | u64::from(six);
-    }
-    let [_, _, octets @ ..] = bits.to_be_bytes();
-    (any < 64).then_some(octets)
+    let group = |at: usize| {
+        let bits = |place: usize| SIX_BITS[place][usize::from(characters[at + place])];
+        bits(0) | bits(1) | bits(2) | bits(3)
+    };
+    let (high, low) = (group(0), group(4));
+    let [_, _, octets @ ..] = (u64::from(high) << 24 | u64::from(low)).to_be_bytes();
+    (high | low != NONE).then_some(octets)
 }
 
 fn is_space(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// What stands for no bits.
-const NONE: u8 = 0xff;
+/// The character of six bits that are zero.
+const ZERO: u8 = b'A';
 
-static SIX_BITS: [u8; 256] = {
-    let mut all = [NONE; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        all[octet] = six_bits(octet as u8);
-        octet += 1;
+/// What stands for no bits; no other has bits up there.
+const NONE: u32 = u32::MAX;
+
+/// The bits of each character, where they belong for each of the four places in a group: so a group is four of them together.
+static SIX_BITS: [[u32; 256]; 4] = {
+    let mut all = [[NONE; 256]; 4];
+    let mut place = 0;
+    while place < 4 {
+        let mut octet = 0;
+        while octet < 256 {
+            if let Some(six) = six_bits(octet as u8) {
+                all[place][octet] = (six as u32) << (18 - 6 * place);
+            }
+            octet += 1;
+        }
+        place += 1;
     }
     all
 };
 
-const fn six_bits(octet: u8) -> u8 {
+const fn six_bits(octet: u8) -> Option<u8> {
     match octet {
-        b'A'..=b'Z' => octet - b'A',
-        b'a'..=b'z' => octet - b'a' + 26,
-        b'0'..=b'9' => octet - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => NONE,
+        b'A'..=b'Z' => Some(octet - b'A'),
+        b'a'..=b'z' => Some(octet - b'a' + 26),
+        b'0'..=b'9' => Some(octet - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
     }
 }
 
@@ -112,6 +150,27 @@ mod tests {
                     assert_eq!(decode(&text), BASE64.decode(compact).ok(), "{text:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_text_fills_its_room() {
+        for (text, octets, fits) in [
+            ("QUJD\r\n REVG", 6, true),
+            ("QUJDREVG", 5, false),
+            ("QUJDREVG", 7, false),
+            ("QUJDREVGQUJDREVG", 6, false),
+            ("QUJDREU=", 5, true),
+            ("QUJDRE*=", 5, false),
+            ("", 0, true),
+        ] {
+            let mut room = vec![0; octets];
+            assert_eq!(
+                decode_to(text, &mut room).is_some(),
+                fits,
+                "{text} {octets}"
+            );
+            assert!(!fits || decode(text) == Some(room));
         }
     }
 

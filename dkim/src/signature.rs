@@ -20,7 +20,7 @@ mod read;
 mod write;
 
 pub(crate) use field_names::FieldNames;
-pub(crate) use write::finish_field;
+pub(crate) use write::{USUAL_UNSIGNED, finish_field};
 
 /// The name of the field.
 pub const FIELD_NAME: &str = "DKIM-Signature";

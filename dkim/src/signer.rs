@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use mail_syntax::Domain;
 use mail_syntax::folding::{FieldWriter, FoldError};
-use mail_syntax::header::{Defect, HeaderError, Limits};
+use mail_syntax::header::{Defect, Field, HeaderError, Limits};
 
-use crate::canonicalization::Canonicalization;
+use crate::canonicalization::{self, Canonicalization};
 use crate::crypto::{Crypto, RING};
 use crate::message_to_sign::{MessageToSign, Unsignable};
-use crate::signature::{self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature};
+use crate::signature::{
+    self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature, USUAL_UNSIGNED,
+};
 use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_unsigned_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
@@ -147,25 +149,33 @@ impl Default for SignedFields {
 }
 
 impl SignedFields {
-    /// The names for `h=`.
-    pub(crate) fn names(&self, header: &FieldsByName<'_>) -> FieldNames {
+    /// The names for `h=`; `signed` gets the fields that they sign, in their order.
+    pub(crate) fn names(
+        &self,
+        header: &FieldsByName<'_>,
+        mut signed: impl FnMut(&Field<'_>),
+    ) -> FieldNames {
         let mut names = FieldNames::with_capacity(256);
-        let from = match self.is_default() {
+        let is_default = self.is_default();
+        let from = match is_default {
             true => None,
             false => Some(Cow::Borrowed("From")),
         };
         let lists = || from.iter().chain(&*self.oversigned).chain(&*self.present);
         let oversigned = from.iter().len() + self.oversigned.len();
         for (at, name) in lists().enumerate() {
-            let count = header.count(name) + usize::from(at < oversigned);
+            let fields = header.named(name);
+            let count = fields.len() + usize::from(at < oversigned);
             // A name that stands in the lists twice counts once.
             let is_new = || {
                 !lists()
                     .take(at)
                     .any(|other| other.eq_ignore_ascii_case(name))
             };
-            if count > 0 && (self.is_default() || is_new()) {
+            if count > 0 && (is_default || is_new()) {
                 (0..count).for_each(|_| names.push(name));
+                // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
+                fields.rev().for_each(|field| signed(&field));
             }
         }
         names
@@ -314,12 +324,14 @@ impl Signer {
     /// [`SignError`].
     pub fn finish_unsigned(self) -> Result<Vec<UnsignedField>, SignError> {
         let message = self.message.finish()?;
-        let (_, mut fields) = message.header()?;
-        let unsigned = |(signing, number): (Signing, usize)| {
+        let (_, fields) = message.header()?;
+        let mut unsigned = Vec::with_capacity(self.signings.len());
+        for (signing, number) in self.signings {
             let hash = message.hashes.get(number).map(|body| body.hash);
-            UnsignedField::new(signing, self.now, &mut fields, hash.unwrap_or_default())
-        };
-        self.signings.into_iter().map(unsigned).collect()
+            let hash = hash.unwrap_or_default();
+            unsigned.push(UnsignedField::new(signing, self.now, &fields, hash)?);
+        }
+        Ok(unsigned)
     }
 }
 
@@ -335,11 +347,15 @@ impl UnsignedField {
     fn new(
         signing: Signing,
         now: u64,
-        fields: &mut FieldsByName<'_>,
+        fields: &FieldsByName<'_>,
         body_hash: Digest,
     ) -> Result<Self, SignError> {
         signing.check()?;
         let kind = signing.header_canonicalization;
+        let mut octets = Vec::with_capacity(fields.octets() + USUAL_UNSIGNED);
+        let signed_fields = signing.fields.names(fields, |field| {
+            canonicalization::push_field(kind, field, &mut octets);
+        });
         let expires = |lifetime: Duration| now.saturating_add(lifetime.as_secs().max(1));
         let signature = Signature {
             algorithm: signing.key.algorithm(),
@@ -348,7 +364,7 @@ impl UnsignedField {
             domain: signing.domain,
             selector: signing.selector,
             identity: signing.identity,
-            signed_fields: signing.fields.names(fields),
+            signed_fields,
             body_length: None,
             timestamp: Some(now),
             expiration: signing.lifetime.map(expires),
@@ -357,9 +373,6 @@ impl UnsignedField {
             octets: Vec::new(),
         };
         let field = signature.unsigned_field()?;
-        let written = field.written()?.len();
-        let mut octets = Vec::with_capacity(fields.octets() + written);
-        fields.select(kind, &signature.signed_fields, None, &mut octets);
         push_unsigned_field(kind, &field, &mut octets)?;
         Ok(Self {
             field,

@@ -39,8 +39,9 @@ pub fn signing_input(
 pub(crate) struct FieldsByName<'a> {
     /// In an order of their names; those of one name from the top.
     fields: Vec<Entry<'a>>,
-    /// A bit for each key that occurs, and most that do not occur have another.
-    keys: u64,
+    /// For each beginning of a key, where the first field stands whose key begins so, or what is beyond them all: most names that a
+    /// header does not have are found not to be there, and most that it has are found at once.
+    firsts: [u32; Key::BEGINNINGS],
     /// Octets of the header.
     octets: usize,
 }
@@ -59,29 +60,32 @@ impl<'a> FieldsByName<'a> {
         let mut fields = Vec::with_capacity(header.fields().size_hint().1.unwrap_or_default());
         for field in header.fields() {
             fields.push(Entry {
-                key: Key::of(field.name()),
+                key: Key::of(field.name_octets()),
                 field,
                 count: 0,
                 taken: 0,
             });
         }
         fields.sort_unstable_by(|one, other| {
-            let by_name = one.cmp_name(other.key, other.field.name());
+            let by_name = one.cmp_name(other.key, other.field.name_octets());
             by_name.then(one.field.offset().cmp(&other.field.offset()))
         });
-        let mut keys = 0;
-        for same in
-            fields.chunk_by_mut(|one, next| one.key == next.key && one.field.is(next.field.name()))
+        let (mut firsts, mut at) = ([u32::MAX; Key::BEGINNINGS], 0);
+        for same in fields
+            .chunk_by_mut(|one, next| one.key == next.key && one.has(next.field.name_octets()))
         {
             let count = same.len();
             if let Some(first) = same.first_mut() {
                 first.count = count;
-                keys |= first.key.bit();
+                let beginning = &mut firsts[first.key.beginning()];
+                *beginning = at.min(*beginning);
             }
+            // So many fit into no memory: each has 32 octets in the index of the header.
+            at = at.saturating_add(count as u32);
         }
         Self {
             fields,
-            keys,
+            firsts,
             octets: header.octets().len(),
         }
     }
@@ -93,34 +97,40 @@ impl<'a> FieldsByName<'a> {
 
     /// How many fields have this name.
     pub(crate) fn count(&self, name: &str) -> usize {
-        self.range(name).len()
+        self.range(name.as_bytes()).len()
     }
 
     /// The fields of this name, from the top.
-    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = Field<'a>> {
-        let same = self.fields.get(self.range(name)).unwrap_or_default();
+    pub(crate) fn named(
+        &self,
+        name: &str,
+    ) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
+        let same = self
+            .fields
+            .get(self.range(name.as_bytes()))
+            .unwrap_or_default();
         same.iter().map(|entry| entry.field)
     }
 
     /// Where the fields of this name stand.
-    fn range(&self, name: &str) -> Range<usize> {
+    #[inline]
+    fn range(&self, name: &[u8]) -> Range<usize> {
         // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
         let key = Key::of(name);
-        if self.keys & key.bit() == 0 {
-            return 0..0;
-        }
-        let start = self.fields.partition_point(|entry| entry.key < key);
+        let start = self.firsts[key.beginning()] as usize;
         match self.fields.get(start) {
-            Some(first) if first.key == key && first.field.is(name) => start..start + first.count,
-            // Another name has the same key.
-            Some(first) if first.key == key => {
-                let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
-                let start = self.fields.partition_point(before);
-                let first = self.fields.get(start).filter(|first| first.field.is(name));
-                start..start + first.map_or(0, |first| first.count)
-            }
-            _ => 0..0,
+            None => 0..0,
+            Some(first) if first.key == key && first.has(name) => start..start + first.count,
+            Some(_) => self.find(key, name),
         }
+    }
+
+    /// As [`FieldsByName::range`], where another name has such a key.
+    fn find(&self, key: Key, name: &[u8]) -> Range<usize> {
+        let before = |entry: &Entry<'_>| entry.cmp_name(key, name).is_lt();
+        let start = self.fields.partition_point(before);
+        let first = self.fields.get(start).filter(|first| first.has(name));
+        start..start + first.map_or(0, |first| first.count)
     }
 
     /// Adds the canonical form of the fields that `h=` names, never the field at `own_offset`.
@@ -137,8 +147,8 @@ impl<'a> FieldsByName<'a> {
         for entry in &mut self.fields {
             entry.taken = 0;
         }
-        let (mut last, mut range) = ("", 0..0);
-        for name in signed_fields.iter() {
+        let (mut last, mut range) = (&[][..], 0..0);
+        for name in signed_fields.octets() {
             // Many name a field once more than it is there.
             if name != last {
                 (last, range) = (name, self.range(name));
@@ -166,38 +176,44 @@ impl<'a> FieldsByName<'a> {
 }
 
 impl Entry<'_> {
+    fn has(&self, name: &[u8]) -> bool {
+        let own = self.field.name_octets();
+        // Most names are spelled alike, and that is found sooner.
+        own == name || own.eq_ignore_ascii_case(name)
+    }
+
     /// Any order will do; the keys settle it for most.
-    fn cmp_name(&self, key: Key, name: &str) -> Ordering {
-        let lower = |octet: u8| octet.to_ascii_lowercase();
+    fn cmp_name(&self, key: Key, name: &[u8]) -> Ordering {
         self.key.cmp(&key).then_with(|| {
-            let own = self.field.name().bytes().map(lower);
-            own.cmp(name.bytes().map(lower))
+            let own = self.field.name_octets().iter().map(u8::to_ascii_lowercase);
+            own.cmp(name.iter().map(u8::to_ascii_lowercase))
         })
     }
 }
 
-/// Length and three letters of a name: the same for names that are the same without regard to case, and different for most others.
+/// Length and three letters of a name, mixed: the same for names that are the same without regard to case, and different for most others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u32);
 
 impl Key {
-    fn of(name: &str) -> Self {
-        let octets = name.as_bytes();
-        let [.., length] = octets.len().to_be_bytes();
+    /// How many beginnings there are.
+    const BEGINNINGS: usize = 64;
+
+    fn of(name: &[u8]) -> Self {
         // The bit makes letters small, and no two letters the same.
-        let letter = |octet: Option<&u8>| octet.map_or(0, |octet| octet | 0x20);
-        let middle = octets.get(octets.len() / 2);
-        Self(u32::from_be_bytes([
-            length,
-            letter(octets.first()),
-            letter(middle),
-            letter(octets.last()),
-        ]))
+        let letter = |at: usize| u32::from(name.get(at).copied().unwrap_or_default() | 0x20);
+        let length = name.len();
+        let all = (length as u32) << 24
+            | letter(0) << 16
+            | letter(length / 2) << 8
+            | letter(length.wrapping_sub(1));
+        // An odd factor, so that no two become the same.
+        Self(all.wrapping_mul(0x9e37_79b1))
     }
 
-    /// One of 64.
-    fn bit(self) -> u64 {
-        1 << (self.0.wrapping_mul(0x9e37_79b1) >> 26)
+    /// The first six bits.
+    fn beginning(self) -> usize {
+        (self.0 >> 26) as usize
     }
 }
 
@@ -228,7 +244,7 @@ pub(crate) fn push_signature_field(
                 [] => Cow::Borrowed(before),
                 _ => Cow::Owned([before, behind].concat()),
             };
-            canonicalization::push_relaxed_field(field.name(), &body, input);
+            canonicalization::push_relaxed_field(field.name_octets(), &body, input);
         }
     }
 }
@@ -247,7 +263,7 @@ pub(crate) fn push_unsigned_field(
         Canonicalization::Simple => input.extend_from_slice(written.as_bytes()),
         Canonicalization::Relaxed => {
             let (name, body) = written.split_once(':').unwrap_or((written, ""));
-            canonicalization::push_relaxed_field(name, body.as_bytes(), input);
+            canonicalization::push_relaxed_field(name.as_bytes(), body.as_bytes(), input);
         }
     }
     Ok(())
@@ -280,7 +296,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyHash {
     pub(crate) hash: Digest,
-    /// Octets that were hashed.
+    /// Octets that were hashed, counted where a length bounds them.
     pub(crate) hashed: u64,
     /// Octets of the canonical body behind them.
     pub(crate) unsigned: u64,
@@ -350,6 +366,10 @@ impl BodyHasher {
             self.canonicalizers.reserve_exact(1);
             self.canonicalizers.push(BodyCanonicalizer::new(kind));
         }
+        if self.hashes.is_empty() {
+            // Most messages need one.
+            self.hashes.reserve_exact(1);
+        }
         self.hashes.push(Hash {
             kind,
             length,
@@ -365,10 +385,10 @@ impl BodyHasher {
     }
 
     pub(crate) fn update(&mut self, piece: &[u8]) {
-        let hashes = &mut self.hashes;
         for canonicalizer in &mut self.canonicalizers {
             let kind = canonicalizer.kind();
-            canonicalizer.update(piece, &mut |run| Hash::update(hashes, kind, run));
+            let hashes = Hash::of_kind(&mut self.hashes, kind);
+            canonicalizer.update(piece, &mut |run| Hash::update_all(hashes, kind, run));
         }
     }
 
@@ -377,7 +397,8 @@ impl BodyHasher {
         let mut hashes = self.hashes;
         for canonicalizer in self.canonicalizers {
             let kind = canonicalizer.kind();
-            canonicalizer.finish(&mut |run| Hash::update(&mut hashes, kind, run));
+            let hashes = Hash::of_kind(&mut hashes, kind);
+            canonicalizer.finish(&mut |run| Hash::update_all(hashes, kind, run));
         }
         let finish = |hash: Hash| BodyHash {
             hash: match hash.state {
@@ -392,21 +413,36 @@ impl BodyHasher {
 }
 
 impl Hash {
-    fn update(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
-        for hash in hashes.iter_mut().filter(|hash| hash.kind == kind) {
-            let mut signed = run;
-            if let Some(length) = hash.length {
-                // What does not fit into usize is more than the run has.
-                let room = usize::try_from(length - hash.hashed).unwrap_or(usize::MAX);
-                let unsigned;
-                (signed, unsigned) = run.split_at(room.min(run.len()));
-                hash.unsigned += unsigned.len() as u64;
-            }
-            hash.hashed += signed.len() as u64;
-            match &mut hash.state {
-                State::Sha256(state) => state.update(signed),
-                State::Sha1(state) => state.update(signed),
-            }
+    /// From the first hash of a canonical form on, which for most messages is the only one.
+    fn of_kind(hashes: &mut [Self], kind: Canonicalization) -> &mut [Self] {
+        let first = hashes.iter().position(|hash| hash.kind == kind);
+        hashes
+            .get_mut(first.unwrap_or(hashes.len())..)
+            .unwrap_or_default()
+    }
+
+    fn update_all(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
+        if let Some((first, others)) = hashes.split_first_mut() {
+            first.update(run);
+            let others = others.iter_mut().filter(|hash| hash.kind == kind);
+            others.for_each(|hash| hash.update(run));
+        }
+    }
+
+    #[inline]
+    fn update(&mut self, run: &[u8]) {
+        let mut signed = run;
+        if let Some(length) = self.length {
+            // What does not fit into usize is more than the run has.
+            let room = usize::try_from(length - self.hashed).unwrap_or(usize::MAX);
+            let unsigned;
+            (signed, unsigned) = run.split_at(room.min(run.len()));
+            self.hashed += signed.len() as u64;
+            self.unsigned += unsigned.len() as u64;
+        }
+        match &mut self.state {
+            State::Sha256(state) => state.update(signed),
+            State::Sha1(state) => state.update(signed),
         }
     }
 }
@@ -423,7 +459,7 @@ mod tests {
         assert!(
             names
                 .iter()
-                .all(|name| name.len() == 2 || Key::of(name) == Key::of("abcd"))
+                .all(|name| name.len() == 2 || Key::of(name.as_bytes()) == Key::of(b"abcd"))
         );
         let lines = names
             .iter()

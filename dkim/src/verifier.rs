@@ -252,9 +252,10 @@ impl Verifier {
         let index = core::mem::take(&mut self.splitter).finish();
         let header = Header::new(octets, &index);
         let mut fields = FieldsByName::new(&header);
-        self.signatures.reserve_exact(fields.count(FIELD_NAME));
-        let mut open = Vec::with_capacity(self.signatures.capacity());
-        for field in fields.named(FIELD_NAME) {
+        let signature_fields = fields.named(FIELD_NAME);
+        self.signatures.reserve_exact(signature_fields.len());
+        let mut open = Vec::with_capacity(signature_fields.len());
+        for field in signature_fields {
             let mut verification = Verification::new(&field);
             match self.begin(&mut verification.verdict, &field, &index) {
                 Ok((signature, b)) => open.push((self.signatures.len(), field, signature, b)),

@@ -9,19 +9,22 @@ use crate::AuthorDomains;
 use crate::config::Config;
 use crate::organizational_domain::OrganizationalDomain;
 use crate::record::Place;
-use crate::tree_walk::{Led, Progress, Published, Targets, Walk, label_count, shared_labels};
-use crate::verdict::{Authentication, AuthorFault, Mechanism, Verdict};
+use crate::tree_walk::{Published, Targets, Walk, label_count, shared_labels};
+use crate::verdict::{Authentication, AuthorFault, Identifier, Mechanism, Verdict};
 
 /// DMARC for one message: asks all names of the Author Domain's walk at once, and those of an identifier's walk as soon as they may matter.
 ///
 /// Waits until [`Dmarc::no_more_identifiers`], unless no identifier can change the result. Asks at most 25 questions with the default limits.
+/// Hands its verdict out once: polled again, it waits.
 #[derive(Clone, Debug)]
 pub struct Dmarc {
     config: Config,
     author: Result<Author, AuthorFault>,
     targets: Targets,
     existence: Existence,
-    identifiers: Vec<Candidate>,
+    identifiers: Vec<Identifier>,
+    /// How far each identifier is looked into.
+    candidates: Vec<Candidate>,
     identifiers_left_out: usize,
     complete: bool,
     /// What the walks of DKIM domains have added to the names of the Author Domain's.
@@ -30,6 +33,8 @@ pub struct Dmarc {
     draw: u8,
     /// Whether since the last poll that found nothing something was handed in or came to light: only then is there something to find.
     changed: bool,
+    /// Whether the verdict was handed out, and with it what it consists of.
+    done: bool,
     trace: Vec<(Question, Answer)>,
 }
 
@@ -37,61 +42,45 @@ pub struct Dmarc {
 #[derive(Clone, Debug)]
 struct Author {
     domain: Domain,
-    labels: usize,
+    labels: u8,
+    /// By public suffixes it is at its end from the beginning.
     walk: Walk,
-    /// What the walk has come to; by public suffixes where it leads is known from the beginning.
-    progress: Progress,
 }
 
-/// An identifier, and how far it is looked into.
+/// How far an identifier is looked into.
 #[derive(Clone, Debug)]
 struct Candidate {
-    mechanism: Mechanism,
-    handed_in: Domain,
-    /// The domain in A-labels, where that is another.
+    /// Its domain in A-labels, where that is another.
     a_labels: Option<Domain>,
     /// How many labels it has in A-labels, and how many of them, from the right, in common with the Author Domain: that is all that alignment
     /// takes. None where it has no A-labels, and so no name in the DNS.
-    labels: usize,
-    shared: usize,
-    authentication: Authentication,
+    labels: u8,
+    shared: u8,
     walk: CandidateWalk,
 }
 
 #[derive(Clone, Debug)]
 enum CandidateWalk {
     NotAsked,
-    Asked(Walk),
     BeyondLimit,
-    /// The lookup of this target failed.
-    Failed(usize, Failure),
-    /// Its Organizational Domain has so many labels.
-    Led(usize),
+    Asked(Walk),
 }
 
 impl Author {
-    fn begin_walk(&mut self, targets: &mut Targets, organizational_domain: &OrganizationalDomain) {
-        match organizational_domain {
-            OrganizationalDomain::TreeWalk => {
-                targets.walk_from(&self.domain, self.labels, &mut self.walk);
-            }
+    /// Takes the walk from this domain, in A-labels.
+    fn new(domain: Domain, targets: &mut Targets, config: &Config) -> Self {
+        let labels = label_count(&domain);
+        let walk = match &config.organizational_domain {
+            OrganizationalDomain::TreeWalk => targets.walk_from(&domain, labels),
             OrganizationalDomain::PublicSuffix(suffixes) => {
-                let above = suffixes.labels(&self.domain);
-                targets.domain_and_above(&self.domain, self.labels, above, &mut self.walk);
-                self.progress = Progress::Done(Led {
-                    organizational_domain: above,
-                    public_suffix: None,
-                });
+                targets.domain_and_above(&domain, labels, suffixes.labels(&domain))
             }
-        }
-        targets.count(&self.walk);
-    }
-
-    /// Where its walk led, if it came to an end.
-    fn led(&self) -> Option<Led> {
-        match self.progress {
-            Progress::Done(led) => Some(led),
-            Progress::Waiting | Progress::Failed(..) => None,
+        };
+        targets.count(&walk);
+        Self {
+            domain,
+            labels,
+            walk,
         }
     }
 }
@@ -116,29 +105,23 @@ impl Dmarc {
     /// Begins the evaluation of a message by these authors.
     #[must_use]
     pub fn new(author: &AuthorDomains, config: &Config) -> Self {
-        let author = author_domain(author).map(|domain| Author {
-            labels: label_count(&domain),
-            domain,
-            walk: Walk::default(),
-            progress: Progress::Waiting,
-        });
-        let mut dmarc = Self {
+        let mut targets = Targets::default();
+        let author = author_domain(author);
+        Self {
+            author: author.map(|domain| Author::new(domain, &mut targets, config)),
             config: config.clone(),
-            author,
-            targets: Targets::default(),
+            targets,
             existence: Existence::NotNeeded,
             identifiers: Vec::new(),
+            candidates: Vec::new(),
             identifiers_left_out: 0,
             complete: false,
             dkim_questions: 0,
             draw: 0,
             changed: true,
+            done: false,
             trace: Vec::new(),
-        };
-        if let Ok(author) = &mut dmarc.author {
-            author.begin_walk(&mut dmarc.targets, &config.organizational_domain);
         }
-        dmarc
     }
 
     /// Hands in what SPF says of the MAIL FROM identity; for a null reverse-path that is `postmaster@` the HELO domain (RFC 7208 §2.4).
@@ -172,8 +155,8 @@ impl Dmarc {
     ///
     /// The question whether the Author Domain exists, for its A records, is to be answered by [`Evaluation::answer`].
     pub fn answer_published(&mut self, question: &Question, published: &Published) {
-        if self.targets.publish(question, || published.clone()) {
-            self.advance();
+        if let Some(at) = self.targets.publish(question, || published.clone()) {
+            self.advance(at);
         }
     }
 
@@ -190,45 +173,53 @@ impl Dmarc {
         let known = self
             .identifiers
             .iter()
-            .position(|known| known.mechanism == mechanism && known.handed_in == *handed_in);
+            .position(|known| known.mechanism == mechanism && known.domain == *handed_in);
         let at = known.unwrap_or(self.identifiers.len());
         if known.is_none() {
             if at >= self.config.limits.identifiers {
                 self.identifiers_left_out += 1;
                 return;
             }
-            // Made where it stays; a push would move it.
-            self.identifiers.resize_with(at + 1, || {
-                Candidate::new(mechanism, handed_in, author, &self.config)
+            self.candidates
+                .push(Candidate::new(handed_in, author, &self.config));
+            self.identifiers.push(Identifier {
+                mechanism,
+                domain: handed_in.clone(),
+                authentication,
+                alignment: None,
             });
         }
-        if let Some(candidate) = self.identifiers.get_mut(at) {
-            candidate.authentication = candidate.authentication.max(authentication);
+        if let Some(identifier) = self.identifiers.get_mut(at) {
+            identifier.authentication = identifier.authentication.max(authentication);
         }
         // Two domains that share one label are seldom of one organization, so the walk waits for that of the Author Domain.
-        let organizational_domain = author.led().map_or(2, |led| led.organizational_domain);
+        let organizational_domain = author.walk.led().map_or(2, |led| led.organizational_domain);
         self.ask_for_identifier(at, organizational_domain.min(2));
     }
 
     /// Asks for the walk of an identifier that has at least so many labels in common with the Author Domain, where that is not yet done
     /// and may matter.
-    fn ask_for_identifier(&mut self, at: usize, shared: usize) {
-        let (Ok(author), Some(candidate)) = (&self.author, self.identifiers.get_mut(at)) else {
+    fn ask_for_identifier(&mut self, at: usize, shared: u8) {
+        let (Ok(author), Some(identifier), Some(candidate)) = (
+            &self.author,
+            self.identifiers.get(at),
+            self.candidates.get_mut(at),
+        ) else {
             return;
         };
         if !matches!(candidate.walk, CandidateWalk::NotAsked)
-            || candidate.authentication == Authentication::Fail
+            || identifier.authentication == Authentication::Fail
             || candidate.shared < shared
             || candidate.is_author(author)
         {
             return;
         }
         let before = self.targets.len();
-        let domain = candidate.a_labels.as_ref().unwrap_or(&candidate.handed_in);
+        let domain = candidate.a_labels.as_ref().unwrap_or(&identifier.domain);
         let walk =
             self.targets
                 .walk_beside(&author.walk, domain, candidate.labels, candidate.shared);
-        if candidate.mechanism == Mechanism::Dkim {
+        if identifier.mechanism == Mechanism::Dkim {
             // What SPF asked is counted too, so that it changes nothing which of the two is handed in first.
             let questions = self.dkim_questions + self.targets.not_counted(&walk);
             if questions > self.config.limits.dkim_questions {
@@ -243,34 +234,24 @@ impl Dmarc {
     }
 
     /// Goes on with the walks as far as the answers lead, and asks what has become worth asking by that.
-    fn advance(&mut self) {
-        // What stands at one more name settles nothing while the walks that come by it go on, but for public suffixes: they have no walk.
+    fn advance(&mut self, answered: u32) {
+        // By public suffixes no walk waits.
         self.changed |= !self.by_tree_walk();
+        for candidate in &mut self.candidates {
+            if let CandidateWalk::Asked(walk) = &mut candidate.walk {
+                self.changed |= walk.advance(answered, &self.targets);
+            }
+        }
         let Ok(author) = &mut self.author else {
             return;
         };
-        if matches!(author.progress, Progress::Waiting) {
-            author.progress = self.targets.progress(&author.walk);
-            let led = author.led();
-            // The record of the Author Domain itself is in force before the walk has come to its end.
-            let own = self.targets.published(&author.walk, author.labels);
-            self.changed |= !matches!(author.progress, Progress::Waiting)
-                || matches!(own, Some((_, Published::Record(_))));
-            if let Some(led) = led {
+        if author.walk.advance(answered, &self.targets) {
+            self.changed = true;
+            if let Some(led) = author.walk.led() {
                 self.existence = self.existence_needed();
                 for at in 0..self.identifiers.len() {
                     self.ask_for_identifier(at, led.organizational_domain);
                 }
-            }
-        }
-        for candidate in &mut self.identifiers {
-            if let CandidateWalk::Asked(walk) = &candidate.walk {
-                candidate.walk = match self.targets.progress(walk) {
-                    Progress::Waiting => continue,
-                    Progress::Failed(at, failure) => CandidateWalk::Failed(at, failure),
-                    Progress::Done(led) => CandidateWalk::Led(led.organizational_domain),
-                };
-                self.changed = true;
             }
         }
     }
@@ -279,14 +260,11 @@ impl Dmarc {
     fn existence_needed(&self) -> Existence {
         match &self.author {
             Ok(author)
-                if self
-                    .record_at(author, author.led())
-                    .is_some_and(|in_force| {
-                        in_force.labels != author.labels
-                            && in_force.record.policy_for(Place::Below)
-                                != in_force.record.policy_for(Place::NonExistentBelow)
-                    })
-                    && existence_question(author).is_some() =>
+                if author.record(&self.targets).is_some_and(|in_force| {
+                    in_force.labels != author.labels
+                        && in_force.record.policy_for(Place::Below)
+                            != in_force.record.policy_for(Place::NonExistentBelow)
+                }) && existence_question(author).is_some() =>
             {
                 Existence::Wanted
             }
@@ -296,23 +274,19 @@ impl Dmarc {
 }
 
 impl Candidate {
-    fn new(mechanism: Mechanism, handed_in: &Domain, author: &Author, config: &Config) -> Self {
+    fn new(handed_in: &Domain, author: &Author, config: &Config) -> Self {
         let converted = (!handed_in.is_ascii()).then(|| handed_in.to_a_labels().ok());
         let domain = converted.as_ref().map_or(Some(handed_in), Option::as_ref);
         let walk = match (&config.organizational_domain, domain) {
             (OrganizationalDomain::PublicSuffix(suffixes), Some(domain)) => {
-                CandidateWalk::Led(suffixes.labels(domain))
+                CandidateWalk::Asked(Walk::done(suffixes.labels(domain)))
             }
             _ => CandidateWalk::NotAsked,
         };
         Self {
-            mechanism,
-            handed_in: handed_in.clone(),
             labels: domain.map_or(0, label_count),
             shared: domain.map_or(0, |domain| shared_labels(domain, &author.domain)),
             a_labels: converted.flatten(),
-            // The least; what is handed in is added.
-            authentication: Authentication::Fail,
             walk,
         }
     }
@@ -340,9 +314,12 @@ impl Evaluation for Dmarc {
     type Verdict = Verdict;
 
     fn poll(&mut self) -> Need<Verdict> {
+        if self.done {
+            return Need::Wait;
+        }
         if self.changed {
-            self.advance();
             if let Some(settled) = self.settle() {
+                self.done = true;
                 return Need::Done(self.verdict(settled));
             }
             self.changed = false;
@@ -369,11 +346,11 @@ impl Evaluation for Dmarc {
             self.existence = exists(question, answer);
             self.changed = true;
         }
-        let is_of_walk = self.targets.answer(question, answer);
-        if is_of_walk {
-            self.advance();
+        let of_walk = self.targets.answer(question, answer);
+        if let Some(at) = of_walk {
+            self.advance(at);
         }
-        if (is_of_existence || is_of_walk) && self.config.trace {
+        if (is_of_existence || of_walk.is_some()) && self.config.trace {
             self.trace.push((question.clone(), answer.clone()));
         }
     }

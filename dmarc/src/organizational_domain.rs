@@ -54,14 +54,14 @@ impl PublicSuffixes {
     /// The Organizational Domain of a domain; a public suffix is its own.
     #[must_use]
     pub fn organizational_domain(&self, domain: &Domain) -> Domain {
-        domain.suffix(self.labels(domain))
+        domain.suffix(self.labels(domain).into())
     }
 
     /// How many labels of a domain are its Organizational Domain.
-    pub(crate) fn labels(&self, domain: &Domain) -> usize {
+    pub(crate) fn labels(&self, domain: &Domain) -> u8 {
         // RFC 7489 §3.2: "Construct a new DNS domain name using the name that matched from the public suffix list and prefixing to it the
         // "x+1"th label from the subject domain."
-        let suffix = (self.0)(domain);
+        let suffix = u8::try_from((self.0)(domain)).unwrap_or(u8::MAX);
         suffix.saturating_add(1).min(label_count(domain))
     }
 }

@@ -147,16 +147,14 @@ impl Record {
     /// # Errors
     /// If it does not begin with `v=DMARC1`, or is too long.
     pub fn parse(text: &[u8]) -> Result<Self, RecordError> {
-        if !begins_with_version(text) {
-            return Err(RecordError::Version);
-        }
+        let behind = behind_version(text).ok_or(RecordError::Version)?;
         if text.len() > MAX_RECORD {
             return Err(RecordError::TooLong);
         }
         let mut tags = KnownTags::default();
         // RFC 9989 §4.8: "Syntax errors in the remainder of the record MUST be discarded in favor of default values (if any) or ignored
         // outright."
-        for tag in Tags::new(text).skip(1).take(MAX_TAGS).flatten() {
+        for tag in Tags::new(behind).take(MAX_TAGS).flatten() {
             tags.add(&tag);
         }
         Ok(tags.record())
@@ -183,18 +181,21 @@ pub(crate) enum Place {
     NonExistentBelow,
 }
 
+/// What stands behind the version; `None` where that is another or missing.
+///
 /// RFC 9989 §4.7: "If the tag is not the first in the list, the tag is absent, or the value is not "DMARC1", then the entire record MUST be
 /// ignored."
-pub(crate) fn begins_with_version(text: &[u8]) -> bool {
+pub(crate) fn behind_version(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|octet| *octet == b';');
+    let (first, behind) = text.split_at(end.unwrap_or(text.len()));
     // RFC 9989 §4.8: "dmarc-version = "v" equals %s"DMARC1" ; case sensitive"
-    let first = text.split(|octet| *octet == b';').next().unwrap_or(text);
     let mut sides = first
         .splitn(2, |octet| *octet == b'=')
         .map(<[u8]>::trim_ascii);
-    matches!(
-        (sides.next(), sides.next()),
-        (Some(b"v" | b"V"), Some(b"DMARC1"))
-    )
+    match (sides.next(), sides.next()) {
+        (Some(b"v" | b"V"), Some(b"DMARC1")) => Some(behind.get(1..).unwrap_or_default()),
+        _ => None,
+    }
 }
 
 /// The raw values of the tags that DMARC knows.
@@ -291,16 +292,14 @@ impl Value<'_> {
         let Self::Once(value) = self else {
             return Vec::new();
         };
-        let mut uris = Vec::new();
-        let mut rest = Some(value);
-        while let Some(list) = rest
-            && uris.len() < MAX_REPORTING_URIS
-        {
-            let comma = list.bytes().position(|octet| octet == b',');
-            let (uri, behind) = list.split_at(comma.unwrap_or(list.len()));
-            uris.extend(ReportingUri::read(uri.trim_ascii()));
-            rest = behind.get(1..);
-        }
+        // Most records name one or two.
+        let mut uris = Vec::with_capacity(2);
+        let parts = value.split(',').map(str::trim_ascii);
+        uris.extend(
+            parts
+                .filter_map(ReportingUri::read)
+                .take(MAX_REPORTING_URIS),
+        );
         uris
     }
 }
@@ -379,8 +378,10 @@ impl FailureOptions {
 
 impl ReportingUri {
     pub(crate) fn read(value: &str) -> Option<Self> {
-        let (uri, _) = split_size(value)?;
-        is_uri(uri).then(|| Self(uri.into()))
+        let whole = Some(value).filter(|value| is_uri(value));
+        // A size begins with what no URI has, so it is looked for where the whole is none.
+        let uri = whole.or_else(|| Some(split_size(value)?.0).filter(|uri| is_uri(uri)))?;
+        Some(Self(uri.into()))
     }
 
     /// The URI.
@@ -436,14 +437,12 @@ pub(crate) fn split_size(value: &str) -> Option<(&str, Option<&str>)> {
 /// RFC 3986 §3: a scheme, a colon, and something; only its characters, a `%` only before two hexadecimal digits.
 fn is_uri(uri: &str) -> bool {
     let octets = uri.as_bytes();
-    let Some(colon) = octets.iter().position(|octet| *octet == b':') else {
+    let is_of_scheme = |c: &u8| c.is_ascii_alphanumeric() || b"+-.".contains(c);
+    let end = octets.iter().position(|c| !is_of_scheme(c));
+    let (scheme, behind) = octets.split_at(end.unwrap_or(octets.len()));
+    let Some((b':', rest)) = behind.split_first() else {
         return false;
     };
-    let (scheme, rest) = (&octets[..colon], &octets[colon + 1..]);
-    let scheme_ok = scheme.first().is_some_and(u8::is_ascii_alphabetic)
-        && scheme
-            .iter()
-            .all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(c));
     let is_plain = |part: &[u8]| part.iter().all(|c| URI_CHARACTERS[usize::from(*c)]);
     let is_escaped = |part: &[u8]| {
         let hex = part.get(..2);
@@ -453,7 +452,7 @@ fn is_uri(uri: &str) -> bool {
         let mut parts = rest.split(|octet| *octet == b'%');
         parts.next().is_some_and(is_plain) && parts.all(is_escaped)
     };
-    scheme_ok && rest_ok && !rest.is_empty()
+    scheme.first().is_some_and(u8::is_ascii_alphabetic) && rest_ok && !rest.is_empty()
 }
 
 /// What may stand in a URI behind its scheme, but for `%`. The two characters that RFC 9989 §4.8 wants encoded, comma and exclamation mark, are missing.

@@ -82,8 +82,7 @@ impl Walks {
     fn of(record_domain: &Domain, host: &Domain) -> Option<Self> {
         let shared = shared_labels(record_domain, host);
         let mut targets = Targets::default();
-        let mut of_record = Walk::default();
-        targets.walk_from(record_domain, label_count(record_domain), &mut of_record);
+        let of_record = targets.walk_from(record_domain, label_count(record_domain));
         (shared > 0).then(|| Self {
             of_host: targets.walk_beside(&of_record, host, label_count(host), shared),
             of_record,
@@ -114,15 +113,18 @@ impl ReportDestination {
         let Some(walks) = &self.walks else {
             return Some(Ok(*host == self.record_domain));
         };
-        let progress = |walk| walks.targets.progress(walk);
-        match (progress(&walks.of_record), progress(&walks.of_host)) {
+        match (walks.of_record.progress(), walks.of_host.progress()) {
             (Progress::Failed(at, failure), _) | (_, Progress::Failed(at, failure)) => {
                 Some(Err((walks.targets.question(at)?, failure)))
             }
             (Progress::Waiting, _) | (_, Progress::Waiting) => None,
             (Progress::Done(of_record), Progress::Done(of_host)) => {
-                let of_record = self.record_domain.suffix(of_record.organizational_domain);
-                Some(Ok(of_record == host.suffix(of_host.organizational_domain)))
+                let of_record = self
+                    .record_domain
+                    .suffix(of_record.organizational_domain.into());
+                Some(Ok(
+                    of_record == host.suffix(of_host.organizational_domain.into())
+                ))
             }
         }
     }
@@ -198,8 +200,11 @@ impl Evaluation for ReportDestination {
     fn answer(&mut self, question: &Question, answer: &Answer) {
         if Some(question) == self.confirmation.as_ref() && self.confirmed.is_none() {
             self.confirmed = Some(answer.outcome().map(confirming_records));
-        } else if let Some(walks) = &mut self.walks {
-            walks.targets.answer(question, answer);
+        } else if let Some(walks) = &mut self.walks
+            && let Some(at) = walks.targets.answer(question, answer)
+        {
+            walks.of_record.advance(at, &walks.targets);
+            walks.of_host.advance(at, &walks.targets);
         }
     }
 }

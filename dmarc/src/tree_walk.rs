@@ -1,14 +1,16 @@
 //! The DNS Tree Walk (RFC 9989 §4.10): from a domain up to its Organizational Domain.
 
 mod targets;
+mod walk;
 
 use std::sync::Arc;
 
 use mail_dns::{Answer, Failure, Name, Question, Record as DnsRecord, RecordType, Suffixes};
 use mail_syntax::Domain;
 
-use crate::record::{Record, RecordError, begins_with_version};
-pub(crate) use targets::{Led, Progress, Targets, Walk};
+use crate::record::{Record, RecordError, behind_version};
+pub(crate) use targets::Targets;
+pub(crate) use walk::{Progress, Walk};
 
 /// The most names of one walk: 8 (RFC 9989 §4.10: "Author Domains with more than eight labels do not result in more than eight DNS
 /// queries").
@@ -44,7 +46,7 @@ impl Published {
                 DnsRecord::Txt(text) => Some(text.joined()),
                 _ => None,
             })
-            .filter(|text| begins_with_version(text));
+            .filter(|text| behind_version(text).is_some());
         match (records.next(), records.next()) {
             (None, _) => Self::Nothing,
             (Some(_), Some(_)) => Self::Several,
@@ -79,45 +81,47 @@ impl Published {
 #[must_use]
 pub fn domains(start: &Domain) -> Vec<Domain> {
     label_counts(label_count(start))
-        .map(|labels| start.suffix(labels))
+        .map(|labels| start.suffix(labels.into()))
         .collect()
 }
 
 /// How many labels the domains of a walk from a domain of so many have, from the right.
-fn label_counts(all: usize) -> impl Iterator<Item = usize> {
+fn label_counts(all: u8) -> impl Iterator<Item = u8> {
     // RFC 9989 §4.10: "If x >= 8, remove the left-most (highest-numbered) labels from the subject domain until 7 labels remain."
-    let above = all.min(MAX_QUERIES);
+    let above = all.min(MAX_QUERIES as u8);
     core::iter::once(all).chain((1..above).rev())
 }
 
-/// How many labels a domain has.
-pub(crate) fn label_count(domain: &Domain) -> usize {
-    // A domain has at most 255 octets; numbers of one octet are added many at a time.
+/// How many labels a domain has; at most 128, as it has at most 255 octets.
+pub(crate) fn label_count(domain: &Domain) -> u8 {
+    // Numbers of one octet are added many at a time.
     let dots = domain.as_str().bytes().map(|octet| u8::from(octet == b'.'));
-    usize::from(dots.sum::<u8>()) + 1
+    dots.sum::<u8>() + 1
 }
 
 /// How many labels two domains have in common, from the right; both in A-labels.
 #[must_use]
-pub fn shared_labels(one: &Domain, other: &Domain) -> usize {
+pub fn shared_labels(one: &Domain, other: &Domain) -> u8 {
     let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
     let pairs = one.iter().rev().zip(other.iter().rev());
-    let octets = pairs
-        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
-        .count();
+    let (mut octets, mut labels) = (0, 0);
+    for (octet, other) in pairs {
+        // Seldom do they differ in case alone.
+        if octet != other && !octet.eq_ignore_ascii_case(other) {
+            break;
+        }
+        octets += 1;
+        labels += u8::from(*octet == b'.');
+    }
     // Each dot among them ends a label that both have, and so does the front of both.
-    let (one, shared) = one.split_at(one.len() - octets);
-    let (other, _) = other.split_at(other.len() - octets);
-    let is_label = |rest: &[u8]| rest.last().is_none_or(|octet| *octet == b'.');
-    let dots = shared.iter().filter(|octet| **octet == b'.').count();
-    dots + usize::from(octets > 0 && is_label(one) && is_label(other))
+    let is_front = |name: &[u8]| matches!(name.iter().nth_back(octets), None | Some(b'.'));
+    labels + u8::from(octets > 0 && is_front(one) && is_front(other))
 }
 
 /// The name at which a domain publishes its record, or `None` where that would be no DNS name: nothing can be published there.
 #[must_use]
 pub fn record_name(domain: &Domain) -> Option<Name> {
-    // A domain has at most 128 labels.
-    record_names(domain, &[label_count(domain) as u8]).get(0)
+    record_names(domain, &[label_count(domain)]).get(0)
 }
 
 /// The names at which what is left of a domain with these numbers of labels publishes its records; none at all where a label is too long

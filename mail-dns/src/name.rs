@@ -126,17 +126,7 @@ impl Name {
         // The wire form has a length before each label where the text has a dot between two. It is written where it stays.
         let dotted = once(b'.').chain(text.iter().copied());
         let mut wire: Arc<[u8]> = dotted.collect();
-        let (mut length, mut fit) = (0, true);
-        for octet in Arc::make_mut(&mut wire).iter_mut().rev() {
-            if *octet == b'.' {
-                fit &= matches!(length, 1..=MAX_LABEL);
-                *octet = length as u8;
-                length = 0;
-            } else {
-                length += 1;
-            }
-        }
-        if !fit {
+        if dots_to_lengths(Arc::make_mut(&mut wire)).is_none() {
             return Err(first_label_error(text).unwrap_or(NameError::TooLong));
         }
         Ok(Self {
@@ -257,6 +247,22 @@ impl Name {
         }
         dotted
     }
+}
+
+/// Makes a wire form of what has a dot where it has the length of a label; how many labels it has, or `None` where one is empty or too long.
+fn dots_to_lengths(wire: &mut [u8]) -> Option<usize> {
+    let (mut labels, mut length, mut fit) = (0, 0, true);
+    for octet in wire.iter_mut().rev() {
+        if *octet == b'.' {
+            fit &= matches!(length, 1..=MAX_LABEL);
+            *octet = length as u8;
+            labels += 1;
+            length = 0;
+        } else {
+            length += 1;
+        }
+    }
+    fit.then_some(labels)
 }
 
 /// The first label of `text` that is empty or too long; of a text that is too long, too, it is the better reason.
@@ -510,7 +516,7 @@ mod tests {
             (format!("{longest}b"), NameError::TooLong),
             (String::new(), NameError::EmptyLabel { at: 0 }),
             ("a..b".to_owned(), NameError::EmptyLabel { at: 2 }),
-            (".".repeat(255), NameError::EmptyLabel { at: 255 }),
+            (".".repeat(255), NameError::EmptyLabel { at: 0 }),
             ("c".repeat(64), NameError::LabelTooLong { at: 0 }),
         ] {
             let failed = Suffixes::new(b"_x", dotted.as_bytes(), &[1]);

@@ -7,9 +7,10 @@
 mod forged;
 mod words;
 
-use core::fmt;
+use core::fmt::{self, Write as _};
+use std::borrow::Cow;
 
-use crate::Domain;
+use crate::domain::is_domain;
 use crate::folding::{FieldWriter, FoldError};
 use crate::lexer::{LexError, Lexer, is_atext, is_token, quote};
 
@@ -151,32 +152,33 @@ impl AuthenticationResults {
         } else {
             NAME
         })?;
-        let words = self.words();
-        for word in &words {
-            writer.word(word);
-        }
+        self.words(|word| writer.word(word));
         writer.finish()
     }
 
-    /// The body as words between which white space stands.
-    fn words(&self) -> Vec<String> {
-        let mut words = Vec::new();
+    /// Takes the body as words between which white space stands.
+    fn words(&self, take: impl FnMut(&str)) {
+        let mut words = Words {
+            last: String::new(),
+            take,
+        };
         if let Some(instance) = self.instance {
-            words.push(format!("i={instance};"));
+            words.word(format_args!("i={instance};"));
         }
-        words.push(authserv_id(self.authserv_id.as_deref().unwrap_or("")));
+        let id = authserv_id(self.authserv_id.as_deref().unwrap_or(""));
+        words.word(format_args!("{id}"));
         if let Some(version) = self.version {
-            words.push(version.to_string());
+            words.word(format_args!("{version}"));
         }
         if self.results.is_empty() {
-            semicolon(&mut words);
-            words.push("none".to_owned());
+            words.last.push(';');
+            words.word(format_args!("none"));
         }
         for result in &self.results {
-            semicolon(&mut words);
+            words.last.push(';');
             result.words(&mut words);
         }
-        words
+        words.end();
     }
 
     /// What stands before the next semicolon.
@@ -309,24 +311,23 @@ impl MethodResult {
             && self.properties.iter().all(ptypes)
     }
 
-    fn words(&self, words: &mut Vec<String>) {
-        let version = self
-            .method_version
-            .map(|version| format!("/{version}"))
-            .unwrap_or_default();
-        words.push(format!("{}{version}={}", self.method, self.outcome));
+    fn words(&self, words: &mut Words<impl FnMut(&str)>) {
+        let (method, outcome) = (&self.method, &self.outcome);
+        match self.method_version {
+            Some(version) => words.word(format_args!("{method}/{version}={outcome}")),
+            None => words.word(format_args!("{method}={outcome}")),
+        }
         if let Some(comment) = &self.comment {
-            words.push(comment_text(comment));
+            words.word(format_args!("{}", comment_text(comment)));
         }
         if let Some(reason) = &self.reason {
-            words.push(format!("reason={}", value(reason)));
+            words.word(format_args!("reason={}", value(reason)));
         }
         for property in &self.properties {
-            words.push(format!(
-                "{}.{}={}",
-                property.ptype,
-                property.property,
-                pvalue(&property.value)
+            let value = pvalue(&property.value);
+            words.word(format_args!(
+                "{}.{}={value}",
+                property.ptype, property.property
             ));
         }
     }
@@ -482,42 +483,53 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-fn semicolon(words: &mut [String]) {
-    if let Some(last) = words.last_mut() {
-        last.push(';');
+/// Words on their way: the last is kept until the next, as a semicolon may follow it.
+struct Words<T> {
+    last: String,
+    take: T,
+}
+
+impl<T: FnMut(&str)> Words<T> {
+    fn word(&mut self, word: fmt::Arguments<'_>) {
+        self.end();
+        // A String takes all.
+        let _ = self.last.write_fmt(word);
+    }
+
+    /// Hands the last word over; none is empty.
+    fn end(&mut self) {
+        if !self.last.is_empty() {
+            (self.take)(&self.last);
+            self.last.clear();
+        }
     }
 }
 
 /// RFC 2045 §5.1, `value`: a token, else a quoted string, which may hold anything.
-fn value(text: &str) -> String {
+fn value(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
-        text.to_owned()
+        text.into()
     } else {
-        quote(text)
+        quote(text).into()
     }
 }
 
 /// A name may be in U-labels.
-fn authserv_id(id: &str) -> String {
-    if Domain::parse_utf8(id).is_ok() {
-        id.to_owned()
-    } else {
-        value(id)
-    }
+fn authserv_id(id: &str) -> Cow<'_, str> {
+    if is_domain(id) { id.into() } else { value(id) }
 }
 
 /// RFC 8601 §2.2, `pvalue`: "If the value portion of a "pvalue" construction identifies something intended to be an email identity, then it
 /// MUST use the right-hand portion of that ABNF definition."
-fn pvalue(text: &str) -> String {
+fn pvalue(text: &str) -> Cow<'_, str> {
     let is_identity = match text.rsplit_once('@') {
-        None => Domain::parse_utf8(text).is_ok(),
+        None => is_domain(text),
         Some((local_part, domain)) => {
-            (local_part.is_empty() || is_local_part(local_part))
-                && Domain::parse_utf8(domain).is_ok()
+            (local_part.is_empty() || is_local_part(local_part)) && is_domain(domain)
         }
     };
     if is_identity {
-        text.to_owned()
+        text.into()
     } else {
         value(text)
     }
@@ -559,7 +571,14 @@ fn comment_text(text: &str) -> String {
 /// Prints the body of the field, unfolded.
 impl fmt::Display for AuthenticationResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words().join(" "))
+        let mut body = String::new();
+        self.words(|word| {
+            if !body.is_empty() {
+                body.push(' ');
+            }
+            body.push_str(word);
+        });
+        f.write_str(&body)
     }
 }
 

@@ -176,6 +176,11 @@ impl Domain {
     }
 }
 
+/// Whether [`Domain::parse_utf8`] takes it.
+pub(crate) fn is_domain(text: &str) -> bool {
+    check(text, true).is_ok()
+}
+
 fn check(text: &str, utf8: bool) -> Result<(), DomainError> {
     if text.len() > MAX_DOMAIN {
         return Err(DomainError::TooLong);

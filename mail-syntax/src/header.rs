@@ -291,6 +291,8 @@ pub struct Fields<'a, 'i> {
 
 impl<'a> Iterator for Fields<'a, '_> {
     type Item = Field<'a>;
+
+    #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
         let (octets, line_end) = (self.octets, self.line_end);
         self.spans
@@ -318,7 +320,8 @@ impl FusedIterator for Fields<'_, '_> {}
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     raw: &'a [u8],
-    name: &'a str,
+    /// ASCII.
+    name: &'a [u8],
     body: &'a [u8],
     offset: usize,
     body_offset: usize,
@@ -326,11 +329,15 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    #[inline]
     fn new(octets: &'a [u8], span: Span, line_end: LineEnd) -> Option<Self> {
         if span.name_end == span.start {
             return None;
         }
-        let name = core::str::from_utf8(octets.get(span.start..span.name_end)?).ok()?;
+        let name = octets.get(span.start..span.name_end)?;
+        if !name.is_ascii() {
+            return None;
+        }
         let raw = octets.get(span.start..span.end)?;
         let body = strip_line_end(octets.get(span.body..span.end)?);
         Some(Self {
@@ -366,6 +373,12 @@ impl<'a> Field<'a> {
     /// The name as it is spelled, without white space or colon.
     #[must_use]
     pub fn name(&self) -> &'a str {
+        core::str::from_utf8(self.name).unwrap_or_default()
+    }
+
+    /// The octets of the name, which are ASCII: as [`Field::name`], for who compares many.
+    #[must_use]
+    pub fn name_octets(&self) -> &'a [u8] {
         self.name
     }
 
@@ -373,6 +386,7 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         // Most names are spelled alike, and that is found sooner.
+        let name = name.as_bytes();
         self.name == name || self.name.eq_ignore_ascii_case(name)
     }
 

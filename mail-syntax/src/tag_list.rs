@@ -12,7 +12,8 @@ pub struct Tag<'a> {
     name: &'a str,
     value: &'a str,
     offset: usize,
-    value_range: Range<usize>,
+    value_start: usize,
+    value_end: usize,
 }
 
 impl<'a> Tag<'a> {
@@ -58,7 +59,7 @@ impl<'a> Tag<'a> {
     /// exactly these octets of its `b=` left out (RFC 6376 §3.7).
     #[must_use]
     pub fn value_range(&self) -> Range<usize> {
-        self.value_range.clone()
+        self.value_start..self.value_end
     }
 }
 
@@ -122,8 +123,15 @@ impl<'a> TagList<'a> {
         let mut tags: Vec<Tag<'a>> = Vec::with_capacity(12);
         // A bit for each name that was there: most have one for themselves.
         let mut names = 0_u64;
-        for tag in Tags::new(list) {
-            let tag = tag?;
+        let mut parts = Tags::new(list);
+        loop {
+            let tag = match parts.next_usual() {
+                Some(tag) => tag,
+                None => match parts.next_part() {
+                    Some(tag) => tag?,
+                    None => break,
+                },
+            };
             if tags.len() == MAX_TAGS {
                 return Err(TagListError::TooMany);
             }
@@ -201,6 +209,28 @@ impl<'a> Tags<'a> {
         }
     }
 
+    /// The next tag, if nothing is wrong with it. Most lists have nothing but such.
+    #[inline(always)] // So that the tag is made where it is to stay: a processor waits for what it writes in parts and then copies whole.
+    fn next_usual(&mut self) -> Option<Tag<'a>> {
+        let tag = usual_tag(self.plain?, self.at)?;
+        self.at = tag.value_end + 1;
+        Some(tag)
+    }
+
+    /// The tag in the next part of the list, whatever that is.
+    fn next_part(&mut self) -> Option<Result<Tag<'a>, TagListError>> {
+        let rest = self.list.get(self.at..)?;
+        let length = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let start = self.at;
+        self.at += length + 1;
+        let part = &rest[..length];
+        // RFC 6376 §3.2: "tag-list  =  tag-spec *( ";" tag-spec ) [ ";" ]"
+        if self.at > self.list.len() && start > 0 && part.iter().copied().all(is_space) {
+            return check_folds(part, start).err().map(Err);
+        }
+        Some(self.tag(part, start))
+    }
+
     /// The tag that stands in these octets of the list.
     fn tag(&self, part: &'a [u8], start: usize) -> Result<Tag<'a>, TagListError> {
         if let Some(text) = self
@@ -225,25 +255,46 @@ impl<'a> Tags<'a> {
 impl<'a> Iterator for Tags<'a> {
     type Item = Result<Tag<'a>, TagListError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.list.get(self.at..)?;
-        let length = memchr::memchr(b';', rest).unwrap_or(rest.len());
-        let start = self.at;
-        self.at += length + 1;
-        let part = &rest[..length];
-        // RFC 6376 §3.2: "tag-list  =  tag-spec *( ";" tag-spec ) [ ";" ]"
-        if self.at > self.list.len() && start > 0 && part.iter().copied().all(is_space) {
-            return check_folds(part, start).err().map(Err);
+        match self.next_usual() {
+            Some(tag) => Some(Ok(tag)),
+            None => self.next_part(),
         }
-        Some(self.tag(part, start))
     }
+}
+
+/// The tag that begins here, if nothing is wrong with it and no octet of the list has to be looked at again.
+#[inline(always)] // As `Tags::next_usual`.
+fn usual_tag(list: &str, start: usize) -> Option<Tag<'_>> {
+    let octets = list.as_bytes();
+    // Where the first octet is from here on that is none of these.
+    let behind = |from: usize, is: fn(u8) -> bool| {
+        let rest = octets.get(from..)?;
+        Some(from + rest.iter().position(|c| !is(*c))?)
+    };
+    let offset = behind(start, is_space)?;
+    let name_end = behind(offset, is_of_name)?;
+    let equals = behind(name_end, is_space)?;
+    if !octets[offset].is_ascii_alphabetic() || octets[equals] != b'=' {
+        return None;
+    }
+    let value_start = equals + 1;
+    let value = octets.get(value_start..)?;
+    let end = value_start + memchr::memchr(b';', value).unwrap_or(value.len());
+    Some(Tag {
+        name: list.get(offset..name_end)?,
+        value: trim_end(trim_start(list.get(value_start..end)?)),
+        offset,
+        value_start,
+        value_end: end,
+    })
 }
 
 fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
     let lead = text.len() - trim_start(text).len();
     let offset = start + lead;
     let text_behind = &text[lead..];
-    let is_of_name = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
     let name_length = text_behind.bytes().position(|c| !is_of_name(c));
     let (name, behind) = text_behind.split_at(name_length.unwrap_or(text_behind.len()));
     // RFC 6376 §3.2: "tag-name  =  ALPHA *ALNUMPUNC"
@@ -260,8 +311,14 @@ fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
         name,
         value,
         offset,
-        value_range: start + value_start..start + text.len(),
+        value_start: start + value_start,
+        value_end: start + text.len(),
     })
+}
+
+/// RFC 6376 §3.2: "ALNUMPUNC =  ALPHA / DIGIT / "_""
+fn is_of_name(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || octet == b'_'
 }
 
 /// Neither a VALCHAR nor white space.
@@ -400,6 +457,16 @@ mod tests {
                 let pairs = |list: &TagList<'_>| list.tags().iter().map(|t| (t.name.to_owned(), t.value.to_owned())).collect::<Vec<_>>();
                 prop_assert_eq!(pairs(&again), pairs(&parsed));
             }
+        }
+
+        #[test]
+        fn usual_tags_are_read_as_others_are(parts in proptest::collection::vec(proptest::sample::select(vec![
+            "a", "b=", "B2_=c", "=", ";", "; ", " ", "\t", "\r\n ", "\r\n", "\n", "\r", "-", "d = e f ;", "\u{e9}", "\0", "1=2",
+        ]), 0..12)) {
+            let list = parts.concat();
+            let tags = Tags::new(list.as_bytes());
+            let looked_at_again = Tags { plain: None, ..tags.clone() };
+            prop_assert_eq!(tags.collect::<Vec<_>>(), looked_at_again.collect::<Vec<_>>(), "{}", list);
         }
 
         #[test]

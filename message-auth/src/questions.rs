@@ -61,7 +61,8 @@ pub(crate) struct Questions {
 
 #[derive(Clone, Debug)]
 enum Slot {
-    Open(Vec<Check>),
+    /// Of each check whether it waits for the answer, in the order of [`Check::ALL`].
+    Open([bool; CHECKS]),
     Answered(Answer),
 }
 
@@ -112,21 +113,25 @@ impl Questions {
     }
 
     /// Takes an answer; gives the checks that wait for it.
-    pub(crate) fn answer(&mut self, question: &Question, answer: &Answer) -> Vec<Check> {
-        match self.slots.get_mut(question) {
-            Some(slot @ Slot::Open(_)) => {
-                self.answers.push(Answered {
-                    question: question.clone(),
-                    answer: answer.clone(),
-                    asked: self.order.len(),
-                });
-                match core::mem::replace(slot, Slot::Answered(answer.clone())) {
-                    Slot::Open(waiting) => waiting,
-                    Slot::Answered(_) => Vec::new(),
-                }
-            }
-            Some(Slot::Answered(_)) | None => Vec::new(),
+    pub(crate) fn answer(
+        &mut self,
+        question: &Question,
+        answer: &Answer,
+    ) -> impl Iterator<Item = Check> + use<> {
+        let mut waits = [false; CHECKS];
+        if let Some(slot) = self.slots.get_mut(question)
+            && let Slot::Open(waiting) = *slot
+        {
+            waits = waiting;
+            *slot = Slot::Answered(answer.clone());
+            self.answers.push(Answered {
+                question: question.clone(),
+                answer: answer.clone(),
+                asked: self.order.len(),
+            });
         }
+        let checks = Check::ALL.into_iter().zip(waits);
+        checks.filter_map(|(check, waits)| waits.then_some(check))
     }
 
     fn share(&mut self, check: Check) -> &mut Share {
@@ -143,7 +148,7 @@ impl Questions {
         match self.slots.get_mut(question) {
             Some(Slot::Answered(answer)) => return Route::Known(answer.clone()),
             Some(Slot::Open(waiting)) => {
-                waiting.push(check);
+                waiting[check as usize] = true;
                 return Route::Open;
             }
             None => {}
@@ -157,7 +162,8 @@ impl Questions {
             (left + share.left, true)
         });
         if self.order.len() + reserved < self.limit {
-            self.slots.insert(question.clone(), Slot::Open(vec![check]));
+            let waiting = Check::ALL.map(|one| one == check);
+            self.slots.insert(question.clone(), Slot::Open(waiting));
             self.order.push(question.clone());
             let share = self.share(check);
             share.left = share.left.saturating_sub(1);
@@ -325,8 +331,8 @@ mod tests {
         assert_eq!(asked(&mut other, Check::Helo, &mut questions), []);
         for question in &first {
             let waiting = questions.answer(question, &Answer::no_data());
-            assert_eq!(waiting, [Check::MailFrom, Check::Helo]);
-            assert_eq!(questions.answer(question, &Answer::no_data()), []);
+            assert!(waiting.eq([Check::MailFrom, Check::Helo]));
+            assert!(questions.answer(question, &Answer::no_data()).eq([]));
         }
         // Who comes later has the answer at once.
         assert_eq!(asked(&mut third, Check::Iprev, &mut questions), []);
@@ -339,7 +345,7 @@ mod tests {
         let mut many = Ask::run("q", 8);
         assert_eq!(asked(&mut many, Check::MailFrom, &mut questions).len(), 3);
         for question in questions.order().to_vec() {
-            questions.answer(&question, &Answer::no_data());
+            let _ = questions.answer(&question, &Answer::no_data());
             many.answer(&question, &Answer::no_data());
         }
         assert_eq!(asked(&mut many, Check::MailFrom, &mut questions), []);

@@ -92,7 +92,7 @@ impl SealedFields {
             return Err(SealError::FieldName { name: name.into() });
         }
         Ok(match self {
-            Self::Chosen(fields) => fields.names(header),
+            Self::Chosen(fields) => fields.names(header, |_| {}),
             Self::Exactly(names) => names.iter().map(AsRef::as_ref).collect(),
         })
     }

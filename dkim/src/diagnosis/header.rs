@@ -466,7 +466,7 @@ impl<'a> Search<'a> {
         let field = self.fields.get(number)?;
         let relaxed = |body: &[u8]| {
             let mut out = Vec::new();
-            canonicalization::push_relaxed_field(field.name(), body, &mut out);
+            canonicalization::push_relaxed_field(field.name_octets(), body, &mut out);
             out
         };
         if relaxed(was) == relaxed(field.body()) {

@@ -55,16 +55,22 @@ impl FieldNames {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        self.octets().filter_map(|name| str::from_utf8(name).ok())
+    }
+
+    /// The octets of the names, which are ASCII.
+    pub(crate) fn octets(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let octets = self.text.as_bytes();
         let mut start = 0;
-        memchr::memchr_iter(b':', self.text.as_bytes()).filter_map(move |end| {
-            let name = self.text.get(start..end);
+        memchr::memchr_iter(b':', octets).filter_map(move |end| {
+            let name = octets.get(start..end);
             start = end + 1;
             name.filter(|name| !name.is_empty())
         })
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.iter().any(|other| other.eq_ignore_ascii_case(name))
+        (self.octets()).any(|other| other.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 

@@ -2,13 +2,12 @@
 
 use core::ops::Range;
 
-use base64::Engine as _;
 use mail_syntax::Domain;
 use mail_syntax::tag_list::{Tag, TagList};
 
 use super::{
-    Algorithm, BASE64, CopiedField, FieldNames, Identity, Kind, Signature, SignatureError,
-    is_at_or_below, is_field_name, to_a_labels,
+    Algorithm, CopiedField, FieldNames, Identity, Kind, Signature, SignatureError, is_at_or_below,
+    is_field_name, to_a_labels,
 };
 use crate::canonicalization::Canonicalization;
 use crate::folded_base64;
@@ -21,40 +20,40 @@ impl Signature {
         list: &TagList<'_>,
         kind: Kind,
     ) -> Result<(Self, Range<usize>), SignatureError> {
+        let tags = Tags::of(list);
         if kind == Kind::DkimSignature {
             // RFC 6376 §6.1.1: "Verifiers MUST return PERMFAIL (incompatible version) when presented a DKIM-Signature header field
             // with a "v=" tag that is inconsistent with this specification."
-            let version = required(list, "v")?;
+            let version = required(tags.v, "v")?;
             if version.value() != "1" {
                 let offset = version.offset();
                 return Err(SignatureError::Version { offset });
             }
         }
-        let needed: &[&str] = match kind {
-            Kind::DkimSignature | Kind::ArcMessageSignature => &["a", "b", "bh", "d", "h", "s"],
-            Kind::ArcSeal => &["a", "b", "d", "s"],
-        };
-        for tag in needed {
-            required(list, tag)?;
+        // Those that are missing are told before what is wrong with others.
+        let (a, b) = (required(tags.a, "a")?, required(tags.b, "b")?);
+        if kind != Kind::ArcSeal {
+            required(tags.bh, "bh")?;
         }
-        let tag = required(list, "a")?;
+        let d = required(tags.d, "d")?;
+        if kind != Kind::ArcSeal {
+            required(tags.h, "h")?;
+        }
+        let s = required(tags.s, "s")?;
         let algorithm: Algorithm =
-            (tag.value().parse()).map_err(|_| SignatureError::Algorithm {
-                offset: tag.offset(),
-            })?;
-        let b = required(list, "b")?;
-        let domain = name(list, "d", 2)?;
-        let signature = Self {
+            (a.value().parse()).map_err(|_| SignatureError::Algorithm { offset: a.offset() })?;
+        let domain = name(d, "d", 2)?;
+        let mut signature = Self {
             algorithm,
             // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
             header_canonicalization: Canonicalization::Relaxed,
             body_canonicalization: Canonicalization::Relaxed,
-            selector: name(list, "s", 1)?,
+            selector: name(s, "s", 1)?,
             domain,
             identity: None,
             signed_fields: FieldNames::default(),
             body_length: None,
-            timestamp: time(list, "t")?,
+            timestamp: time(tags.t, "t")?,
             expiration: None,
             copied_fields: Vec::new(),
             body_hash: Digest::default(),
@@ -62,50 +61,87 @@ impl Signature {
         };
         // RFC 8617 §4.1.3: "the only supported tags are "i" (from Section 4.2.1 of this document), and "a", "b", "d", "s", and "t"
         // from [RFC6376], Section 3.5." What else stands in a seal is ignored.
-        let signature = match kind {
-            Kind::ArcSeal => signature,
-            _ => signature.with_message_tags(list, kind)?,
-        };
+        if kind != Kind::ArcSeal {
+            signature.read_message_tags(&tags, kind)?;
+        }
         Ok((signature, b.value_range()))
     }
 
     /// Reads the tags that say which message is signed, and for how long.
-    fn with_message_tags(self, list: &TagList<'_>, kind: Kind) -> Result<Self, SignatureError> {
-        let (header_canonicalization, body_canonicalization) = canonicalizations(list)?;
+    fn read_message_tags(&mut self, tags: &Tags<'_, '_>, kind: Kind) -> Result<(), SignatureError> {
+        (self.header_canonicalization, self.body_canonicalization) = canonicalizations(tags.c)?;
         // RFC 8617 §4.1.2: "the "i" (Agent or User Identifier (AUID)) tag is not imported from DKIM".
-        let identity = match kind {
-            Kind::DkimSignature => identity(list, &self.domain)?,
-            Kind::ArcMessageSignature | Kind::ArcSeal => None,
-        };
-        let expiration = time(list, "x")?;
+        if kind == Kind::DkimSignature {
+            self.identity = identity(tags.i, &self.domain)?;
+        }
+        self.expiration = time(tags.x, "x")?;
         if let (Some(timestamp), Some(expiration), Some(tag)) =
-            (self.timestamp, expiration, list.tag("x"))
+            (self.timestamp, self.expiration, tags.x)
             && expiration <= timestamp
         {
             let offset = tag.offset();
             return Err(SignatureError::ExpiresBeforeSigned { offset });
         }
-        check_query_methods(list)?;
-        let body_hash = body_hash(list, self.algorithm)?;
-        Ok(Self {
-            header_canonicalization,
-            body_canonicalization,
-            identity,
-            signed_fields: signed_fields(list, kind)?,
-            body_length: number(list, "l", 76)?,
-            expiration,
-            copied_fields: copied_fields(list)?,
-            body_hash,
-            ..self
-        })
+        check_query_methods(tags.q)?;
+        self.body_hash = body_hash(required(tags.bh, "bh")?, self.algorithm)?;
+        self.signed_fields = signed_fields(required(tags.h, "h")?, kind)?;
+        self.body_length = number(tags.l, "l", 76)?;
+        self.copied_fields = copied_fields(tags.z)?;
+        Ok(())
+    }
+}
+
+/// The tags that are defined, each found once.
+#[derive(Default)]
+struct Tags<'l, 'a> {
+    a: Option<&'l Tag<'a>>,
+    b: Option<&'l Tag<'a>>,
+    bh: Option<&'l Tag<'a>>,
+    c: Option<&'l Tag<'a>>,
+    d: Option<&'l Tag<'a>>,
+    h: Option<&'l Tag<'a>>,
+    i: Option<&'l Tag<'a>>,
+    l: Option<&'l Tag<'a>>,
+    q: Option<&'l Tag<'a>>,
+    s: Option<&'l Tag<'a>>,
+    t: Option<&'l Tag<'a>>,
+    v: Option<&'l Tag<'a>>,
+    x: Option<&'l Tag<'a>>,
+    z: Option<&'l Tag<'a>>,
+}
+
+impl<'l, 'a> Tags<'l, 'a> {
+    fn of(list: &'l TagList<'a>) -> Self {
+        let mut tags = Self::default();
+        for tag in list.tags() {
+            let place = match tag.name() {
+                "a" => &mut tags.a,
+                "b" => &mut tags.b,
+                "bh" => &mut tags.bh,
+                "c" => &mut tags.c,
+                "d" => &mut tags.d,
+                "h" => &mut tags.h,
+                "i" => &mut tags.i,
+                "l" => &mut tags.l,
+                "q" => &mut tags.q,
+                "s" => &mut tags.s,
+                "t" => &mut tags.t,
+                "v" => &mut tags.v,
+                "x" => &mut tags.x,
+                "z" => &mut tags.z,
+                _ => continue,
+            };
+            *place = Some(tag);
+        }
+        tags
     }
 }
 
 fn required<'l, 'a>(
-    list: &'l TagList<'a>,
-    tag: &'static str,
+    tag: Option<&'l Tag<'a>>,
+    name: &'static str,
 ) -> Result<&'l Tag<'a>, SignatureError> {
-    list.tag(tag).ok_or(SignatureError::MissingTag { tag })
+    tag.ok_or(SignatureError::MissingTag { tag: name })
 }
 
 fn value_error(tag: &'static str, at: &Tag<'_>) -> SignatureError {
@@ -116,9 +152,9 @@ fn value_error(tag: &'static str, at: &Tag<'_>) -> SignatureError {
 }
 
 fn canonicalizations(
-    list: &TagList<'_>,
+    c: Option<&Tag<'_>>,
 ) -> Result<(Canonicalization, Canonicalization), SignatureError> {
-    let Some(tag) = list.tag("c") else {
+    let Some(tag) = c else {
         return Ok(Default::default());
     };
     // RFC 6376 §3.5: "If only one algorithm is named, that algorithm is used for the header and "simple" is used for the body."
@@ -135,16 +171,15 @@ fn canonicalizations(
 }
 
 /// RFC 6376 §3.5: "domain-name     = sub-domain 1*("." sub-domain)", and the selector may have one label only.
-fn name(list: &TagList<'_>, tag: &'static str, labels: usize) -> Result<Domain, SignatureError> {
-    let at = required(list, tag)?;
+fn name(at: &Tag<'_>, tag: &'static str, labels: usize) -> Result<Domain, SignatureError> {
     match Domain::parse_utf8(at.value()) {
-        Ok(name) if name.labels().count() >= labels => Ok(name),
+        Ok(name) if name.labels().nth(labels - 1).is_some() => Ok(name),
         _ => Err(value_error(tag, at)),
     }
 }
 
-fn identity(list: &TagList<'_>, domain: &Domain) -> Result<Option<Identity>, SignatureError> {
-    let Some(tag) = list.tag("i") else {
+fn identity(i: Option<&Tag<'_>>, domain: &Domain) -> Result<Option<Identity>, SignatureError> {
+    let Some(tag) = i else {
         return Ok(None);
     };
     let error = || value_error("i", tag);
@@ -164,11 +199,11 @@ fn identity(list: &TagList<'_>, domain: &Domain) -> Result<Option<Identity>, Sig
 
 /// A number of at most so many digits; beyond [`u64::MAX`] it is that.
 fn number(
-    list: &TagList<'_>,
+    at: Option<&Tag<'_>>,
     tag: &'static str,
     digits: usize,
 ) -> Result<Option<u64>, SignatureError> {
-    let Some(at) = list.tag(tag) else {
+    let Some(at) = at else {
         return Ok(None);
     };
     let text = at.value();
@@ -180,15 +215,15 @@ fn number(
 }
 
 /// RFC 6376 §3.5: "implementations MAY consider any value longer than 12 digits to be infinite."
-fn time(list: &TagList<'_>, tag: &'static str) -> Result<Option<u64>, SignatureError> {
-    let time = number(list, tag, usize::MAX)?;
-    let infinite = time.is_some() && list.value(tag).is_some_and(|text| text.len() > 12);
+fn time(at: Option<&Tag<'_>>, tag: &'static str) -> Result<Option<u64>, SignatureError> {
+    let time = number(at, tag, usize::MAX)?;
+    let infinite = at.is_some_and(|at| at.value().len() > 12);
     Ok(time.map(|time| if infinite { u64::MAX } else { time }))
 }
 
 /// RFC 6376 §3.5: "Unrecognized query mechanisms MUST be ignored."
-fn check_query_methods(list: &TagList<'_>) -> Result<(), SignatureError> {
-    match list.tag("q") {
+fn check_query_methods(q: Option<&Tag<'_>>) -> Result<(), SignatureError> {
+    match q {
         Some(tag) if !tag.compact().split(':').any(|method| method == "dns/txt") => {
             Err(SignatureError::QueryMethod {
                 offset: tag.offset(),
@@ -198,8 +233,7 @@ fn check_query_methods(list: &TagList<'_>) -> Result<(), SignatureError> {
     }
 }
 
-fn signed_fields(list: &TagList<'_>, kind: Kind) -> Result<FieldNames, SignatureError> {
-    let tag = required(list, "h")?;
+fn signed_fields(tag: &Tag<'_>, kind: Kind) -> Result<FieldNames, SignatureError> {
     let names = FieldNames::parse(tag.value()).ok_or_else(|| value_error("h", tag))?;
     let fine = match kind {
         // A place in the list of an ARC-Message-Signature may be empty: sealers have written such, and it names no field.
@@ -222,8 +256,8 @@ fn signed_fields(list: &TagList<'_>, kind: Kind) -> Result<FieldNames, Signature
     Ok(names)
 }
 
-fn copied_fields(list: &TagList<'_>) -> Result<Vec<CopiedField>, SignatureError> {
-    let Some(tag) = list.tag("z") else {
+fn copied_fields(z: Option<&Tag<'_>>) -> Result<Vec<CopiedField>, SignatureError> {
+    let Some(tag) = z else {
         return Ok(Vec::new());
     };
     let copy = |text: &str| {
@@ -242,11 +276,10 @@ fn octets(b: &Tag<'_>) -> Result<Vec<u8>, SignatureError> {
     }
 }
 
-fn body_hash(list: &TagList<'_>, algorithm: Algorithm) -> Result<Digest, SignatureError> {
-    let tag = required(list, "bh")?;
+fn body_hash(tag: &Tag<'_>, algorithm: Algorithm) -> Result<Digest, SignatureError> {
     let mut hash = algorithm.zero_hash();
-    match BASE64.decode_slice(tag.compact().as_bytes(), &mut hash) {
-        Ok(octets) if octets == hash.len() => Ok(hash),
-        _ => Err(value_error("bh", tag)),
+    match folded_base64::decode_to(tag.value(), &mut hash) {
+        Some(()) => Ok(hash),
+        None => Err(value_error("bh", tag)),
     }
 }

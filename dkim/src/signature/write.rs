@@ -9,6 +9,9 @@ use crate::quoted_printable;
 /// Octets of a field without `z=`, about: names and their tags, and a signature by an RSA key of 2048 bits.
 const USUAL: usize = 1024;
 
+/// Octets of a field without `z=` up to the value of its `b=`, about.
+pub(crate) const USUAL_UNSIGNED: usize = 512;
+
 impl Signature {
     /// Prints the field, folded at 78 columns and with its CRLF.
     ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{MAX_WIRE, Name, NameError, label_length};
+use super::{Labels, MAX_WIRE, Name, NameError, dots_to_lengths, first_label_error, label_length};
 
 /// Names that one label makes with the ends of another name, as a walk up a tree asks for them: `_dmarc.a.example.com`,
 /// `_dmarc.example.com` and `_dmarc.com`. They share one piece of memory, so that all cost little more than one.
@@ -35,16 +35,24 @@ impl Suffixes {
         dotted: &[u8],
         labels: &[u8],
     ) -> Result<Self, NameError> {
-        let first = label_length(N, 0)?;
-        let octets = octets_of_last_labels(dotted)?;
-        let length = |labels: u8| match octets.get(usize::from(labels)) {
-            Some(&octets @ 1..) => Some(1 + N + usize::from(octets)).filter(|all| *all <= MAX_WIRE),
-            _ => None,
+        let front = label_length(N, 0)?;
+        // The wire form of `dotted`.
+        let mut whole = [b'.'; 1 + MAX_DOTTED];
+        let whole = whole.get_mut(..1 + dotted.len());
+        let whole = whole.ok_or(NameError::TooLong)?;
+        whole[1..].copy_from_slice(dotted);
+        let Some(all) = dots_to_lengths(whole) else {
+            return Err(first_label_error(dotted).unwrap_or(NameError::TooLong));
         };
-        let room = labels
-            .iter()
-            .map(|labels| 1 + length(*labels).unwrap_or_default());
-        let room = room.sum();
+        let end = |labels: u8| {
+            let mut end = Labels { wire: whole };
+            for _ in 0..all.checked_sub(usize::from(labels))? {
+                end.next();
+            }
+            Some(end.wire).filter(|end| !end.is_empty() && 1 + N + end.len() <= MAX_WIRE)
+        };
+        let octets = |labels: &u8| 1 + end(*labels).map_or(0, |end| 1 + N + end.len());
+        let room = labels.iter().map(octets).sum();
         if room > usize::from(u16::MAX) {
             return Err(NameError::TooLong);
         }
@@ -52,23 +60,18 @@ impl Suffixes {
         // Nobody else has it yet.
         let mut room = Arc::get_mut(&mut wire).unwrap_or_default();
         for &labels in labels {
-            let length = length(labels).unwrap_or_default();
-            let (name, behind) = room.split_at_mut(1 + length);
-            room = behind;
-            name[0] = length as u8;
-            let Some((front, name)) = name[1..].split_first_mut() else {
-                continue;
+            let mut write = |octets: &[u8]| {
+                let (place, behind) = core::mem::take(&mut room).split_at_mut(octets.len());
+                place.copy_from_slice(octets);
+                room = behind;
             };
-            *front = first;
-            let Some((front, suffix)) = name.split_first_chunk_mut() else {
-                continue;
-            };
-            *front = *label;
-            let end = suffix.len();
-            suffix[1..].copy_from_slice(&dotted[dotted.len() + 1 - end..]);
-            // Each dot gives its place to the length of the label behind it.
-            for label in octets[..=usize::from(labels)].windows(2) {
-                suffix[end - usize::from(label[1])] = (label[1] - label[0] - 1) as u8;
+            match end(labels) {
+                Some(end) => {
+                    write(&[(1 + N + end.len()) as u8, front]);
+                    write(label);
+                    write(end);
+                }
+                None => write(&[0]),
             }
         }
         Ok(Self { wire })
@@ -109,26 +112,5 @@ impl Suffixes {
     }
 }
 
-/// Labels of a dotted name of 255 octets, and none.
-const COUNTS: usize = MAX_WIRE / 2 + 2;
-
-/// How many octets the last labels of a dotted name have on the wire, by their number; 0 for more than there are.
-fn octets_of_last_labels(dotted: &[u8]) -> Result<[u16; COUNTS], NameError> {
-    // Longer than a name may be: what is left of it may fit where the whole does not.
-    if dotted.len() > MAX_WIRE + 1 {
-        return Err(NameError::TooLong);
-    }
-    let mut octets = [0; COUNTS];
-    let (mut labels, mut end) = (0, dotted.len());
-    loop {
-        let dot = dotted[..end].iter().rposition(|octet| *octet == b'.');
-        let start = dot.map_or(0, |at| at + 1);
-        label_length(end - start, start)?;
-        labels += 1;
-        octets[labels] = (1 + dotted.len() - start) as u16;
-        match dot {
-            Some(at) => end = at,
-            None => return Ok(octets),
-        }
-    }
-}
+/// The most octets of a dotted name, which is longer than a name may be: what is left of it may fit where the whole does not.
+const MAX_DOTTED: usize = MAX_WIRE + 1;
