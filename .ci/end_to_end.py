@@ -294,17 +294,23 @@ def crashes(server):
 
 def screening():
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder, '[screening]\nexempt = []\ngreeting_delay = 300\n[screening.greylisting]\ndelay = 1')
+        server = Server(folder, '[screening]\nexempt = []\ngreeting_delay = 300\n[screening.asn]\nipv4_zone = "asn.test"\n[screening.greylisting]\ndelay = 1')
         with open(os.path.join(folder, "zone"), "a") as zone:
-            zone.write("1.0.0.127.in-addr.arpa. IN PTR p12345.pool.test.\np12345.pool.test. IN A 127.0.0.1\n")
+            zone.write("1.0.0.127.in-addr.arpa. IN PTR p12345.pool.test.\np12345.pool.test. IN A 127.0.0.1\n"
+                       '1.0.0.127.asn.test. IN TXT "64496 | 127.0.0.0/24 | ZZ | test | 2026-11-24"\n')
 
         def explain(helo, *options):
             return subprocess.run([SERVER, "--config", "mail-server.toml", "screen", "127.0.0.1", "--helo", helo, "--from", "carol@good.test",
-                                   "--to", "ann@mail.test", *options], cwd=folder, text=True, capture_output=True)
+                                   *(options if "--to" in options else ("--to", "ann@mail.test", *options))], cwd=folder, text=True, capture_output=True)
 
         done = explain("p12345.pool.test")
         check("screen tells why a stranger would have to come again", done.returncode == 75 and "+3 rule 2: five digits" in done.stdout
               and "never seen" in done.stdout and "reply: 450 4.7.1" in done.stdout, done)
+        check("who announces its address, and where the mail would go", "ASN: AS64496 announces 127.0.0.0/24" in done.stdout
+              and 'goes to: the account "ann"' in done.stdout, done)
+        for to, reply in (("nobody@mail.test", "550 5.1.1"), ("carol@elsewhere.test", "554 5.7.1")):
+            done = explain("p12345.pool.test", "--to", to)
+            check(f"that nobody's mail is taken for {to}", done.returncode == 1 and f"reply: {reply}" in done.stdout, done)
         server.start()
         try:
             codes = []

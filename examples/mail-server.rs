@@ -18,7 +18,7 @@ use examples::dkim_keys;
 use examples::own_listings::OwnListings;
 use examples::own_reputation::OwnAddresses;
 use examples::resolver::Resolver;
-use examples::screen::{Claim, Screen};
+use examples::screen::{Claim, Imagined, Screen};
 use examples::server::{Security, Server, Service, now};
 use examples::store::{Sqlite, Store, StoreError};
 use examples::suppression::SuppressionList;
@@ -56,9 +56,9 @@ enum Command {
     User(User),
     /// Reads the configuration, and everything it names, and says what is wrong.
     CheckConfig,
-    /// Tells what screening would do to a message, and why; nothing is remembered of it.
+    /// Tells what the server would answer to a message of a stranger, and why; nothing is remembered of it.
     ///
-    /// Without --config it is screened as by default, and nobody has a past.
+    /// Without --config it is screened as by default, nobody has a past, and every recipient is there.
     ///
     /// Exits with 0 if the recipient would be accepted, 1 if refused for good, 75 if the client would have to come again.
     #[command(after_help = format!("EXAMPLE: mail-server screen 192.0.2.7 --helo mail.example.com --from joe@example.com --to ann@example.org\n\n{EXIT_CODES}"))]
@@ -105,10 +105,13 @@ struct Message {
     /// ignored_421.
     #[arg(long)]
     conduct: Vec<Offence>,
+    /// A domain that has signed the message, so that DKIM passes; may be repeated.
+    #[arg(long)]
+    signed_by: Vec<Domain>,
     /// A master file (RFC 1035) that answers everything, instead of the DNS.
     #[arg(long)]
     zone: Option<PathBuf>,
-    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, reply}.
+    /// Print {client, helo, from, to, found, reasons, score, decision, greylist, code, goes_to, reply, reply_to}.
     #[arg(long)]
     json: bool,
 }
@@ -295,6 +298,7 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
         .map(|config| Sqlite::open_beside(&config.data))
         .transpose();
     let store = store.map_err(|error| ToolError::Later(error.to_string()))?;
+    let is_configured = config.is_some();
     let config = config.unwrap_or_else(|| demo::config(&std::env::temp_dir()));
     let mut dns = config.dns.clone();
     if message.zone.is_some() {
@@ -315,8 +319,14 @@ fn screen(config: Option<&Path>, message: &Message) -> Result<Outcome, ToolError
     let explanation = runtime.block_on(async {
         let resolver = Resolver::new(&dns).map_err(|error| wrong(&error))?;
         let store = store.as_ref().map(|store| -> &dyn Store { store });
-        let conduct = message.conduct.iter().copied().collect();
-        let explained = screen.explain(&resolver, store, claim, conduct, message.to.clone());
+        let imagined = Imagined {
+            claim,
+            conduct: message.conduct.iter().copied().collect(),
+            recipient: message.to.clone(),
+            signed_by: message.signed_by.iter().map(Domain::to_string).collect(),
+        };
+        let config = is_configured.then_some(&config);
+        let explained = screen.explain(config, &resolver, store, imagined);
         explained.await.map_err(later)
     })?;
     if message.json {

@@ -99,6 +99,8 @@ impl Accounts {
         let minutes = config.pop_before_smtp.minutes;
         pop_before_smtp.policy.enabled = config.pop_before_smtp.enabled;
         pop_before_smtp.policy.valid_for = Duration::from_secs(minutes.saturating_mul(60));
+        pop_before_smtp.policy.ipv4_prefix = config.pop_before_smtp.ipv4_prefix;
+        pop_before_smtp.policy.ipv6_prefix = config.pop_before_smtp.ipv6_prefix;
         Ok(Self {
             failed_login: failed_login(&config.failed_login, &secret),
             pop_before_smtp,
@@ -125,11 +127,19 @@ impl Accounts {
             &question
         {
             login.name = authcid.as_str().to_owned();
-            if !self.may_try(client, login).await {
-                return match question {
-                    Question::StoredKeys { .. } => AuthAnswer::StoredKeys(None),
-                    _ => AuthAnswer::Password(false),
-                };
+            match (self.may_try(client, login).await, &question) {
+                (Decision::Allowed, _) => {}
+                (Decision::TooManyAtOnce { .. }, _) => {
+                    // Not every protocol tells of this as of a failure, so it is held back here.
+                    if let Some(penalty) = &mut login.counted {
+                        tokio::time::sleep(std::mem::take(&mut penalty.delay)).await;
+                    }
+                    return AuthAnswer::Unavailable;
+                }
+                (Decision::Banned { .. }, Question::StoredKeys { .. }) => {
+                    return AuthAnswer::StoredKeys(None);
+                }
+                (Decision::Banned { .. }, _) => return AuthAnswer::Password(false),
             }
         }
         let answer = match question {
@@ -223,18 +233,18 @@ impl Accounts {
 
     /// Whether a client may try, which counts as a failure until it has succeeded: others may be trying at the same time. Without an
     /// answer of the store it may.
-    async fn may_try(&self, client: IpAddr, login: &mut Login) -> bool {
+    async fn may_try(&self, client: IpAddr, login: &mut Login) -> Decision {
         match self.attempt(client, login).await {
             Ok((decision, penalty)) => {
                 login.counted = Some(penalty);
                 if decision != Decision::Allowed {
                     tracing::warn!(%client, %decision, "a login that is not looked at");
                 }
-                decision == Decision::Allowed
+                decision
             }
             Err(error) => {
                 tracing::error!(%error, "failed logins cannot be read");
-                true
+                Decision::Allowed
             }
         }
     }
@@ -349,12 +359,18 @@ fn failed_login(configured: &config::FailedLogin, secret: &[u8; 32]) -> FailedLo
     policy.network_failures = configured.network_failures;
     policy.forgotten_after = Duration::from_secs(configured.forgotten_after);
     policy.ban = Duration::from_secs(configured.ban);
+    policy.known_for = Duration::from_secs(configured.known_for);
+    policy.at_once = configured.at_once;
+    policy.ipv4_address = configured.ipv4_address;
+    policy.ipv6_address = configured.ipv6_address;
+    policy.ipv4_network = configured.ipv4_network;
+    policy.ipv6_network = configured.ipv6_network;
     failed_login.exempt.clone_from(&configured.exempt);
     failed_login
 }
 
 /// `local+detail@domain` is delivered to `local@domain`.
-fn without_detail(address: &str) -> String {
+pub(crate) fn without_detail(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((local, domain)) => {
             let local = local.split_once('+').map_or(local, |(local, _)| local);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use dkim::DkimResult;
 use mail_dns::{Answer, Evaluation, Failure, Name, Record, RecordType, Txt, Zone};
-use mail_syntax::{Mailbox, ReversePath};
+use mail_syntax::{Mailbox, ReversePath, is_invisible};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -108,10 +108,10 @@ fn readable_lines(text: &impl Display) -> String {
     lines.join("\n")
 }
 
-/// A line without control characters, tabs apart.
+/// A line without control characters, tabs apart, and without what reorders the others or is not seen.
 #[must_use]
 pub fn readable(line: &str) -> String {
-    let readable = |c: char| match c.is_control() && c != '\t' {
+    let readable = |c: char| match c.is_control() && c != '\t' || is_invisible(c) {
         true => '\u{fffd}',
         false => c,
     };
@@ -562,8 +562,8 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_replaced() {
         assert_eq!(
-            readable("a\tb\u{1b}[2Jc\u{9b}d\r"),
-            "a\tb\u{fffd}[2Jc\u{fffd}d\u{fffd}"
+            readable("a\tb\u{1b}[2Jc\u{9b}d\re\u{202e}f\u{feff}"),
+            "a\tb\u{fffd}[2Jc\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}"
         );
         assert_eq!(readable_lines(&"250-a\r\n250 b\r\n"), "250-a\n250 b");
     }

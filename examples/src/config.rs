@@ -3,7 +3,9 @@
 //! Everything has a default but `hostname`, `domains`, `data` and `tls`; see `mail-server.example.toml`. Paths are relative to the
 //! file.
 
+mod bounds;
 mod outbound;
+mod reputation;
 mod screening;
 
 use std::net::SocketAddr;
@@ -15,9 +17,10 @@ use ::screening::rate_limit;
 use serde::Deserialize;
 
 pub use self::outbound::{Outbound, OwnList, OwnListLevel, Shaping, Suppression};
+pub use self::reputation::Reputation;
 pub use self::screening::{
-    Codes, Correspondents, GreylistStage, Greylisting, Helo, List, Never, Rates, S25r, Screening,
-    Subject, Threshold, Thresholds,
+    Asn, Codes, Correspondents, GreylistStage, Greylisting, Helo, List, ListHealth, Never, Rates,
+    S25r, Screening, Subject, Threshold, Thresholds, Unconfirmed,
 };
 
 /// Why the configuration cannot be used.
@@ -219,6 +222,19 @@ impl Quota {
             burst: None,
         }
     }
+
+    /// Three times as many.
+    #[must_use]
+    pub const fn three_times(self) -> Self {
+        Self {
+            count: self.count.saturating_mul(3),
+            per: self.per,
+            burst: match self.burst {
+                Some(burst) => Some(burst.saturating_mul(3)),
+                None => None,
+            },
+        }
+    }
 }
 
 impl From<Quota> for rate_limit::Quota {
@@ -244,6 +260,18 @@ pub struct FailedLogin {
     pub forgotten_after: u64,
     /// Seconds that a ban lasts; default: 3,600.
     pub ban: u64,
+    /// Seconds for which a login is known at an address at which it succeeded; default: 30 days.
+    pub known_for: u64,
+    /// Attempts at one login at once, from where it is not known; default: 10. More are told to come again.
+    pub at_once: u32,
+    /// Leading bits of an IPv4 address that count as one address; default: 32.
+    pub ipv4_address: u8,
+    /// Leading bits of an IPv6 address that count as one address; default: 64.
+    pub ipv6_address: u8,
+    /// Leading bits of an IPv4 address that make its network; default: 24.
+    pub ipv4_network: u8,
+    /// Leading bits of an IPv6 address that make its network; default: 48.
+    pub ipv6_network: u8,
     /// Networks that are never banned, such as that of a webmail server.
     #[serde(deserialize_with = "self::screening::networks")]
     pub exempt: Vec<Network>,
@@ -259,6 +287,12 @@ impl Default for FailedLogin {
             network_failures: policy.network_failures,
             forgotten_after: policy.forgotten_after.as_secs(),
             ban: policy.ban.as_secs(),
+            known_for: policy.known_for.as_secs(),
+            at_once: policy.at_once,
+            ipv4_address: policy.ipv4_address,
+            ipv6_address: policy.ipv6_address,
+            ipv4_network: policy.ipv4_network,
+            ipv6_network: policy.ipv6_network,
             exempt: Vec::new(),
         }
     }
@@ -272,13 +306,20 @@ pub struct PopBeforeSmtp {
     pub enabled: bool,
     /// Minutes that the address may send for; default: 20.
     pub minutes: u64,
+    /// Leading bits of an IPv4 address that share a grant; default: 32. Fewer let strangers send.
+    pub ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that share a grant; default: 128.
+    pub ipv6_prefix: u8,
 }
 
 impl Default for PopBeforeSmtp {
     fn default() -> Self {
+        let policy = ::screening::pop_before_smtp::Policy::default();
         Self {
             enabled: false,
             minutes: 20,
+            ipv4_prefix: policy.ipv4_prefix,
+            ipv6_prefix: policy.ipv6_prefix,
         }
     }
 }
@@ -485,6 +526,7 @@ impl Config {
         {
             return value("reports.from", format!("{from}: {error}"));
         }
+        bounds::check(self)?;
         self.outbound.check(&self.domains)
     }
 
@@ -510,6 +552,11 @@ mod tests {
         assert!(config.submission.own_addresses_only);
         let default = Screening::default();
         assert_eq!(format!("{:?}", config.screening), format!("{default:?}"));
+        let default = FailedLogin::default();
+        assert_eq!(format!("{:?}", config.failed_login), format!("{default:?}"));
+        let default = PopBeforeSmtp::default();
+        let configured = format!("{:?}", config.pop_before_smtp);
+        assert_eq!(configured, format!("{default:?}"));
         let default = ::screening::outbound::shaping::Policy::default();
         assert_eq!(config.outbound.shaping.over(&default), default);
         let (outbound, default) = (config.outbound, Outbound::default());

@@ -6,6 +6,7 @@
 pub mod explain;
 mod findings;
 mod list_tests;
+mod origins;
 mod visit;
 
 use std::collections::BTreeSet;
@@ -13,8 +14,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use screening::Network;
+use screening::asn;
 use screening::correspondents::Correspondents;
-use screening::dnsbl::{self, HealthPolicy, List, ListHealth, Lists};
+use screening::dnsbl::{self, List, ListHealth, Lists};
 use screening::greylisting::Greylist;
 use screening::helo::Ours;
 use screening::rate_limit::{Decision, Quota, RateLimit, Subject};
@@ -23,12 +26,14 @@ use screening::s25r::S25r;
 use screening::scorer::{Scorer, Thresholds};
 use screening::store::Keys;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, GreylistStage};
 use crate::server::{Context, now};
 use crate::store::{self, StoreError};
 
+pub use explain::Imagined;
 pub use findings::{Claim, Findings};
 pub(crate) use list_tests::run as test_lists;
+use origins::Origins;
 pub use visit::{Answer, Screened, Visit, is_postmaster};
 
 /// Everything that is asked about a message must have been answered within this time; what is not, counts for nobody and against nobody.
@@ -45,10 +50,12 @@ pub struct Screen {
     evaluate_spf: bool,
     lists: Lists,
     health: Mutex<ListHealth>,
+    origins: Origins,
     ours: Ours,
     s25r: S25r,
     scorer: Scorer,
     greylist: Option<Greylist>,
+    reply_to: GreylistStage,
     correspondents: Option<Correspondents>,
     reputation: Option<Reputation>,
     rates: config::Rates,
@@ -83,16 +90,24 @@ impl Screen {
         let mut s25r = S25r::default();
         s25r.networks.clone_from(&screening.s25r.networks);
         s25r.domains.clone_from(&screening.s25r.domains);
+        s25r.unconfirmed = screening.s25r.unconfirmed.into();
+        let (ipv4, ipv6) = (&screening.asn.ipv4_zone, &screening.asn.ipv6_zone);
+        let asn = asn::Zones::new(ipv4.clone(), ipv6.clone());
         Ok(Self {
             enabled: screening.enabled,
             greeting_delay: Duration::from_millis(screening.greeting_delay),
             evaluate_spf: screening.spf,
-            health: Mutex::new(ListHealth::new(&lists, HealthPolicy::default())),
+            health: Mutex::new(ListHealth::new(&lists, (&screening.list_health).into())),
             lists,
+            origins: Origins::new(
+                asn.map_err(|error| ScreenError(error.to_string()))?,
+                (&screening.list_health).into(),
+            ),
             ours,
             s25r,
             scorer: scorer(screening),
             greylist: greylist(screening, keys),
+            reply_to: screening.greylisting.reply_to,
             correspondents: correspondents(screening, keys),
             reputation: reputation(screening, keys),
             rates: screening.rates.clone(),
@@ -118,13 +133,27 @@ impl Screen {
             true => rates.known_address,
             false => rates.address,
         };
-        let network = self.rate_limit.prefixes.network(client);
-        let quotas = [
+        let networks = self.networks(client, rates.network);
+        let networks = networks.map(|(network, quota)| (Subject::Network(network), quota));
+        let others = [
             (Subject::Address(client), address),
-            (Subject::Network(network), rates.network),
             (Subject::Sender(sender), rates.sender),
         ];
-        those_with_a_quota(quotas)
+        those_with_a_quota(others.into_iter().chain(networks))
+    }
+
+    /// The networks of a client with what each may: of IPv6 its provider's, too, which may three times as much.
+    fn networks(
+        &self,
+        client: IpAddr,
+        quota: Option<config::Quota>,
+    ) -> impl Iterator<Item = (Network, Option<config::Quota>)> + use<> {
+        let prefixes = &self.rate_limit.prefixes;
+        let provider = prefixes.provider(client);
+        let wider = provider.map(|network| (network, quota.map(config::Quota::three_times)));
+        [Some((prefixes.network(client), quota)), wider]
+            .into_iter()
+            .flatten()
     }
 
     /// After how many seconds a stranger's message would be within what may come, if it is not; otherwise it is counted.
@@ -149,9 +178,9 @@ impl Screen {
         context: &Context,
         client: IpAddr,
     ) -> Result<Option<u64>, StoreError> {
-        let network = self.rate_limit.prefixes.network(client);
-        let quota = (Subject::Attempts(network), self.rates.attempts);
-        self.spend(context, quota).await
+        let networks = self.networks(client, self.rates.attempts);
+        let quotas = networks.map(|(network, quota)| (Subject::Attempts(network), quota));
+        self.spend(context, quotas).await
     }
 
     /// After how many seconds a stranger may send one more message to postmaster, if it may not now; otherwise it is counted.
@@ -164,18 +193,18 @@ impl Screen {
         context: &Context,
         client: IpAddr,
     ) -> Result<Option<u64>, StoreError> {
-        let network = self.rate_limit.prefixes.network(client);
-        let quota = (Subject::Postmaster(network), self.rates.postmaster);
-        self.spend(context, quota).await
+        let networks = self.networks(client, self.rates.postmaster);
+        let quotas = networks.map(|(network, quota)| (Subject::Postmaster(network), quota));
+        self.spend(context, quotas).await
     }
 
     async fn spend(
         &self,
         context: &Context,
-        quota: (Subject<'static>, Option<config::Quota>),
+        quotas: impl Iterator<Item = (Subject<'static>, Option<config::Quota>)>,
     ) -> Result<Option<u64>, StoreError> {
         let rate_limit = self.rate_limit;
-        let quotas = those_with_a_quota([quota]);
+        let quotas = those_with_a_quota(quotas);
         context
             .store(move |store| spend(store, rate_limit, &quotas))
             .await
@@ -327,6 +356,7 @@ fn spend(
 #[derive(Debug, Clone)]
 pub(crate) struct KnownBy {
     client: IpAddr,
+    asn: Option<u32>,
     helo: Option<String>,
     spf_domain: Option<String>,
     dkim_domains: Vec<String>,
@@ -336,6 +366,7 @@ impl KnownBy {
     const fn address(client: IpAddr) -> Self {
         Self {
             client,
+            asn: None,
             helo: None,
             spf_domain: None,
             dkim_domains: Vec::new(),
@@ -345,6 +376,7 @@ impl KnownBy {
     fn with<T>(&self, then: impl FnOnce(&reputation::Client<'_>) -> T) -> T {
         let domains: Vec<&str> = self.dkim_domains.iter().map(String::as_str).collect();
         let mut client = reputation::Client::new(self.client);
+        client.asn = self.asn;
         client.helo = self.helo.as_deref();
         client.spf_domain = self.spf_domain.as_deref();
         client.dkim_domains = &domains;
@@ -388,9 +420,9 @@ fn scorer(screening: &config::Screening) -> Scorer {
 }
 
 fn reputation(screening: &config::Screening, keys: Keys) -> Option<Reputation> {
-    screening.reputation.then(|| {
+    screening.reputation.enabled.then(|| {
         let mut reputation = Reputation::new(keys);
-        reputation.policy.good_after = Duration::from_secs(screening.good_past_after);
+        reputation.policy = (&screening.reputation).into();
         reputation
     })
 }
@@ -406,6 +438,8 @@ fn greylist(screening: &config::Screening, keys: Keys) -> Option<Greylist> {
         policy.known_after = configured.known_after;
         policy.ipv4_prefix = configured.ipv4_prefix;
         policy.ipv6_prefix = configured.ipv6_prefix;
+        policy.known_ipv4_prefix = configured.known_ipv4_prefix;
+        policy.known_ipv6_prefix = configured.known_ipv6_prefix;
         policy.null_sender_passes = configured.null_sender_passes;
         greylist.exempt.clone_from(&configured.exempt);
         greylist
@@ -421,6 +455,7 @@ fn rate_limit(rates: &config::Rates, keys: Keys) -> RateLimit {
     prefixes.ipv4_network = rates.ipv4_network;
     prefixes.ipv6_address = rates.ipv6_address;
     prefixes.ipv6_network = rates.ipv6_network;
+    prefixes.ipv6_provider = rates.ipv6_provider;
     rate_limit
 }
 

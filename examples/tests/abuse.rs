@@ -89,7 +89,8 @@ async fn a_user_does_not_send_more_than_a_day_allows() {
 #[tokio::test]
 async fn guesses_at_the_same_time_are_not_all_looked_at() {
     let folder = Folder::new("abuse-guesses");
-    let server = Running::start(&folder, "[failed_login]\ndelay = 0\n", resolver()).await;
+    let more = "[failed_login]\ndelay = 0\nat_once = 1000\n";
+    let server = Running::start(&folder, more, resolver()).await;
     let client = "192.0.2.7".parse().unwrap();
     let mut guesses = tokio::task::JoinSet::new();
     for number in 0..120 {
@@ -111,6 +112,72 @@ async fn guesses_at_the_same_time_are_not_all_looked_at() {
     let accounts = &server.context.accounts;
     let answer = accounts.answer(client, &mut login, question).await;
     assert!(matches!(answer, AuthAnswer::Password(false)), "{answer:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_botnet_has_few_guesses_at_one_account_and_its_owner_is_let_in() {
+    let folder = Folder::new("abuse-botnet");
+    let server = Running::start(&folder, "[failed_login]\ndelay = 0\n", resolver()).await;
+    let asks = |client: std::net::IpAddr, password: String| {
+        let context = Arc::clone(&server.context);
+        async move {
+            let mut login = Login::default();
+            let authcid = "anna".parse().unwrap();
+            let password = mail_wire::Secret::new(password);
+            let question = Question::CheckPassword { authcid, password };
+            let answer = context.accounts.answer(client, &mut login, question).await;
+            if matches!(answer, AuthAnswer::Password(true)) {
+                context.accounts.succeeded(client, &mut login).await;
+            }
+            answer
+        }
+    };
+    let office = "192.0.2.80".parse().unwrap();
+    let answer = asks(office, PASSWORD.to_owned()).await;
+    assert!(matches!(answer, AuthAnswer::Password(true)), "{answer:?}");
+    let mut guesses = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let guess = asks([10, 1, number, 1].into(), format!("guess {number}"));
+        guesses.spawn(guess);
+    }
+    let (mut looked_at, mut put_off) = (0, 0);
+    while let Some(answer) = guesses.join_next().await {
+        match answer.unwrap() {
+            AuthAnswer::Password(false) => looked_at += 1,
+            AuthAnswer::Unavailable => put_off += 1,
+            answer => panic!("{answer:?}"),
+        }
+    }
+    // Ten, and as many as have landed while the others were looked at.
+    assert!((10..40).contains(&looked_at), "{looked_at}");
+    assert_eq!(looked_at + put_off, 60);
+    let answer = asks(office, PASSWORD.to_owned()).await;
+    assert!(matches!(answer, AuthAnswer::Password(true)), "{answer:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_address_that_reads_as_another_one_is_refused() {
+    let folder = Folder::new("abuse-deceptive");
+    let server = Running::start(&folder, "", resolver()).await;
+    let mut client = Client::connect(server.address(Service::Smtp)).await;
+    client.ask("EHLO client.example", "250").await;
+    for sender in [
+        "joe\u{202e}@elsewhere.example",
+        "j\u{200b}oe@elsewhere.example",
+        "\"joe\u{2066} \"@elsewhere.example",
+    ] {
+        let command = format!("MAIL FROM:<{sender}> SMTPUTF8");
+        client.ask(&command, "553 5.1.7").await;
+    }
+    client
+        .ask("MAIL FROM:<jörg@elsewhere.example> SMTPUTF8", "250")
+        .await;
+    client
+        .ask("RCPT TO:<ann\u{202e}a@example.org>", "553 5.1.3")
+        .await;
+    client.ask("RCPT TO:<anna@example.org>", "250").await;
     server.end().await;
 }
 
@@ -157,6 +224,19 @@ async fn postmaster_and_attempts_have_bounds() {
                 number == 3,
                 "{recipient} {number}: {reply}"
             );
+        }
+    }
+    // Whoever has an IPv6 network of a provider has 65,536 of those of its customers.
+    for (recipient, of_one) in [("postmaster", "250"), ("anna", "450")] {
+        for number in 1..=7 {
+            let address = format!("2001:db8:{number}::1");
+            let mut client = Client::connect_from(&address, server.address(Service::Smtp)).await;
+            client.ask("EHLO x", "250").await;
+            client.ask("MAIL FROM:<a@elsewhere.example>", "250").await;
+            let code = if number == 7 { "450" } else { of_one };
+            let rcpt = format!("RCPT TO:<{recipient}@example.org>");
+            let reply = client.ask(&rcpt, code).await;
+            assert_eq!(reply.contains("Too much"), number == 7, "{number}: {reply}");
         }
     }
     server.end().await;

@@ -129,7 +129,8 @@ async fn what_an_alias_sends_on_is_sealed() {
 
     let (leaves, stays) = context
         .store(|store| {
-            let later = now() + 1_000_000;
+            // Longer than the lease of a delivery that the end of the server has interrupted.
+            let later = now() + 20 * 365 * 86_400;
             let queued = store.lease(later, later + 1, 10)?;
             let [only] = queued.as_slice() else {
                 panic!("{queued:?}")

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use examples::resolver::Resolver;
-use examples::screen::Claim;
+use examples::screen::{Claim, Imagined};
 use examples::server::Service;
 use mail_dns::Zone;
 use screening::early_talker::Conduct;
@@ -232,6 +232,69 @@ async fn what_a_white_list_says_is_among_the_authentication_results() {
 }
 
 #[tokio::test]
+async fn what_an_autonomous_system_sends_is_remembered() {
+    let folder = Folder::new("screening-asn");
+    let asn = "[screening.asn]\nipv4_zone = \"origin.asn.example\"\n";
+    let zone = r#"
+7.2.0.192.origin.asn IN TXT "64500 | 192.0.0.0/8 | ZZ"
+7.2.0.192.origin.asn IN TXT "64496 64497 | 192.0.2.0/24 | ZZ | other | 2026-01-01"
+9.100.51.198.origin.asn IN TXT "64496 | 198.51.100.0/24 | ZZ"
+"#;
+    let zone = format!("{ZONE}{zone}");
+    let resolver = Resolver::from_zone(zone.parse::<Zone>().unwrap());
+    let server = Running::start_behind_proxy(&folder, &format!("{MORE}{asn}"), resolver).await;
+    let smtp = server.address(Service::Smtp);
+    let mut client = Client::connect_from("192.0.2.7", smtp).await;
+    client.ask("EHLO p12345.pool.example", "250").await;
+    client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+    for number in 0..20 {
+        let command = format!("RCPT TO:<nobody{number}@example.org>");
+        client.ask(&command, "550").await;
+        if number % 5 == 4 {
+            client = Client::connect_from("192.0.2.7", smtp).await;
+            client.ask("EHLO p12345.pool.example", "250").await;
+            client.ask("MAIL FROM:<joe@elsewhere.example>", "250").await;
+        }
+    }
+    server.end().await;
+
+    let zone_file = folder.write("zone", &zone);
+    let config = folder.path("mail-server.toml");
+    let asked = [
+        "--config",
+        &config,
+        "screen",
+        "198.51.100.9",
+        "--helo",
+        "mail.other.example",
+        "--from",
+        "<joe@elsewhere.example>",
+        "--to",
+        "anna@example.org",
+        "--zone",
+        &zone_file,
+    ];
+    let said = expect(&run("mail-server", &asked, b""), 75);
+    assert!(
+        said.contains("  ASN: AS64496 announces 198.51.100.0/24\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("  past: AS64496: 20 of 20 bad, -100 at "),
+        "{said}"
+    );
+    // Its neighbour by another number knows nothing of it.
+    let asked = asked.map(|word| word.replace("198.51.100.9", "198.51.100.10"));
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let said = expect(&run("mail-server", &asked, b""), 75);
+    assert!(
+        said.contains("  ASN: nobody is known to announce it\n"),
+        "{said}"
+    );
+    assert!(!said.contains("past: "), "{said}");
+}
+
+#[tokio::test]
 async fn too_much_of_an_address_waits() {
     let folder = Folder::new("screening-rate");
     let more = format!("{MORE}[screening.rates]\naddress = {{ count = 1, per = 3600 }}\n");
@@ -291,7 +354,7 @@ async fn who_has_a_good_past_may_send_more() {
         "{MORE}[screening.rates]\naddress = {{ count = 7, per = 3600 }}\nknown_address = {{ count = 3, per = 3600 }}\n"
     );
     // In a day, if it is not configured.
-    let more = more.replace("exempt = []", "exempt = []\ngood_past_after = 0");
+    let more = more.replace("exempt = []", "exempt = []\nreputation.good_after = 0");
     let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
     let mut client = Client::connect_from("192.0.2.80", server.address(Service::Smtp)).await;
     client.ask("EHLO mail.honest.example", "250").await;
@@ -311,7 +374,7 @@ async fn who_has_a_good_past_may_send_more() {
     assert!(reply.starts_with("450 4.7.1 Too much mail"), "{reply}");
     assert_eq!(
         fields(&newest(&server).await),
-        ["Yubin-Screening: accept, score -1: -1 reputation"]
+        ["Yubin-Screening: accept, score -1: -1 reputation of address 192.0.2.80"]
     );
     server.end().await;
 }
@@ -366,17 +429,23 @@ async fn explained(server: &Running, client: &str, domain: &str) -> String {
         sender: format!("<joe@{domain}>").parse().unwrap(),
     };
     let (screen, resolver) = (&server.context.screen, &server.context.resolver);
-    let to = "anna@example.org".to_owned();
+    let message = Imagined {
+        claim,
+        conduct: Conduct::default(),
+        recipient: "anna@example.org".to_owned(),
+        signed_by: Vec::new(),
+    };
     let store = Some(&*server.context.store.0);
-    let explained = screen.explain(resolver, store, claim, Conduct::default(), to);
+    let config = Some(&server.context.config);
+    let explained = screen.explain(config, resolver, store, message);
     explained.await.unwrap().to_string()
 }
 
 #[tokio::test]
 async fn what_mail_servers_do_not_do_counts() {
     let folder = Folder::new("screening-conduct");
-    let more =
-        format!("{MORE}{TAKE_ALL}").replace("exempt = []", "exempt = []\nreputation = false");
+    let more = format!("{MORE}{TAKE_ALL}")
+        .replace("exempt = []", "exempt = []\nreputation.enabled = false");
     let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
     let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
     let transaction = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<anna@example.org>\r\nDATA\r\n";
@@ -489,7 +558,10 @@ async fn a_connection_that_was_ended_for_its_conduct_counts_for_the_next() {
     }
     let ehlo: (&[u8], &[&str]) = (b"EHLO mail.honest.example\r\n", &["250"]);
     let found = found_after(&server, "192.0.2.80", &[ehlo]).await;
-    assert_eq!(found, ["Yubin-Screening: accept, score 9: +9 reputation"]);
+    assert_eq!(
+        found,
+        ["Yubin-Screening: accept, score 9: +9 reputation of address 192.0.2.80"]
+    );
     server.end().await;
 }
 
@@ -779,7 +851,8 @@ fn the_command_knows_the_configuration_and_prints_json() {
         "mail-server.toml",
         format!(
             "hostname = 'mx.example.org'\ndomains = ['example.org']\ndata = 'none'\n\
-             [tls]\ncertificate = 'c'\nkey = 'k'\n{MORE}"
+             [tls]\ncertificate = 'c'\nkey = 'k'\n[[account]]\nname = 'anna'\naddresses = ['anna@example.org']\nkeys = 'k'\n\
+             [aliases]\n'away@example.org' = ['anna@elsewhere.example']\n{MORE}"
         ),
     );
     let mut arguments = arguments("192.0.2.66", "mx.example.org", &zone);
@@ -793,4 +866,27 @@ fn the_command_knows_the_configuration_and_prints_json() {
     arguments[7] = "postmaster@example.org";
     let told = expect_json(&run("mail-server", &arguments, b""), 0);
     assert_eq!(told["code"], 250);
+    assert_eq!(told["goes_to"][0], "the account \"anna\"");
+    // As the server answers, whoever sends.
+    for (to, code, reply) in [
+        ("nobody@example.org", 550, "550 5.1.1 No such user here"),
+        (
+            "anna@elsewhere.example",
+            554,
+            "554 5.7.1 Relaying denied: log in to send mail elsewhere",
+        ),
+    ] {
+        arguments[7] = to;
+        let told = expect_json(&run("mail-server", &arguments, b""), 1);
+        assert_eq!(
+            (&told["code"], &told["reply"]),
+            (&code.into(), &reply.into())
+        );
+        assert!(told["goes_to"].is_null());
+    }
+    arguments[1] = "192.0.2.80";
+    arguments[3] = "mail.honest.example";
+    arguments[7] = "away@example.org";
+    let told = expect_json(&run("mail-server", &arguments, b""), 0);
+    assert_eq!(told["goes_to"][0], "anna@elsewhere.example");
 }

@@ -475,9 +475,9 @@ fn cut(text: &str) -> &str {
     text.get(..fits.last().unwrap_or(0)).unwrap_or("")
 }
 
-/// Text that fits on one line of a field, whatever else a reader may take for the end of a line.
+/// Text that fits on one line of a field, whatever else a reader may take for the end of a line, and that reads in the order it stands in.
 fn printable(text: &str) -> String {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let breaks = |c: char| c.is_control() || crate::is_invisible(c);
     text.chars()
         .map(|c| if breaks(c) { '?' } else { c })
         .collect()
@@ -596,6 +596,7 @@ mod tests {
             "a@x.example; dkim=pass",
             "x\u{2028}Authentication-Results: mx.example.org; dkim=pass",
             "x\u{85}y",
+            "x\u{202e}ssap=mikd\u{2066}",
             "x\r\nAuthentication-Results: mx.example.org; dkim=pass",
             "x; dkim=pass",
             "x dkim.d=evil",

@@ -40,8 +40,9 @@ pub use domain::{AddressLiteral, Domain, Host};
 pub use mailbox::{ForwardPath, LocalPart, Mailbox, ReversePath};
 pub use severity::Severity;
 
-/// Characters that a reader does not see, or that reorder what he sees: no name may hold them.
-fn is_invisible(c: char) -> bool {
+/// Whether a reader does not see a character, or sees others in another order for it (U+202E): no domain may hold one, and no log or header
+/// field should.
+pub const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }

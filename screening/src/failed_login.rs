@@ -5,7 +5,11 @@
 //! at, and counts the attempt as a failure until it has succeeded: so guesses at the same time are counted too. Failures are forgotten
 //! one by one.
 //!
-//! A login is never banned, or anybody could lock its owner out. A success forgives the failures of the same login from the same address,
+//! A login is never banned, or anybody could lock its owner out. But it is guessed by many addresses at once, too, each of which has failed
+//! only once: so no more than [`Policy::at_once`] attempts at a login are looked at in the time that an answer is held back at most, from
+//! all places together where it is not known. More are told that they cannot be checked for now, and count for nobody.
+//!
+//! A success forgives the failures of the same login from the same address,
 //! and no others: whoever has an account cannot clear with it what was tried on the accounts of others. From then on that login is known
 //! there: its failures, such as those of a telephone that has an old password, count against nobody else behind the address, and no ban
 //! for what others have failed there holds for it.
@@ -16,8 +20,9 @@
 //!
 //! let failed_login = FailedLogin::new(Keys::new([7; 16]));
 //! let mut store = MemoryStore::new(100_000);
-//! let (client, now) = ("203.0.113.80".parse()?, 1_800_000_000);
+//! let (client, mut now) = ("203.0.113.80".parse()?, 1_800_000_000);
 //! for tried in 0..50 {
+//!     now += 2;
 //!     let (decision, penalty) = failed_login.attempt(&mut store, client, "ann", now)?;
 //!     assert_eq!(decision, Decision::Allowed);
 //!     // The password is wrong.
@@ -59,6 +64,10 @@ pub struct Policy {
     pub ban: Duration,
     /// How long a login is known at an address at which it succeeded. Default: 30 days.
     pub known_for: Duration,
+    /// Attempts at a login that are looked at within [`longest_delay`](Self::longest_delay), from all addresses at which it is not known: as
+    /// many as can be in flight. What succeeds does not count. Default: 10, as a new telephone opens some connections at once. At least one.
+    /// Raising it gives a botnet more guesses; lowering it makes the owner wait at a new address while somebody guesses.
+    pub at_once: u32,
     /// Leading bits of an IPv4 address that count as one address. Default: 32.
     pub ipv4_address: u8,
     /// Leading bits of an IPv6 address that count as one address. Default: 64: who has one of them has them all.
@@ -79,6 +88,7 @@ impl Default for Policy {
             network_failures: 150,
             ban: Duration::from_secs(3_600),
             known_for: Duration::from_secs(30 * 24 * 3_600),
+            at_once: 10,
             ipv4_address: 32,
             ipv6_address: 64,
             ipv4_network: 24,
@@ -132,6 +142,12 @@ pub enum Decision {
         /// For how long still.
         time: Duration,
     },
+    /// It may not for now, as too many attempts at the login are in flight, whoever makes them: answer that it cannot be checked, and
+    /// hold that answer back too. Only [`FailedLogin::attempt`] says so.
+    TooManyAtOnce {
+        /// After how long there is room for one again.
+        time: Duration,
+    },
 }
 
 impl fmt::Display for Decision {
@@ -141,6 +157,11 @@ impl fmt::Display for Decision {
             Self::Banned { subject, time } => {
                 write!(f, "{subject} is banned for {} s", time.as_secs())
             }
+            Self::TooManyAtOnce { time } => write!(
+                f,
+                "too many attempts at the login at once, room for one in {} s",
+                time.as_secs()
+            ),
         }
     }
 }
@@ -203,7 +224,16 @@ impl Policy {
         }
     }
 
-    /// What a failure leads to. While there is a ban nothing is counted.
+    /// After how long one more attempt at the login may be made, if too many are in flight; of who is known at the address any number may.
+    pub fn too_many_at_once(&self, values: &[Option<Value>; 4], now: u64) -> Option<Duration> {
+        let [pair, _, _, login] = self.counts(values, now);
+        let more = login.in_flight.saturating_add(self.flight());
+        let excess = more.saturating_sub(self.most_in_flight());
+        let is_full = excess > 0 && !pair.is_known(now);
+        is_full.then(|| Duration::from_secs(excess.div_ceil(self.landing())))
+    }
+
+    /// What a failure leads to, or an attempt until it has succeeded. While there is a ban nothing is counted.
     pub fn failed(&self, values: &[Option<Value>; 4], now: u64) -> (Penalty, [Option<Entry>; 4]) {
         let mut counts = self.counts(values, now);
         let [pair, ..] = &mut counts;
@@ -229,7 +259,11 @@ impl Policy {
             if !was_banned {
                 penalty.banned |= self.add_failure(count, limit);
                 count.level = count.level.min(self.most(*subject));
-                entries[*subject as usize] = Some(count.entry(now));
+                if *subject == Subject::Login {
+                    let more = count.in_flight.saturating_add(self.flight());
+                    count.in_flight = more.min(self.most_in_flight());
+                }
+                entries[*subject as usize] = Some(self.entry(count, now));
             }
             // What is above the limit is the time of a ban.
             let failures = count.level.min(limit.unwrap_or(u64::MAX));
@@ -259,30 +293,36 @@ impl Policy {
 
     /// Forgives the failures of the login at the address, and knows it there from now on.
     pub fn succeeded(&self, values: &[Option<Value>; 4], now: u64) -> [Option<Entry>; 4] {
-        let mut counts = self.counts(values, now);
-        let [pair, others @ ..] = &mut counts;
+        let [mut pair, mut address, mut network, mut login] = self.counts(values, now);
         // What a login has failed where it was known was counted nowhere else.
-        let forgiven = if pair.known_until == 0 { pair.level } else { 0 };
+        let was_known = pair.known_until != 0;
+        let forgiven = if was_known { 0 } else { pair.level };
         pair.level = 0;
         pair.known_until = now.saturating_add(self.known_for.as_secs()).max(1);
-        let pair = Some(pair.entry(now));
-        let others = [Subject::Address, Subject::Network, Subject::Login]
-            .into_iter()
-            .zip(others);
-        let mut entries = [pair, None, None, None];
-        for (subject, count) in others.filter(|_| forgiven > 0) {
+        let mut entries = [Some(self.entry(&pair, now)), None, None, None];
+        if was_known {
+            return entries;
+        }
+        for (subject, count) in [
+            (Subject::Address, &mut address),
+            (Subject::Network, &mut network),
+        ] {
             // A ban ends with the attempt that has made the failures too many.
             let limit = self.limit(subject, count).unwrap_or(u64::MAX);
             count.level = count.level.min(limit).saturating_sub(forgiven);
-            entries[subject as usize] = Some(count.entry(now));
+            entries[subject as usize] = (forgiven > 0).then(|| self.entry(count, now));
         }
+        // This attempt at least, also where nothing is kept of the address, as it is exempt.
+        login.level = login.level.saturating_sub(forgiven.max(self.each()));
+        login.in_flight = login.in_flight.saturating_sub(self.flight());
+        entries[Subject::Login as usize] = Some(self.entry(&login, now));
         entries
     }
 
     /// What to save in place of a value whose time is yet to come, as the clock was set back: else it would not age until then.
     pub fn mended(&self, subject: Subject, value: Value, now: u64) -> Option<Entry> {
         let [updated, ..] = value;
-        (updated > now).then(|| self.count(subject, Some(value), now).entry(now))
+        (updated > now).then(|| self.entry(&self.count(subject, Some(value), now), now))
     }
 
     fn counts(&self, values: &[Option<Value>; 4], now: u64) -> [Count; 4] {
@@ -290,12 +330,42 @@ impl Policy {
     }
 
     fn count(&self, subject: Subject, value: Option<Value>, now: u64) -> Count {
-        let [updated, level, known_until] = value.unwrap_or_default();
+        let [updated, level, third] = value.unwrap_or_default();
         let level = level.min(self.most(subject));
+        let age = now.saturating_sub(updated);
+        let (known_until, in_flight) = match subject {
+            Subject::Login => (0, third.min(self.most_in_flight())),
+            _ => (third, 0),
+        };
         Count {
-            level: level.saturating_sub(now.saturating_sub(updated)),
+            level: level.saturating_sub(age),
             known_until,
+            in_flight: in_flight.saturating_sub(age.saturating_mul(self.landing())),
         }
+    }
+
+    fn entry(&self, count: &Count, now: u64) -> Entry {
+        let landed = count.in_flight.div_ceil(self.landing());
+        Entry {
+            // Of the last two one is 0.
+            value: [now, count.level, count.known_until.max(count.in_flight)],
+            expires: now
+                .saturating_add(count.level.max(landed))
+                .max(count.known_until),
+        }
+    }
+
+    /// How long an attempt is in flight, in seconds: each second one of [`at_once`](Self::at_once) of them is over.
+    fn flight(&self) -> u64 {
+        self.longest_delay.as_secs().max(1)
+    }
+
+    fn landing(&self) -> u64 {
+        u64::from(self.at_once.max(1))
+    }
+
+    fn most_in_flight(&self) -> u64 {
+        self.flight().saturating_mul(self.landing())
     }
 
     /// The level at which there are too many failures.
@@ -333,6 +403,9 @@ struct Count {
     level: u64,
     /// Of a login at an address: until when it is known there; 0 if it never was.
     known_until: u64,
+    /// Of a login: the seconds that attempts at it are in flight, all of them together. So many of them pass in a second as there may be
+    /// attempts.
+    in_flight: u64,
 }
 
 impl Count {
@@ -345,13 +418,6 @@ impl Count {
             (self.level, self.known_until) = (0, 0);
         }
     }
-
-    fn entry(&self, now: u64) -> Entry {
-        Entry {
-            value: [now, self.level, self.known_until],
-            expires: now.saturating_add(self.level).max(self.known_until),
-        }
-    }
 }
 
 /// The policy, and whom it does not hold for.
@@ -359,7 +425,8 @@ impl Count {
 pub struct FailedLogin {
     /// The rules.
     pub policy: Policy,
-    /// Networks through which many log in, such as a webmail server's: only their logins count, and they are never banned.
+    /// Networks through which many log in, such as a webmail server's: only their logins count, and they are never banned, nor told that
+    /// there are too many attempts at once.
     pub exempt: Vec<Network>,
     keys: Keys,
 }
@@ -398,7 +465,7 @@ impl FailedLogin {
     }
 
     /// Whether a password may be tried, which counts as a failure from now on: [`succeeded`](Self::succeeded) gives it back. The answer to
-    /// one that is wrong is to be held back for the delay of the penalty.
+    /// one that is wrong, or that is not looked at, is to be held back for the delay of the penalty.
     ///
     /// # Errors
     ///
@@ -410,8 +477,20 @@ impl FailedLogin {
         login: &str,
         now: u64,
     ) -> Result<(Decision, Penalty), S::Error> {
-        let decision = self.check(store, client, login, now)?;
-        let penalty = self.failed(store, client, login, now)?;
+        let mut decision = self.check(store, client, login, now)?;
+        let keys = self.keys(client, login);
+        let values = load(store, &keys, now)?;
+        let (penalty, entries) = self.policy.failed(&values, now);
+        let [at_address, ..] = &keys;
+        let too_many = self.policy.too_many_at_once(&values, now);
+        if let Some(time) = too_many
+            && decision == Decision::Allowed
+            && at_address.is_some()
+        {
+            decision = Decision::TooManyAtOnce { time };
+        } else {
+            save(store, &keys, &entries)?;
+        }
         Ok((decision, penalty))
     }
 
@@ -672,12 +751,16 @@ mod tests {
             decision == Decision::Allowed
         };
         // None of them has an answer yet.
-        assert_eq!((0..200).filter(|_| attempt("ann")).count(), 50);
+        let guesses = (0..200).filter(|number| attempt(&format!("ann{number}")));
+        assert_eq!(guesses.count(), 50);
         let Server(failed_login, mut store) = Server::new();
         for tried in 0..50 {
-            let login = if tried == 49 { "bob" } else { "ann" };
+            let login = match tried {
+                49 => "bob".to_owned(),
+                _ => format!("ann{tried}"),
+            };
             let (decision, penalty) = failed_login
-                .attempt(&mut store, client, login, START)
+                .attempt(&mut store, client, &login, START)
                 .unwrap();
             assert_eq!(decision, Decision::Allowed);
             assert_eq!(penalty.banned, tried == 49);
@@ -698,6 +781,73 @@ mod tests {
                 .unwrap();
             assert_eq!(decision, allowed);
         }
+    }
+
+    #[test]
+    fn many_addresses_at_once_have_few_guesses_at_one_login() {
+        let Server(failed_login, mut store) = Server::new();
+        let from = |network: u32, host: u32| {
+            let octets = [10, (network >> 8) as u8, network as u8, host as u8];
+            IpAddr::from(octets)
+        };
+        failed_login
+            .succeeded(&mut store, from(9_999, 1), "ann", START - 1)
+            .unwrap();
+        let mut attempt = |client: IpAddr, login: &str, now: u64| {
+            let (decision, penalty) = failed_login
+                .attempt(&mut store, client, login, now)
+                .unwrap();
+            if let Decision::TooManyAtOnce { time } = decision {
+                assert!((1..=2).contains(&time.as_secs()), "{decision}");
+                assert_eq!(penalty.delay.as_secs(), 16);
+            }
+            decision == Decision::Allowed
+        };
+        let guessed = |attempt: &mut dyn FnMut(IpAddr, &str, u64) -> bool, now| {
+            let networks = (0..1_000).filter(|network| attempt(from(*network, 1), "ann", now));
+            networks.count()
+        };
+        assert_eq!(guessed(&mut attempt, START), 10);
+        assert_eq!(guessed(&mut attempt, START), 0);
+        // As many as have had their answers.
+        assert_eq!(guessed(&mut attempt, START + 8), 5);
+        assert_eq!(guessed(&mut attempt, START + 24), 10);
+        // Other logins are not concerned, nor where it is known, nor a webmail server.
+        assert!(attempt(from(1, 1), "bob", START + 24));
+        for _ in 0..49 {
+            assert!(attempt(from(9_999, 1), "ann", START + 24));
+            assert!(attempt("198.51.100.1".parse().unwrap(), "ann", START + 24));
+        }
+        assert_eq!(guessed(&mut attempt, START + 24), 0);
+        // What was not looked at bans nobody.
+        let Decision::Allowed = failed_login
+            .check(&mut store, from(1, 1), "ann", START + 24)
+            .unwrap()
+        else {
+            panic!();
+        };
+    }
+
+    #[test]
+    fn what_succeeds_is_not_in_flight_any_more() {
+        let Server(failed_login, mut store) = Server::new();
+        for (client, times) in [("198.51.100.1", 200), ("192.0.2.1", 200)] {
+            let client = client.parse().unwrap();
+            for _ in 0..times {
+                let (decision, _) = failed_login
+                    .attempt(&mut store, client, "ann", START)
+                    .unwrap();
+                assert_eq!(decision, Decision::Allowed);
+                failed_login
+                    .succeeded(&mut store, client, "ann", START)
+                    .unwrap();
+            }
+        }
+        let stranger = "203.0.113.1".parse().unwrap();
+        let (_, penalty) = failed_login
+            .attempt(&mut store, stranger, "ann", START)
+            .unwrap();
+        assert_eq!((penalty.failures, penalty.delay.as_secs()), (1, 1));
     }
 
     #[test]
@@ -806,6 +956,10 @@ mod tests {
             prop_assert!(penalty.delay <= policy.longest_delay);
             prop_assert_eq!(entries.iter().all(Option::is_none), decision != Decision::Allowed);
             policy.succeeded(&values, now);
+            if let Some(time) = policy.too_many_at_once(&mended, now) {
+                prop_assert!(time <= policy.longest_delay);
+                prop_assert_eq!(policy.too_many_at_once(&mended, now + time.as_secs()), None);
+            }
         }
     }
 }

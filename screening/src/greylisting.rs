@@ -158,6 +158,21 @@ pub enum Unknown {
     ClockSetBack,
 }
 
+impl Decision {
+    const fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass(_))
+    }
+
+    /// Whether it lets the client in earlier.
+    fn is_sooner_than(&self, other: &Self) -> bool {
+        let wait = |decision: &Self| match decision {
+            Self::Pass(_) => None,
+            Self::Delay { retry_after, .. } => Some(*retry_after),
+        };
+        wait(self) < wait(other)
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -202,8 +217,11 @@ pub struct AttemptKeys {
     pub client: Key,
     /// The domain of which SPF passed.
     pub domain: Option<Key>,
-    /// The message: that domain or else the client's network, sender and recipient.
+    /// The message: the client's network, sender and recipient.
     pub message: Key,
+    /// The message, where SPF passed: that domain in place of the network. Whoever waits does so under both, and whichever says that it has
+    /// come again holds: SPF may have had no answer at one of the tries.
+    pub domain_message: Option<Key>,
 }
 
 /// The rules alone, for a store that answers asynchronously; [`Greylist::check`] shows their order.
@@ -358,9 +376,18 @@ impl Greylist {
                 return Ok(Decision::Pass(known));
             }
         }
-        let value = store.load(&keys.message, now)?;
-        let (decision, entry) = self.policy.message(value, now);
-        store.save(keys.message, entry.value, entry.expires)?;
+        let key = keys.domain_message.unwrap_or(keys.message);
+        let (mut decision, mut entry) = self.policy.message(store.load(&key, now)?, now);
+        if keys.domain_message.is_some() && !decision.is_pass() {
+            let by_network = self.policy.message(store.load(&keys.message, now)?, now);
+            if by_network.0.is_sooner_than(&decision) {
+                (decision, entry) = by_network;
+            }
+            if !decision.is_pass() {
+                store.save(keys.message, entry.value, entry.expires)?;
+            }
+        }
+        store.save(key, entry.value, entry.expires)?;
         if decision == Decision::Pass(Known::Retry) {
             // RFC 6647 §5: "After a successful retry, allow all further [SMTP] traffic from the IP address in that tuple regardless of
             // envelope information."
@@ -416,16 +443,16 @@ impl Greylist {
         let recipient = Lower::new(attempt.recipient);
         let domain = attempt.spf_pass.map(Lower::domain);
         let domain = domain.as_ref().map(Lower::octets);
-        let (what, client): (&[u8], &[u8]) = match domain {
-            Some(domain) => (b"domain", domain),
-            None => (b"network", &network),
-        };
-        let message = [what, client, sender.octets(), recipient.octets()];
         let key = |kind, parts: &[&[u8]]| self.keys.key(kind, parts);
+        let message = |what: &[u8], client: &[u8]| {
+            let parts = [what, client, sender.octets(), recipient.octets()];
+            key(Kind::GreylistMessage, &parts)
+        };
         AttemptKeys {
             client: key(Kind::GreylistClient, &[b"network", &known]),
             domain: domain.map(|domain| key(Kind::GreylistClient, &[b"domain", domain])),
-            message: key(Kind::GreylistMessage, &message),
+            message: message(b"network", &network),
+            domain_message: domain.map(|domain| message(b"domain", domain)),
         }
     }
 }
@@ -597,6 +624,71 @@ mod tests {
                 (61, spf("192.0.2.1", "b@y.example", "y.example"), new),
             ],
         );
+    }
+
+    #[test]
+    fn a_retry_counts_whether_or_not_spf_had_an_answer() {
+        use Decision::Pass;
+        let new = delay(Unknown::New, 60);
+        let with = |client, sender| spf(client, sender, "x.example");
+        let retry = Pass(Known::Retry);
+        for (first, second, third) in [
+            // Passed, then no answer, and the other way round: within the network.
+            (
+                with("192.0.2.1", "a@x.example"),
+                attempt("192.0.2.2", "a@x.example"),
+                retry,
+            ),
+            (
+                attempt("192.0.2.1", "a@x.example"),
+                with("192.0.2.2", "a@x.example"),
+                retry,
+            ),
+            // What is not proven counts for nobody: from elsewhere it waits.
+            (
+                with("192.0.2.1", "a@x.example"),
+                attempt("203.0.113.1", "a@x.example"),
+                new,
+            ),
+            (
+                attempt("192.0.2.1", "a@x.example"),
+                with("203.0.113.1", "a@x.example"),
+                new,
+            ),
+            (
+                with("192.0.2.1", "a@x.example"),
+                attempt("192.0.2.1", "b@x.example"),
+                new,
+            ),
+        ] {
+            story(Policy::default(), &[(0, first, new), (60, second, third)]);
+        }
+        // What has begun to wait waits no longer for it.
+        let (passed, no_answer) = (
+            with("192.0.2.1", "a@x.example"),
+            attempt("192.0.2.1", "a@x.example"),
+        );
+        for [one, other] in [[passed, no_answer], [no_answer, passed]] {
+            let early = delay(Unknown::TooEarly, 20);
+            story(
+                Policy::default(),
+                &[(0, one, new), (40, other, early), (60, one, retry)],
+            );
+            story(
+                Policy::default(),
+                &[(0, one, new), (40, other, early), (60, other, retry)],
+            );
+        }
+        // A domain is known by what SPF has proven at the last.
+        let elsewhere = with("203.0.113.1", "c@x.example");
+        for (second, third) in [(passed, Pass(Known::Domain)), (no_answer, new)] {
+            let steps = [
+                (0, passed, new),
+                (60, second, retry),
+                (61, elsewhere, third),
+            ];
+            story(Policy::default(), &steps);
+        }
     }
 
     #[test]

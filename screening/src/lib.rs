@@ -6,6 +6,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`iprev`] | has its address a name that leads back to it (RFC 8601 §3)? |
+//! | [`asn`] | who announces its address to the world? |
 //! | [`dnsbl`] | what do the lists say of its address and its names (RFC 5782), and do the lists work? |
 //! | [`s25r`] | does its name look like that of an end user's line? |
 //! | [`helo`] | is what it calls itself what a mail server would say (RFC 5321 §4.1.4)? |
@@ -71,6 +72,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod asn;
 pub mod correspondents;
 pub mod dnsbl;
 pub mod early_talker;

@@ -233,6 +233,9 @@ pub struct Prefixes {
     pub ipv6_address: u8,
     /// Of an IPv6 address, as its network. Default: 48, the most that one customer is commonly given.
     pub ipv6_network: u8,
+    /// Of an IPv6 address, as the network of its provider. Default: 32, the least that one is given: it has 65,536 of the networks above,
+    /// and may send from another of them each time.
+    pub ipv6_provider: u8,
 }
 
 impl Default for Prefixes {
@@ -247,6 +250,7 @@ impl Prefixes {
         ipv4_network: 24,
         ipv6_address: 64,
         ipv6_network: 48,
+        ipv6_provider: 32,
     };
 
     /// What counts as one address.
@@ -275,6 +279,13 @@ impl Prefixes {
                 self.ipv6_network
             },
         )
+    }
+
+    /// The network of an IPv6 client's provider, around its own; give it a quota of its own, as many may be behind it.
+    pub fn provider(&self, client: IpAddr) -> Option<Network> {
+        let client = client.to_canonical();
+        let is_wider = client.is_ipv6() && self.ipv6_provider < self.ipv6_network;
+        is_wider.then(|| Network::new(client, self.ipv6_provider))
     }
 }
 

@@ -9,6 +9,12 @@
 //! good mail itself. Of IPv6 the /64 is the client, as everybody has one and may send from another of its addresses each time; where a
 //! hosting company puts several customers into one /64, they share a reputation.
 //!
+//! Names count with the address, and not in its place: a good HELO name or SPF domain takes at most [`Policy::good_points`] off what the
+//! address has earned itself, so that a server that was broken into does not live on its domain's past. Domains of DKIM stand apart, as
+//! a signature says who answers for the content and nothing of who brings it. The worst of them counts against whichever server brings
+//! the message. A good one counts for it by [`Policy::good_points`] at most, and only where nothing speaks against the client itself: whoever
+//! has one signed message can bring it again from anywhere.
+//!
 //! ```
 //! use screening::reputation::{Client, Outcome, Reputation};
 //! use screening::store::{Keys, MemoryStore};
@@ -126,6 +132,11 @@ pub enum Outcome {
 
 /// What each outcome weighs, in tenths of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
 #[non_exhaustive]
 pub struct Weights {
     /// Default: 10.
@@ -186,7 +197,7 @@ impl Weights {
 pub struct Client<'a> {
     /// The address.
     pub address: IpAddr,
-    /// The number of the autonomous system that announces the address.
+    /// The number of the autonomous system that announces the address, as [`asn`](crate::asn) asks for it.
     pub asn: Option<u32>,
     /// The HELO name, if it leads to the address.
     pub helo: Option<&'a str>,
@@ -236,14 +247,9 @@ impl Subject<'_> {
             Self::Helo(_) => 1,
             // All of a provider.
             Self::Network(network) if network.address().is_ipv6() && network.prefix() <= 32 => 2,
+            Self::Asn(_) => 2,
             Self::Network(_) => SHARES,
-            Self::Asn(_) => 1,
         }
-    }
-
-    /// Whether others are behind it, too.
-    const fn is_shared(&self) -> bool {
-        matches!(self, Self::Network(_) | Self::Asn(_))
     }
 }
 
@@ -294,6 +300,10 @@ pub struct Score {
     pub value: i32,
     /// How much is behind it, in percent.
     pub confidence: u32,
+    /// What has the greatest share in the points, as [`Subject`] prints it; none where there are none.
+    pub mostly: Option<String>,
+    /// The same of the points for its networks.
+    pub network_mostly: Option<String>,
     /// What is known, the most specific first.
     pub reasons: Vec<Reason>,
 }
@@ -395,13 +405,29 @@ impl Policy {
         &self,
         opinions: impl IntoIterator<Item = (Subject<'a>, Option<Opinion>)>,
     ) -> Score {
-        let (mut own, mut neighbours) = (Sum::default(), Sum::default());
+        let [mut address, mut own, mut signers, mut neighbours] = [const { Sum::new() }; 4];
+        let (mut worst_signer, mut best_signer) = (0, 0);
         let mut reasons = Vec::new();
         for (subject, opinion) in opinions {
             let Some(opinion) = opinion else { continue };
-            match subject.is_shared() {
-                true => neighbours.add(&subject, &opinion),
-                false => own.add(&subject, &opinion),
+            let mut alone = Sum::new();
+            alone.add(&subject, &opinion, reasons.len());
+            match subject {
+                Subject::Address(_) => {
+                    address.add(&subject, &opinion, reasons.len());
+                    own.add(&subject, &opinion, reasons.len());
+                }
+                Subject::Helo(_) | Subject::SpfDomain(_) => {
+                    own.add(&subject, &opinion, reasons.len());
+                }
+                Subject::DkimDomain(_) => {
+                    signers.add(&subject, &opinion, reasons.len());
+                    worst_signer = self.points(&alone).max(worst_signer);
+                    best_signer = self.points(&alone).min(best_signer);
+                }
+                Subject::Network(_) | Subject::Asn(_) => {
+                    neighbours.add(&subject, &opinion, reasons.len());
+                }
             }
             reasons.push(Reason {
                 subject: subject.to_string(),
@@ -409,13 +435,33 @@ impl Policy {
                 half_life: self.half_life,
             });
         }
-        let points = own.points(self.good_points, self.bad_points);
+        let good_points = self.good_points.max(0);
+        // A good name does not wash an address clean that a stranger has taken over.
+        let least = self.points(&address).saturating_sub(good_points);
+        let own_points = self.points(&own).max(least);
+        let points = match (worst_signer, own_points) {
+            // Whoever signs answers for it, whichever server brings it.
+            (1.., _) => worst_signer.max(own_points),
+            // What was signed once can be brought by anybody, and as often as he likes.
+            (_, ..=0) => best_signer.saturating_add(own_points).max(-good_points),
+            _ => own_points,
+        };
         // What the client did itself stands in its networks' past, too.
-        let beyond = neighbours.points(0, self.network_points) - points.max(0);
-        let is_good = own.value() > 0;
+        let beyond = neighbours.points(0, self.network_points) - own_points.max(0);
+        let network_points = if own.value() > 0 { 0 } else { beyond.max(0) };
+        let mostly = match points {
+            1.. if worst_signer > own_points => signers.worst,
+            1.. => own.worst,
+            0 => None,
+            _ => own.best.or(signers.best),
+        };
+        let network_mostly = neighbours.worst.filter(|_| network_points > 0);
+        let named = |place: (i64, usize)| Some(reasons.get(place.1)?.subject.clone());
         Score {
             points,
-            network_points: if is_good { 0 } else { beyond.max(0) },
+            network_points,
+            mostly: mostly.and_then(named),
+            network_mostly: network_mostly.and_then(named),
             value: own.value() as i32,
             confidence: own.confidence as u32,
             reasons,
@@ -445,6 +491,10 @@ impl Policy {
         .chain(dkim.map(|domain| Subject::DkimDomain(domain)))
     }
 
+    fn points(&self, sum: &Sum) -> i32 {
+        sum.points(self.good_points, self.bad_points)
+    }
+
     fn aged(&self, value: Option<Value>, now: u64) -> Record {
         let Some(value) = value else {
             return Record {
@@ -469,19 +519,38 @@ impl Policy {
 }
 
 /// Opinions, weighed by how much they say.
-#[derive(Default)]
 struct Sum {
     values: i64,
     shares: i64,
     confidence: i64,
+    /// The weight and the place of what is best, and of what is worst.
+    best: Option<(i64, usize)>,
+    worst: Option<(i64, usize)>,
 }
 
 impl Sum {
-    fn add(&mut self, subject: &Subject<'_>, opinion: &Opinion) {
+    const fn new() -> Self {
+        Self {
+            values: 0,
+            shares: 0,
+            confidence: 0,
+            best: None,
+            worst: None,
+        }
+    }
+
+    fn add(&mut self, subject: &Subject<'_>, opinion: &Opinion, place: usize) {
         let share = i64::from(subject.share() * opinion.confidence);
-        self.values += i64::from(opinion.value) * share;
+        let value = i64::from(opinion.value) * share;
+        self.values += value;
         self.shares += share;
         self.confidence = self.confidence.max(share / i64::from(SHARES));
+        if value > self.best.map_or(0, |(most, _)| most) {
+            self.best = Some((value, place));
+        }
+        if value < self.worst.map_or(0, |(least, _)| least) {
+            self.worst = Some((value, place));
+        }
     }
 
     const fn value(&self) -> i64 {
@@ -655,7 +724,7 @@ mod tests {
             ("203.0.113.80", 13, 0, 7),
             // The network, and all names.
             ("203.0.113.81", 9, 0, 6),
-            // The names alone; of its AS number too little.
+            // The names and the AS number.
             ("192.0.2.1", 9, 0, 5),
         ] {
             let score = score(&[bad], named(seen), 0);
@@ -674,6 +743,94 @@ mod tests {
         let stranger = score(&[bad], client("192.0.2.1"), 0);
         assert_eq!(stranger, Score::default());
         assert_eq!(stranger.to_string(), "too little is known");
+    }
+
+    #[test]
+    fn names_are_worth_what_their_owner_can_answer_for() {
+        let known = |address: &str, spf_domain, dkim_domains| Client {
+            spf_domain,
+            dkim_domains,
+            ..client(address)
+        };
+        let (good, bad) = (Outcome::Accepted, Outcome::Spam);
+        let of_domain = known("203.0.113.1", Some("good.example"), &["good.example"]);
+        let hijacked = client("203.0.113.80");
+        let past = [(of_domain, good, 200), (hijacked, bad, 200)];
+        let spammer = known("203.0.113.2", None, &["bad.example"]);
+        let signed_badly = [(of_domain, good, 200), (spammer, bad, 200)];
+        for (recorded, seen, points) in [
+            // A server that was broken into has its domain's SPF and key, and all of its past but a little of it.
+            (&past, known("203.0.113.80", None, &[]), 13),
+            (
+                &past,
+                known("203.0.113.80", Some("good.example"), &["good.example"]),
+                11,
+            ),
+            // Whoever brings a message that was signed once has no more of it, be there four.
+            (&past, known("203.0.113.80", None, &["good.example"; 4]), 13),
+            (&past, known("192.0.2.9", None, &["good.example"; 4]), -1),
+            (
+                &past,
+                known("192.0.2.9", Some("good.example"), &["good.example"]),
+                -2,
+            ),
+            // Whoever signs answers for it, from a good address too; beside a good signature as well.
+            (
+                &signed_badly,
+                known("192.0.2.9", None, &["bad.example"]),
+                10,
+            ),
+            (
+                &signed_badly,
+                known("203.0.113.1", None, &["bad.example"]),
+                10,
+            ),
+            (
+                &signed_badly,
+                known(
+                    "203.0.113.1",
+                    Some("good.example"),
+                    &["good.example", "bad.example"],
+                ),
+                10,
+            ),
+        ] {
+            let score = score(recorded, seen, DAY);
+            assert_eq!(score.points, points, "{seen:?}: {score}");
+            let mostly = match points {
+                11.. => "address 203.0.113.80",
+                10 => "DKIM domain \"bad.example\"",
+                -1 => "DKIM domain \"good.example\"",
+                _ => "SPF domain \"good.example\"",
+            };
+            assert_eq!(score.mostly.as_deref(), Some(mostly), "{score}");
+        }
+        // Nor does a signature excuse the neighbours.
+        let trap = (client("198.51.100.1"), Outcome::SpamTrap, 1_000);
+        let seen = known("198.51.100.2", None, &["good.example"; 4]);
+        let score = score(&[past[0], trap], seen, DAY);
+        assert_eq!(score.network_points, 3);
+    }
+
+    #[test]
+    fn an_as_number_is_worth_a_point_and_refuses_nobody() {
+        let of_the_same = |address: &str| Client {
+            asn: Some(64_496),
+            ..client(address)
+        };
+        let bad = (of_the_same("203.0.113.80"), Outcome::SpamTrap, 1_000);
+        let seen = of_the_same("198.51.100.7");
+        let score = score(&[bad], seen, 0);
+        assert_eq!((score.points, score.network_points), (0, 1));
+        assert!(score.reasons[0].to_string().starts_with("AS64496: "));
+        assert_eq!(score.network_mostly.as_deref(), Some("AS64496"));
+        let evidence = crate::scorer::Evidence {
+            network_reputation: Some(score.network_points),
+            ..Default::default()
+        };
+        let mut scorer = crate::scorer::Scorer::default();
+        (scorer.thresholds.refuse, scorer.thresholds.refuse_findings) = (Some(1), 1);
+        assert_eq!(scorer.score(&evidence).decision.to_string(), "accept");
     }
 
     #[test]

@@ -219,11 +219,15 @@ impl Scorer {
         }
         if let Some(points) = evidence.reputation {
             let most = self.weights.reputation_most.max(0);
-            reasons.add(points.clamp(-most, most), || Why::Reputation);
+            reasons.add(points.clamp(-most, most), || {
+                Why::Reputation(evidence.reputation_of.map(str::to_owned))
+            });
         }
         if let Some(points) = evidence.network_reputation {
             let most = self.weights.network_reputation_most.max(0);
-            reasons.add(points.clamp(-most, most), || Why::NetworkReputation);
+            reasons.add(points.clamp(-most, most), || {
+                Why::NetworkReputation(evidence.network_reputation_of.map(str::to_owned))
+            });
         }
     }
 }

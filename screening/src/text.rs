@@ -67,7 +67,20 @@ impl fmt::Display for Harmless<'_> {
     }
 }
 
-/// The same in its quotes.
+/// A text that was made for printing, in which others' stands in quotes already: printable ASCII, at most as long as a name and the word for it.
+pub(crate) struct Line<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut characters = self.0.chars().take(2 * MAX_PRINTED);
+        characters.try_for_each(|character| match character {
+            ' '..='~' => f.write_char(character),
+            _ => f.write_char('?'),
+        })
+    }
+}
+
+/// Such a text of somebody else in its quotes.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -101,5 +114,7 @@ mod tests {
         let hostile = Quoted("a\r\nX: \u{1b}[2J\"").to_string();
         assert_eq!(hostile, r#""a??X: ?[2J\"""#);
         assert!(Quoted(&"ü".repeat(5_000)).to_string().len() < 300);
+        assert_eq!(Line("HELO \"a\"\r\n\u{202e}").to_string(), r#"HELO "a"???"#);
+        assert!(Line(&"ü".repeat(5_000)).to_string().len() <= 400);
     }
 }

@@ -1,13 +1,16 @@
 //! `[screening]`: what is asked of strangers, what each finding is worth, and what it leads to.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use mail_dns::Name;
 use screening::Network;
+use screening::dnsbl::HealthPolicy;
+use screening::s25r;
 use screening::scorer::Weights;
 use serde::{Deserialize, Deserializer};
 
-use super::Quota;
+use super::{Quota, Reputation};
 
 /// How clients of port 25 are screened that have not logged in.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,15 +26,16 @@ pub struct Screening {
     pub greeting_delay: u64,
     /// Whether SPF is evaluated before the message comes; default: yes. It is evaluated again for DMARC, from the same answers.
     pub spf: bool,
-    /// Whether the past of a client counts; default: yes.
-    pub reputation: bool,
-    /// Seconds for which a client must have been known until its past may be a good one; default: 86,400. Less lets whoever sends much at
-    /// once be trusted for it.
-    pub good_past_after: u64,
+    /// The past of a client, and what it is worth.
+    pub reputation: Reputation,
+    /// Who announces the address of a client, which is asked nobody by default.
+    pub asn: Asn,
     /// Lists, none by default.
     #[serde(rename = "list")]
     pub lists: Vec<List>,
-    /// Whom S25R never finds suspicious.
+    /// When lists are tested, and when they are turned off.
+    pub list_health: ListHealth,
+    /// What S25R finds suspicious, and whom never.
     pub s25r: S25r,
     /// What a server may not call itself, beside the host name and the domains of this one.
     pub helo: Helo,
@@ -54,9 +58,10 @@ impl Default for Screening {
             exempt: this_machine(),
             greeting_delay: 1000,
             spf: true,
-            reputation: true,
-            good_past_after: 86_400,
+            reputation: Reputation::default(),
+            asn: Asn::default(),
             lists: Vec::new(),
+            list_health: ListHealth::default(),
             s25r: S25r::default(),
             helo: Helo::default(),
             greylisting: Greylisting::default(),
@@ -71,6 +76,59 @@ impl Default for Screening {
 pub(super) fn this_machine() -> Vec<Network> {
     let [ipv4, ipv6] = [[127, 0, 0, 0].into(), std::net::Ipv6Addr::LOCALHOST.into()];
     vec![Network::new(ipv4, 8), Network::new(ipv6, 128)]
+}
+
+/// The zones that have the AS number of an address, as Team Cymru publishes it; none by default, as whoever is asked learns who connects.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Asn {
+    /// For IPv4 addresses, such as `origin.asn.cymru.com`.
+    #[serde(deserialize_with = "some_name")]
+    pub ipv4_zone: Option<Name>,
+    /// For IPv6 addresses, such as `origin6.asn.cymru.com`.
+    #[serde(deserialize_with = "some_name")]
+    pub ipv6_zone: Option<Name>,
+}
+
+/// When lists are tested (RFC 5782 §5), and when they are turned off.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListHealth {
+    /// Seconds from one test of a list that works to the next; default: 3,600.
+    pub interval: u64,
+    /// Seconds from a test that failed to the next, doubled with each; default: 60.
+    pub first_retry: u64,
+    /// Seconds that the doubling ends at; default: 86,400.
+    pub longest_retry: u64,
+    /// Tests in a row without an answer, after which a list is off; default: 3.
+    pub failures: u32,
+    /// Clients in a row that a list has listed, after which it is tested early; default: 20.
+    pub listed_in_a_row: u32,
+}
+
+impl Default for ListHealth {
+    fn default() -> Self {
+        let policy = HealthPolicy::default();
+        Self {
+            interval: policy.interval.as_secs(),
+            first_retry: policy.first_retry.as_secs(),
+            longest_retry: policy.longest_retry.as_secs(),
+            failures: policy.failures,
+            listed_in_a_row: policy.listed_in_a_row,
+        }
+    }
+}
+
+impl From<&ListHealth> for HealthPolicy {
+    fn from(configured: &ListHealth) -> Self {
+        let mut policy = Self::default();
+        policy.interval = Duration::from_secs(configured.interval);
+        policy.first_retry = Duration::from_secs(configured.first_retry);
+        policy.longest_retry = Duration::from_secs(configured.longest_retry);
+        policy.failures = configured.failures;
+        policy.listed_in_a_row = configured.listed_in_a_row;
+        policy
+    }
 }
 
 /// A block list, or by a negative weight a white list (RFC 5782).
@@ -147,10 +205,32 @@ pub enum Codes {
     },
 }
 
-/// Whom S25R never finds suspicious: its white list.
+/// What S25R makes of a name that does not lead back to the address.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unconfirmed {
+    /// The rules look at it; where none matches, it is as good as no name (rule 0).
+    #[default]
+    NoName,
+    /// It is a name as any other.
+    Name,
+}
+
+impl From<Unconfirmed> for s25r::Unconfirmed {
+    fn from(configured: Unconfirmed) -> Self {
+        match configured {
+            Unconfirmed::NoName => Self::IsNoName,
+            Unconfirmed::Name => Self::IsName,
+        }
+    }
+}
+
+/// What S25R finds suspicious, and whom never: its white list.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct S25r {
+    /// What a name is worth that does not lead back to the address; default: as good as none.
+    pub unconfirmed: Unconfirmed,
     /// By network.
     #[serde(deserialize_with = "networks")]
     pub networks: Vec<Network>,
@@ -197,10 +277,15 @@ pub struct Greylisting {
     pub lifetime: u64,
     /// Messages whose retry passed, after which everything from there does; default: 1.
     pub known_after: u32,
-    /// Leading bits of an IPv4 address that make one client; default: 24.
+    /// Leading bits of an IPv4 address that a message may come again from; default: 24.
     pub ipv4_prefix: u8,
-    /// Leading bits of an IPv6 address that make one client; default: 64.
+    /// Leading bits of an IPv6 address that a message may come again from; default: 64.
     pub ipv6_prefix: u8,
+    /// Leading bits of an IPv4 address that are known once a message has come again; default: 32. Fewer let in the neighbours of whoever
+    /// has a queue.
+    pub known_ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that are known once a message has come again; default: 64.
+    pub known_ipv6_prefix: u8,
     /// Whether the null reverse-path is never delayed; default: no.
     pub null_sender_passes: bool,
     /// Networks that are never delayed.
@@ -223,6 +308,8 @@ impl Default for Greylisting {
             known_after: policy.known_after,
             ipv4_prefix: policy.ipv4_prefix,
             ipv6_prefix: policy.ipv6_prefix,
+            known_ipv4_prefix: policy.known_ipv4_prefix,
+            known_ipv6_prefix: policy.known_ipv6_prefix,
             null_sender_passes: policy.null_sender_passes,
             exempt: Vec::new(),
             exempt_domains: Vec::new(),
@@ -260,7 +347,7 @@ pub struct Thresholds {
     pub tarpit: Threshold,
     /// Seconds that a reply waits then; default: 20.
     pub tarpit_delay: u64,
-    /// A refusal for good; default: 12.
+    /// A refusal for good; default: 14.
     pub refuse: Threshold,
     /// Findings that a refusal needs; default: 2.
     pub refuse_findings: u32,
@@ -329,6 +416,8 @@ pub struct Rates {
     pub ipv6_address: u8,
     /// Leading bits of an IPv6 address that make its network; default: 48.
     pub ipv6_network: u8,
+    /// Leading bits of an IPv6 address that make its provider's, which may three times as much as a network; default: 32.
+    pub ipv6_provider: u8,
     /// Messages of a stranger's MAIL FROM; default: none.
     pub sender: Option<Quota>,
     /// Recipients of a user; default: 1,000 in a day, which a stolen password does not go beyond.
@@ -349,6 +438,7 @@ impl Default for Rates {
             ipv4_network: prefixes.ipv4_network,
             ipv6_address: prefixes.ipv6_address,
             ipv6_network: prefixes.ipv6_network,
+            ipv6_provider: prefixes.ipv6_provider,
             sender: None,
             login: Some(Quota::new(1000, 86_400)),
             recipient_domain: None,
@@ -365,6 +455,10 @@ fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de
 
 pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     parsed::<_, D>(&String::deserialize(deserializer)?)
+}
+
+fn some_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Name>, D::Error> {
+    name(deserializer).map(Some)
 }
 
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Name>, D::Error> {

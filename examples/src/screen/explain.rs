@@ -2,29 +2,56 @@
 
 use std::fmt;
 
+use screening::asn::Origin;
 use screening::early_talker::Conduct;
 use screening::greylisting;
-use screening::rate_limit;
+use screening::rate_limit::{self, Quota, Subject};
+use screening::reputation;
 use screening::scorer::{Decision, Stage, Verdict};
 use screening::store::{Key, MemoryStore, Store as Memory, Value};
 use serde_json::{Value as Json, json};
 
 use super::visit::{Answer, address, is_postmaster};
-use super::{Claim, Findings, Screen};
+use super::{Claim, Findings, KnownBy, Screen, those_with_a_quota};
+use crate::config::{Config, GreylistStage};
 use crate::resolver::Resolver;
+use crate::routing::{self, Refused};
 use crate::server::now;
 use crate::store::{self, Store, StoreError};
+
+/// A message that nobody has sent.
+#[derive(Debug, Clone)]
+pub struct Imagined {
+    /// Who would send it.
+    pub claim: Claim,
+    /// How that client speaks SMTP.
+    pub conduct: Conduct,
+    /// The first recipient.
+    pub recipient: String,
+    /// Domains of its signatures, all of which pass.
+    pub signed_by: Vec<String>,
+}
 
 /// What would happen to a message.
 #[derive(Debug)]
 pub struct Explanation {
     findings: Findings,
-    recipient: String,
+    message: Imagined,
+    /// Where its mail goes, if that was asked.
+    routed: Option<Result<Vec<String>, Refused>>,
+    judged: Judged,
+}
+
+/// What it comes to.
+#[derive(Debug)]
+struct Judged {
     verdict: Verdict,
     /// The greylist, if it is asked.
     greylist: Option<greylisting::Decision>,
-    /// The reply to RCPT that screening gives; none: accept.
+    /// The reply that screening gives; none: accept.
     answer: Option<Answer>,
+    /// What that is the reply to.
+    reply_to: GreylistStage,
 }
 
 /// Loads what is remembered, and saves nothing.
@@ -43,88 +70,174 @@ impl<S: Memory + ?Sized> Memory for DryRun<'_, S> {
 }
 
 impl Screen {
-    /// Looks at a message as the server would, which nobody has sent, from a client of this conduct. Without a store nobody has a past.
+    /// Looks at a message as the server would, which nobody has sent. Without a store nobody has a past; without a configuration every
+    /// recipient is there.
     ///
     /// # Errors
     ///
     /// A failure of the store.
     pub async fn explain(
         &self,
+        config: Option<&Config>,
         resolver: &Resolver,
         store: Option<&dyn Store>,
-        claim: Claim,
-        conduct: Conduct,
-        recipient: String,
+        message: Imagined,
     ) -> Result<Explanation, StoreError> {
         let now = now();
+        let routed = config.map(|config| routing::look_up(config, store, &message.recipient));
+        let routed = routed.transpose()?;
         self.test_lists(resolver, now).await;
-        let findings = self.find(resolver, claim, conduct).await;
-        let decide = |memory: &mut store::Memory<'_>| {
-            self.decide(&mut DryRun(memory), findings.clone(), &recipient, now)
-        };
-        match store {
-            Some(store) => store::screen(store, now, decide),
+        let claim = message.claim.clone();
+        let mut findings = self.find(resolver, claim, message.conduct).await;
+        let mut judged = match store {
+            Some(store) => store::screen(store, now, |memory| {
+                self.decide(&mut DryRun(memory), &mut findings, &message, now)
+            })?,
             None => {
                 let mut nothing = MemoryStore::new(1);
-                let Ok(explanation) = self.decide(&mut nothing, findings, &recipient, now);
-                Ok(explanation)
+                let Ok(judged) = self.decide(&mut nothing, &mut findings, &message, now);
+                judged
             }
+        };
+        // Nobody's mail is taken for such a recipient.
+        if let Some(Err(refused)) = &routed {
+            judged.answer = Some((*refused).into());
+            judged.reply_to = GreylistStage::Recipient;
         }
+        Ok(Explanation {
+            findings,
+            message,
+            routed,
+            judged,
+        })
     }
 
+    /// At the recipient, and once more when the message is there, with what has signed it.
     fn decide<S: Memory + ?Sized>(
         &self,
         memory: &mut S,
-        mut findings: Findings,
-        recipient: &str,
+        findings: &mut Findings,
+        message: &Imagined,
         now: u64,
-    ) -> Result<Explanation, S::Error> {
-        let sender = address(&findings.claim.sender);
+    ) -> Result<Judged, S::Error> {
+        let (sender, recipient) = (address(&findings.claim.sender), &message.recipient);
         let client = findings.claim.client;
-        if let Some(reputation) = &self.reputation {
-            let known_by = findings.known_by();
-            let past = known_by.with(|client| reputation.score(memory, client, now))?;
-            findings.past = Some(past);
-        }
+        findings.past = self.past_in(memory, &findings.known_by(), now)?;
         if let Some(correspondents) = &self.correspondents {
             let known = correspondents.knows(memory, recipient, &sender, now);
             findings.is_correspondent = known?;
         }
         let verdict = self.scorer.score(&findings.evidence());
-        let asks = matches!(verdict.decision, Decision::Greylist | Decision::Tarpit(_));
-        let greylist = match self.greylist.as_ref().filter(|_| asks) {
-            Some(greylist) => {
-                let attempt = findings.attempt(&sender, recipient);
-                Some(greylist.check(memory, &attempt, now)?)
-            }
-            None => None,
+        if !self.concerns(client) || is_postmaster(recipient) {
+            let quotas = self.networks(client, self.rates.postmaster);
+            let quotas = quotas.map(|(network, quota)| (Subject::Postmaster(network), quota));
+            let answer = match self.concerns(client) {
+                true => self.too_much_of(memory, &those_with_a_quota(quotas), now)?,
+                false => None,
+            };
+            return Ok(Judged {
+                verdict,
+                greylist: None,
+                answer,
+                reply_to: GreylistStage::Recipient,
+            });
+        }
+        let mut judged = self.judge(memory, findings, message, verdict, now)?;
+        if judged.answer.is_none() {
+            let quotas = self.quotas(findings, &sender);
+            judged.answer = self.too_much_of(memory, &quotas, now)?;
+        }
+        let is_final = judged.answer.is_some() && judged.reply_to == GreylistStage::Recipient;
+        if message.signed_by.is_empty() || is_final {
+            return Ok(judged);
+        }
+        let known_by = KnownBy {
+            dkim_domains: message.signed_by.clone(),
+            ..findings.known_by()
         };
-        let delayed = matches!(greylist, Some(greylisting::Decision::Delay { .. }));
-        let is_refused = delayed || verdict.decision == Decision::Refuse;
-        let quotas = self.quotas(&findings, &sender);
-        let answer = match self.rate_limit.check(memory, &quotas, 1, now)? {
-            _ if !self.concerns(client) || is_postmaster(recipient) => None,
-            _ if is_refused => verdict.reply(Stage::Recipient).map(Answer::from),
+        findings.past = self.past_in(memory, &known_by, now)?;
+        let verdict = self.scorer.score(&findings.evidence());
+        let was_accepted = judged.verdict.decision == Decision::Accept;
+        if was_accepted || matches!(verdict.decision, Decision::Accept | Decision::Refuse) {
+            judged = self.judge(memory, findings, message, verdict, now)?;
+            judged.reply_to = GreylistStage::Message;
+        } else {
+            judged.verdict = verdict;
+        }
+        Ok(judged)
+    }
+
+    fn judge<S: Memory + ?Sized>(
+        &self,
+        memory: &mut S,
+        findings: &Findings,
+        message: &Imagined,
+        verdict: Verdict,
+        now: u64,
+    ) -> Result<Judged, S::Error> {
+        let mut judged = Judged {
+            verdict,
+            greylist: None,
+            answer: None,
+            reply_to: GreylistStage::Recipient,
+        };
+        let reply = judged.verdict.reply(Stage::Recipient).map(Answer::from);
+        if judged.verdict.decision == Decision::Refuse {
+            judged.answer = reply;
+            return Ok(judged);
+        }
+        let Some(greylist) = self.greylist.as_ref().filter(|_| reply.is_some()) else {
+            return Ok(judged);
+        };
+        let networks = self.networks(findings.claim.client, self.rates.attempts);
+        let quotas = networks.map(|(network, quota)| (Subject::Attempts(network), quota));
+        judged.answer = self.too_much_of(memory, &those_with_a_quota(quotas), now)?;
+        if judged.answer.is_none() {
+            let sender = address(&findings.claim.sender);
+            let attempt = findings.attempt(&sender, &message.recipient);
+            let decision = greylist.check(memory, &attempt, now)?;
+            if matches!(decision, greylisting::Decision::Delay { .. }) {
+                (judged.answer, judged.reply_to) = (reply, self.reply_to);
+            }
+            judged.greylist = Some(decision);
+        }
+        Ok(judged)
+    }
+
+    fn past_in<S: Memory + ?Sized>(
+        &self,
+        memory: &mut S,
+        known_by: &KnownBy,
+        now: u64,
+    ) -> Result<Option<reputation::Score>, S::Error> {
+        let reputation = self.reputation.as_ref();
+        let score = reputation.map(|it| known_by.with(|client| it.score(memory, client, now)));
+        score.transpose()
+    }
+
+    fn too_much_of<S: Memory + ?Sized>(
+        &self,
+        memory: &mut S,
+        quotas: &[(Subject<'_>, Quota)],
+        now: u64,
+    ) -> Result<Option<Answer>, S::Error> {
+        Ok(match self.rate_limit.check(memory, quotas, 1, now)? {
             rate_limit::Decision::Limited(limited) => {
                 Some(Answer::too_much(limited.retry_after.as_secs()))
             }
             rate_limit::Decision::Pass => None,
-        };
-        Ok(Explanation {
-            findings,
-            recipient: recipient.to_owned(),
-            verdict,
-            greylist,
-            answer,
         })
     }
 }
 
 impl Explanation {
-    /// The code of the reply to RCPT: 250, 450 or 550.
+    /// The code of the reply: 250, 450, 550 or 554.
     #[must_use]
     pub fn code(&self) -> u16 {
-        self.answer.as_ref().map_or(250, |answer| answer.code)
+        self.judged
+            .answer
+            .as_ref()
+            .map_or(250, |answer| answer.code)
     }
 
     /// What was found, by what found it.
@@ -134,6 +247,9 @@ impl Explanation {
             ("iprev", findings.iprev.result.to_string()),
             ("S25R", findings.s25r.to_string()),
         ];
+        if findings.asn != Origin::NotAsked {
+            found.insert(0, ("ASN", findings.asn.to_string()));
+        }
         for offence in findings.conduct.iter() {
             found.push(("conduct", offence.to_string()));
         }
@@ -145,6 +261,9 @@ impl Explanation {
         }
         if let Some(spf) = &findings.spf {
             found.push(("SPF", format!("{}: {}", spf.result, spf.cause)));
+        }
+        for domain in &self.message.signed_by {
+            found.push(("DKIM", format!("pass: {domain}")));
         }
         if findings.is_correspondent {
             let whose = "the recipient has written to this address";
@@ -158,8 +277,13 @@ impl Explanation {
         found
     }
 
+    /// Where its mail would go, if that is known.
+    fn goes_to(&self) -> Option<&Vec<String>> {
+        self.routed.as_ref()?.as_ref().ok()
+    }
+
     fn reply(&self) -> String {
-        let answer = self.answer.as_ref();
+        let answer = self.judged.answer.as_ref();
         answer.map_or_else(|| "250 2.1.5".to_owned(), ToString::to_string)
     }
 
@@ -171,21 +295,27 @@ impl Explanation {
         let found = found
             .iter()
             .map(|(by, what)| json!({"by": by, "found": what}));
-        let reasons = self.verdict.reasons.iter();
+        let verdict = &self.judged.verdict;
+        let reasons = verdict.reasons.iter();
         let reasons =
             reasons.map(|reason| json!({"points": reason.points, "why": reason.why.to_string()}));
         json!({
             "client": claim.client.to_string(),
             "helo": claim.helo,
             "from": claim.sender.to_string(),
-            "to": self.recipient,
+            "to": self.message.recipient,
             "found": found.collect::<Vec<_>>(),
             "reasons": reasons.collect::<Vec<_>>(),
-            "score": self.verdict.score,
-            "decision": self.verdict.decision.to_string(),
-            "greylist": self.greylist.map(|decision| decision.to_string()),
+            "score": verdict.score,
+            "decision": verdict.decision.to_string(),
+            "greylist": self.judged.greylist.map(|decision| decision.to_string()),
             "code": self.code(),
+            "goes_to": self.goes_to(),
             "reply": self.reply(),
+            "reply_to": match self.judged.reply_to {
+                GreylistStage::Recipient => "recipient",
+                GreylistStage::Message => "message",
+            },
         })
     }
 }
@@ -198,23 +328,30 @@ impl fmt::Display for Explanation {
         writeln!(
             f,
             "{} says HELO {helo:?}, from {} to {:?}",
-            claim.client, claim.sender, self.recipient
+            claim.client, claim.sender, self.message.recipient
         )?;
         for (by, what) in self.found() {
             writeln!(f, "  {by}: {what}")?;
         }
         writeln!(f, "points:")?;
-        for reason in &self.verdict.reasons {
+        let verdict = &self.judged.verdict;
+        for reason in &verdict.reasons {
             writeln!(f, "  {reason}")?;
         }
-        let verdict = &self.verdict;
         writeln!(f, "decision: {}, score {}", verdict.decision, verdict.score)?;
-        if let Some(decision) = &self.greylist {
+        if let Some(decision) = &self.judged.greylist {
             writeln!(f, "greylist: {decision}")?;
         }
-        if is_postmaster(&self.recipient) {
+        if let Some(goes_to) = self.goes_to() {
+            writeln!(f, "goes to: {}", goes_to.join(", "))?;
+        }
+        if is_postmaster(&self.message.recipient) && self.code() == 250 {
             writeln!(f, "postmaster gets all mail (RFC 5321 §4.5.1)")?;
         }
-        write!(f, "reply: {}", self.reply())
+        let to = match self.judged.reply_to {
+            GreylistStage::Recipient => "",
+            GreylistStage::Message => " to the message",
+        };
+        write!(f, "reply{to}: {}", self.reply())
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use mail_dns::Name;
 use mail_syntax::{Host, ReversePath};
+use screening::asn::Origin;
 use screening::dnsbl::{self, Dnsbl, Subjects};
 use screening::early_talker::Conduct;
 use screening::greylisting::Attempt;
@@ -36,6 +37,8 @@ pub struct Findings {
     pub claim: Claim,
     /// How it speaks SMTP.
     pub conduct: Conduct,
+    /// Who announces its address.
+    pub asn: Origin,
     /// The names of its address.
     pub iprev: iprev::Verdict,
     /// Whether they look like an end user's line.
@@ -79,8 +82,10 @@ impl Screen {
             let lists = self.ask_lists(resolver, subjects, deadline).await;
             (iprev, lists)
         };
-        let ((iprev, lists), helo, spf) = tokio::join!(iprev_and_lists, helo, spf);
+        let asn = self.origins.ask(resolver, claim.client);
+        let ((iprev, lists), helo, spf, asn) = tokio::join!(iprev_and_lists, helo, spf, asn);
         Findings {
+            asn,
             s25r: self.s25r.check_names(claim.client, &iprev),
             claim,
             conduct,
@@ -99,7 +104,15 @@ impl Screen {
         let iprev = Iprev::new(client, &iprev::Limits::default());
         let iprev = resolver.evaluate(iprev, deadline);
         let lists = self.ask_lists(resolver, client.into(), deadline);
-        tokio::join!(iprev, lists);
+        tokio::join!(iprev, lists, self.origins.ask(resolver, client));
+    }
+
+    /// By what a client is known that has only connected.
+    pub(super) async fn known_by_address(&self, resolver: &Resolver, client: IpAddr) -> KnownBy {
+        KnownBy {
+            asn: self.origins.ask(resolver, client).await.number(),
+            ..KnownBy::address(client)
+        }
     }
 
     async fn ask_lists(
@@ -153,8 +166,12 @@ impl Findings {
         });
         // A record by which most of the world may send proves nothing.
         evidence.known_correspondent = self.is_correspondent && self.spf_domain().is_some();
-        evidence.reputation = self.past.as_ref().map(|past| past.points);
-        evidence.network_reputation = self.past.as_ref().map(|past| past.network_points);
+        if let Some(past) = &self.past {
+            evidence.reputation = Some(past.points);
+            evidence.reputation_of = past.mostly.as_deref();
+            evidence.network_reputation = Some(past.network_points);
+            evidence.network_reputation_of = past.network_mostly.as_deref();
+        }
         evidence
     }
 
@@ -183,15 +200,7 @@ impl Findings {
 
     /// The domain that SPF proves, by a record that few share.
     fn spf_domain(&self) -> Option<String> {
-        let spf = self.spf.as_ref()?;
-        let most_bits = match self.claim.client.to_canonical() {
-            IpAddr::V4(_) => MOST_BITS_IPV4,
-            IpAddr::V6(_) => MOST_BITS_IPV6,
-        };
-        // What `exists` and `ptr` let pass has no bound that one could know.
-        let narrow = spf.authorized_bits.is_some_and(|bits| bits < most_bits);
-        let domain = spf.authenticated_mail_from().filter(|_| narrow)?;
-        Some(domain.as_str().to_owned())
+        proven_domain(self.spf.as_ref()?, self.claim.client)
     }
 
     /// What the client is known by.
@@ -199,11 +208,24 @@ impl Findings {
         let leads_back = |helo: &&helo::Verdict| helo.resolution == Resolution::Client;
         let helo = self.helo.as_ref().filter(leads_back);
         KnownBy {
+            asn: self.asn.number(),
             helo: helo.and_then(|helo| Some(helo.name.as_ref()?.to_string())),
             spf_domain: self.spf_domain(),
             ..KnownBy::address(self.claim.client)
         }
     }
+}
+
+/// The domain that SPF proves of a client, by a record that few share.
+pub(super) fn proven_domain(spf: &spf::Verdict, client: IpAddr) -> Option<String> {
+    let most_bits = match client.to_canonical() {
+        IpAddr::V4(_) => MOST_BITS_IPV4,
+        IpAddr::V6(_) => MOST_BITS_IPV6,
+    };
+    // What `exists` and `ptr` let pass has no bound that one could know.
+    let narrow = spf.authorized_bits.is_some_and(|bits| bits < most_bits);
+    let domain = spf.authenticated_mail_from().filter(|_| narrow)?;
+    Some(domain.as_str().to_owned())
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::findings::proven_domain;
 use super::{Claim, Findings, KnownBy, PATIENCE};
 use crate::config::GreylistStage;
+use crate::routing::Refused;
 use crate::server::{Context, now};
 use crate::store::{self, StoreError};
 
@@ -35,11 +37,15 @@ pub struct Visit {
 #[derive(Debug, Clone)]
 pub struct Screened {
     findings: Findings,
+    /// The first recipient.
+    recipient: String,
+    /// By what the client is known, once its message is there.
+    known_by: Option<KnownBy>,
     /// What it came to.
     pub verdict: Verdict,
     answer: Option<Answer>,
-    /// What to say to the message when it is there; none: nothing that screening would say.
-    pub answer_to_message: Option<Answer>,
+    /// What to say to the message when it is there; none: nothing that is known yet.
+    answer_to_message: Option<Answer>,
 }
 
 /// The reply to a recipient of somebody who is not to send now, or not at all.
@@ -71,6 +77,17 @@ impl From<scorer::Reply> for Answer {
             code: reply.code,
             enhanced: reply.enhanced,
             text: reply.text,
+        }
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        let status = refused.status();
+        Self {
+            code: refused.code(),
+            enhanced: (status.class(), status.subject(), status.detail()),
+            text: refused.to_string(),
         }
     }
 }
@@ -145,9 +162,11 @@ impl Visit {
 
     /// The server has ended the connection for what the client did.
     pub async fn turned_out(&self, context: &Context) {
-        let known_by = KnownBy::address(self.client);
         let screen = &context.screen;
-        screen.record(context, &known_by, Outcome::Refused).await;
+        let known_by = screen.known_by_address(&context.resolver, self.client);
+        screen
+            .record(context, &known_by.await, Outcome::Refused)
+            .await;
     }
 
     /// A transaction begins.
@@ -195,9 +214,10 @@ impl Visit {
 
     /// Somebody whom there never was.
     pub async fn unknown_recipient(&self, context: &Context) {
-        let known_by = KnownBy::address(self.client);
+        let screen = &context.screen;
+        let known_by = screen.known_by_address(&context.resolver, self.client);
         let outcome = Outcome::UnknownRecipient;
-        context.screen.record(context, &known_by, outcome).await;
+        screen.record(context, &known_by.await, outcome).await;
     }
 
     async fn screen(
@@ -221,27 +241,21 @@ impl Visit {
         let known = screen.is_correspondent(context, address(sender), recipient);
         findings.is_correspondent = known.await?;
         let verdict = screen.scorer.score(&findings.evidence());
-        tracing::info!(
-            client = %self.client,
-            helo = ?findings.claim.helo.as_deref().unwrap_or_default(),
-            %sender,
-            ?recipient,
-            %verdict,
-            "screened"
-        );
         let mut screened = Screened {
             findings,
+            recipient: recipient.to_owned(),
+            known_by: None,
             verdict,
             answer: None,
             answer_to_message: None,
         };
+        screened.log("screened");
         let is_refused = match screened.verdict.decision {
             Decision::Accept => false,
             Decision::Refuse => {
                 // Names, lists and the past are no outcome: a refusal would be the reason of the next.
                 if screened.verdict.is_for_conduct() {
-                    let known_by = screened.known_by(&[]);
-                    screen.record(context, &known_by, Outcome::Refused).await;
+                    screened.record(context, Outcome::Refused).await;
                 }
                 true
             }
@@ -251,13 +265,12 @@ impl Visit {
                     screened.answer = Some(Answer::too_much(seconds));
                     return Ok(screened);
                 }
-                screened.is_delayed(context, recipient).await?
+                screened.is_delayed(context).await?
             }
         };
         let reply = screened.verdict.reply(Stage::Recipient);
         let answer = reply.filter(|_| is_refused).map(Answer::from);
-        let waits_for_message = context.config.screening.greylisting.reply_to
-            == GreylistStage::Message
+        let waits_for_message = screen.reply_to == GreylistStage::Message
             && screened.verdict.decision != Decision::Refuse;
         if waits_for_message {
             screened.answer_to_message = answer;
@@ -274,11 +287,76 @@ impl Screened {
         self.findings.lists.dnswl_results()
     }
 
-    async fn is_delayed(&self, context: &Context, recipient: &str) -> Result<bool, StoreError> {
+    /// The message is there, and its domains are known: those for which DKIM passed, and that of SPF, of which nothing may have been known
+    /// at the recipient. What they have sent before counts now, too. The answer, if the message is not to be taken.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub async fn judged(
+        &mut self,
+        context: &Context,
+        dkim_domains: Vec<String>,
+        spf: &spf::Verdict,
+    ) -> Result<Option<Answer>, StoreError> {
+        let mut known_by = self.findings.known_by();
+        known_by.dkim_domains = dkim_domains;
+        let mut adds = !known_by.dkim_domains.is_empty();
+        if known_by.spf_domain.is_none() {
+            known_by.spf_domain = proven_domain(spf, self.findings.claim.client);
+            adds |= known_by.spf_domain.is_some();
+        }
+        let known_by = self.known_by.insert(known_by);
+        if !adds {
+            return Ok(self.answer_to_message.clone());
+        }
+        let screen = &context.screen;
+        self.findings.past = screen.past(context, known_by).await?;
+        let verdict = screen.scorer.score(&self.findings.evidence());
+        if verdict == self.verdict {
+            return Ok(self.answer_to_message.clone());
+        }
+        let was_accepted = self.verdict.decision == Decision::Accept;
+        self.verdict = verdict;
+        self.log("screened again, by its domains");
+        let is_refused = match self.verdict.decision {
+            Decision::Accept => false,
+            Decision::Refuse => true,
+            // Who was asked to come again has done so, or is told so now.
+            Decision::Greylist | Decision::Tarpit(_) if !was_accepted => {
+                return Ok(self.answer_to_message.clone());
+            }
+            Decision::Greylist | Decision::Tarpit(_) => {
+                let client = self.findings.claim.client;
+                if let Some(seconds) = screen.attempts_too_much(context, client).await? {
+                    return Ok(Some(Answer::too_much(seconds)));
+                }
+                self.is_delayed(context).await?
+            }
+        };
+        let reply = self.verdict.reply(Stage::Recipient);
+        Ok(reply.filter(|_| is_refused).map(Answer::from))
+    }
+
+    fn log(&self, what: &str) {
+        let (findings, verdict) = (&self.findings, &self.verdict);
+        let past = findings.past.as_ref().map(ToString::to_string);
+        tracing::info!(
+            client = %findings.claim.client,
+            helo = ?findings.claim.helo.as_deref().unwrap_or_default(),
+            sender = ?address(&findings.claim.sender),
+            recipient = ?self.recipient,
+            %verdict,
+            past = past.unwrap_or_default(),
+            "{what}"
+        );
+    }
+
+    async fn is_delayed(&self, context: &Context) -> Result<bool, StoreError> {
         let Some(greylist) = context.screen.greylist.clone() else {
             return Ok(false);
         };
-        let (findings, recipient) = (self.findings.clone(), recipient.to_owned());
+        let (findings, recipient) = (self.findings.clone(), self.recipient.clone());
         let decision = context.store(move |store| {
             let sender = address(&findings.claim.sender);
             let attempt = findings.attempt(&sender, &recipient);
@@ -288,24 +366,16 @@ impl Screened {
         let decision = decision.await?;
         tracing::info!(client = %self.findings.claim.client, %decision, "greylisting");
         if decision == greylisting::Decision::Pass(Known::Retry) {
-            let known_by = self.known_by(&[]);
-            let screen = &context.screen;
-            screen.record(context, &known_by, Outcome::CameBack).await;
+            self.record(context, Outcome::CameBack).await;
         }
         Ok(matches!(decision, greylisting::Decision::Delay { .. }))
     }
 
-    /// What became of the message; `dkim_domains` are those of signatures that passed.
-    pub async fn record(&self, context: &Context, dkim_domains: &[String], outcome: Outcome) {
-        let known_by = self.known_by(dkim_domains);
+    /// What became of the message.
+    pub async fn record(&self, context: &Context, outcome: Outcome) {
+        let known_by = self.known_by.clone();
+        let known_by = known_by.unwrap_or_else(|| self.findings.known_by());
         context.screen.record(context, &known_by, outcome).await;
-    }
-
-    fn known_by(&self, dkim_domains: &[String]) -> KnownBy {
-        KnownBy {
-            dkim_domains: dkim_domains.to_vec(),
-            ..self.findings.known_by()
-        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::forwarding;
 use crate::identities::{self, Authors, Submitter};
 use crate::intake::{Intake, Purpose, Refused, Submission};
 use crate::judge::Judge;
-use crate::routing::{Route, routes};
+use crate::routing::{self, Route, may_come_in, routes};
 use crate::screen::{Answer, Visit, is_postmaster};
 use crate::server::{Context, Security, Service, now};
 use crate::store::StoreError;
@@ -378,6 +378,7 @@ impl Connection {
 
     /// Whether mail is taken from this sender.
     async fn sender(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
+        deliver::deceptive(&reverse_path.to_string(), EnhancedStatus::BAD_SENDER_SYNTAX)?;
         if self.by_pop {
             self.account = self.context.accounts.granted(self.client()).await;
         }
@@ -417,14 +418,11 @@ impl Connection {
             ForwardPath::Postmaster => "postmaster".to_owned(),
             ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
         };
+        deliver::deceptive(&address, EnhancedStatus::BAD_DESTINATION_SYNTAX)?;
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         let is_ours = domain.is_empty() || self.context.config.is_local(domain);
-        if self.account.is_none() && !is_ours {
-            return Err(deliver::reply(
-                554,
-                EnhancedStatus::NOT_AUTHORIZED,
-                "Relaying denied: log in to send mail elsewhere",
-            ));
+        if self.account.is_none() {
+            may_come_in(&self.context.config, &address).map_err(deliver::refused)?;
         }
         let found = routes(&self.context, &address)
             .await
@@ -434,11 +432,7 @@ impl Connection {
             if let Some(visit) = self.visit.as_mut().filter(|_| is_stranger) {
                 visit.unknown_recipient(&self.context).await;
             }
-            return Err(deliver::reply(
-                550,
-                EnhancedStatus::BAD_MAILBOX,
-                "No such user here",
-            ));
+            return Err(deliver::refused(routing::Refused::NoSuchUser));
         }
         // Its mail is not screened, but not without bounds either.
         if self.visit.is_some() && self.account.is_none() && is_postmaster(&address) {
@@ -538,7 +532,7 @@ impl Connection {
         if let (Purpose::Submit(submission), Some(submitter)) = (&purpose, &self.account) {
             let authors = submission.authors.clone();
             if let Err(refused) = identities::check(&self.context, submitter, authors).await {
-                tracing::info!(user = ?submitter.name, %refused, "smtp: not this user's");
+                tracing::info!(user = ?submitter.name, refused = ?refused.to_string(), "smtp: not this user's");
                 return deliver::not_yours(&refused);
             }
         }

@@ -189,7 +189,10 @@ impl Client {
     /// From an IPv4 address, by what the load balancer says.
     pub async fn connect_from(source: &str, address: SocketAddr) -> Self {
         let mut client = Self(BufReader::new(TcpStream::connect(address).await.unwrap()));
-        let header = format!("PROXY TCP4 {source} 127.0.0.1 4000 25\r\n");
+        let header = match source.contains(':') {
+            true => format!("PROXY TCP6 {source} ::1 4000 25\r\n"),
+            false => format!("PROXY TCP4 {source} 127.0.0.1 4000 25\r\n"),
+        };
         client.send(header.as_bytes()).await;
         assert!(client.reply().await.starts_with("220"));
         client

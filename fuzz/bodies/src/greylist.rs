@@ -19,7 +19,7 @@ pub fn screening_greylist_ops(data: &[u8]) {
     let (greylist, delay) = (Greylist::new(Keys::new([1; 16])), 60);
     let mut store = MemoryStore::new(ROOM);
     let mut seen: HashMap<Key, Vec<u64>> = HashMap::new();
-    let mut came_back: HashSet<Key> = HashSet::new();
+    let (mut came_back, mut passed): (HashSet<Key>, HashSet<Key>) = Default::default();
     let mut now = 1_800_000_000_u64;
     for operation in data.chunks_exact(4).take(2_000) {
         let &[what, one, other, third] = operation else {
@@ -40,7 +40,10 @@ pub fn screening_greylist_ops(data: &[u8]) {
                 let keys = greylist.keys(&attempt);
                 let clients = [Some(keys.client), keys.domain];
                 let retried = || clients.iter().flatten().any(|key| came_back.contains(key));
-                let times = seen.entry(keys.message).or_default();
+                let waits = [Some(keys.message), keys.domain_message];
+                let waits = || waits.into_iter().flatten();
+                let times = waits().filter_map(|key| seen.get(&key));
+                let times: Vec<u64> = times.flatten().copied().collect();
                 let before = |time: &u64| now.checked_sub(*time).is_some_and(|age| age >= delay);
                 let Ok(decision) = greylist.check(&mut store, &attempt, now);
                 match decision {
@@ -49,10 +52,14 @@ pub fn screening_greylist_ops(data: &[u8]) {
                     Decision::Pass(Known::Retry) => {
                         assert!(times.iter().any(before), "{times:?} {now}");
                         came_back.extend(clients.iter().flatten());
+                        passed.extend(keys.domain_message.or(Some(keys.message)));
                     }
-                    Decision::Pass(_) => assert!(!times.is_empty()),
+                    Decision::Pass(_) => {
+                        assert!(waits().any(|key| passed.contains(&key)));
+                        passed.extend(keys.domain_message);
+                    }
                     Decision::Delay { retry_after, .. } => {
-                        times.push(now);
+                        waits().for_each(|key| seen.entry(key).or_default().push(now));
                         let retry_after = retry_after.as_secs();
                         assert!((1..=delay).contains(&retry_after), "{retry_after} s");
                         // In a world where it does as it is told.

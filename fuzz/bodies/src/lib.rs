@@ -25,6 +25,7 @@
 //! | [`authentication_results_strip`] | no field that bears our name is left, however it is read; all else is |
 //! | [`mail_dns_master_file`] | a zone is read or refused at one of its lines; its records print as what reads the same |
 //! | [`dkim_diagnosis`] | it has the verifier's results, and finds nothing wrong with what passes |
+//! | [`screening_asn_origin`] | whatever texts an entry has, in any order: one origin, of the longest prefix, with few numbers |
 //! | [`screening_greylist_ops`] | who comes again when told to passes, however the clock jumped before; nobody else does; the table is bounded |
 
 #![forbid(unsafe_code)]
@@ -55,7 +56,7 @@ mod spf;
 
 pub use self::dkim::{dkim_key_record, dkim_sign_verify_ops};
 pub use self::dmarc::dmarc_evaluation;
-pub use self::screening::{screening_dnsbl_answers, screening_score};
+pub use self::screening::{screening_asn_origin, screening_dnsbl_answers, screening_score};
 pub use self::spf::spf_check_host;
 pub use arc::arc_chain;
 pub use authentication::{dkim_verify_split, message_auth_split};
@@ -77,7 +78,7 @@ pub use testkit::Random;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 28] = [
     ("smtp_server_split", smtp_server_split),
     ("imap_server_split", imap_server_split),
     ("imap_response_roundtrip", imap_response_roundtrip),
@@ -101,6 +102,7 @@ pub const TARGETS: [Target; 27] = [
     ("screening_dnsbl_answers", screening_dnsbl_answers),
     ("screening_score", screening_score),
     ("feedback_report", feedback_report),
+    ("screening_asn_origin", screening_asn_origin),
     ("screening_greylist_ops", screening_greylist_ops),
     ("dmarc_evaluation", dmarc_evaluation),
     ("spf_received_spf", spf_received_spf),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use mail_dns::{Answer, Dnssec, Evaluation, Failure, Name, Need, Question, Record, Txt};
+use screening::asn::{Asn, Origin, Zones};
 use screening::dnsbl::{
     Codes, Dnsbl, HealthPolicy, Limits, List, ListHealth, Lists, Outcome, SelfTest, Subject,
     Subjects, Verdict,
@@ -197,6 +198,38 @@ pub fn screening_dnsbl_answers(data: &[u8]) {
     }
 }
 
+/// Lines of text as the entry of an address, in any order: one origin, of the longest prefix that holds the address, with few numbers.
+pub fn screening_asn_origin(data: &[u8]) {
+    let mut lines = data.split(|octet| *octet == b'\n');
+    let address: IpAddr = match lines.next().unwrap_or_default() {
+        b"6" => "2001:db8::1".parse().expect("an address"),
+        _ => [216, 90, 108, 31].into(),
+    };
+    let zone = |text: &str| Some(text.parse().expect("a zone"));
+    let zones = Zones::new(zone("a.example"), zone("b.example")).expect("short zones");
+    let mut records: Vec<_> = lines.map(|line| Record::Txt(Txt::new([line]))).collect();
+    let origin = |records: &[Record]| {
+        let asn = Asn::new(address, &zones, &Default::default());
+        let answer = Answer::found(records.to_vec());
+        mail_dns::resolve_blocking(asn, |_| answer.clone())
+    };
+    let found = origin(&records);
+    records.reverse();
+    assert_eq!(origin(&records), found);
+    records.extend(records.clone());
+    assert_eq!(origin(&records), found);
+    assert!(printable(&found.to_string()), "{found}");
+    match &found {
+        Origin::Announced { prefix, numbers } => {
+            assert!(prefix.contains(address) && prefix.prefix() > 0);
+            assert!((1..=8).contains(&numbers.len()) && !numbers.contains(&0));
+            assert!(numbers.is_sorted_by(|one, other| one < other));
+            assert_eq!(found.number(), numbers.first().copied());
+        }
+        _ => assert_eq!(found, Origin::Unknown),
+    }
+}
+
 fn check(verdict: &Verdict) {
     let mut score = 0;
     for row in &verdict.lists {
@@ -256,6 +289,7 @@ pub fn screening_score(data: &[u8]) {
     let iprev = answers.run(Iprev::new(client, &Default::default()), &mut random);
     let mut ours = Ours::default();
     ours.names.push("mx.example.org".parse().expect("a name"));
+    let text = helo.clone();
     let helo = answers.run(Helo::new(&helo, client, &ours), &mut random);
     subjects.helo.clone_from(&helo.name);
     subjects.reverse_name = iprev.names.first().cloned();
@@ -273,6 +307,8 @@ pub fn screening_score(data: &[u8]) {
     evidence.known_correspondent = flags & 0x80 != 0;
     evidence.reputation = Some(reputation);
     evidence.network_reputation = Some(reputation / 2);
+    evidence.reputation_of = Some(&text);
+    evidence.network_reputation_of = Some("AS64496");
     for scorer in [Scorer::default(), Scorer::s25r()] {
         let verdict = scorer.score(&evidence);
         assert_eq!(scorer.score(&evidence), verdict);

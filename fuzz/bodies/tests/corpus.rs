@@ -96,6 +96,6 @@ tests! {
     smtp_server_split imap_server_split imap_response_roundtrip pop3_server_split sasl_server_exchange spf_record_roundtrip
     spf_check_host dkim_verify_split arc_chain dkim_sign_verify_ops dkim_key_record dmarc_record_roundtrip
     authentication_results_roundtrip message_auth_split mail_syntax_mime_tree dmarc_aggregate_report dmarc_failure_report
-    screening_dnsbl_answers screening_score feedback_report screening_greylist_ops dmarc_evaluation
+    screening_dnsbl_answers screening_score feedback_report screening_asn_origin screening_greylist_ops dmarc_evaluation
     spf_received_spf mail_syntax_from_author authentication_results_strip mail_dns_master_file dkim_diagnosis
 }

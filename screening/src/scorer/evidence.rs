@@ -42,6 +42,10 @@ pub struct Evidence<'a> {
     pub reputation: Option<i32>,
     /// What the past of its networks is worth ([`Score::network_points`](crate::reputation::Score::network_points)). It refuses nobody.
     pub network_reputation: Option<i32>,
+    /// What has the greatest share in the points of its past ([`Score::mostly`](crate::reputation::Score::mostly)), for the reasons.
+    pub reputation_of: Option<&'a str>,
+    /// The same of its networks ([`Score::network_mostly`](crate::reputation::Score::network_mostly)).
+    pub network_reputation_of: Option<&'a str>,
 }
 
 impl Evidence<'_> {

@@ -14,7 +14,7 @@ use crate::early_talker::Offence;
 use crate::helo::{Form, Resolution};
 use crate::iprev::IprevResult;
 use crate::s25r::{self, Rule};
-use crate::text::{Harmless, Quoted};
+use crate::text::{Harmless, Line, Quoted};
 
 /// What to do about a client, from the mildest to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +87,10 @@ pub enum Why {
     Spf(Spf),
     /// Our users have written to the sender.
     KnownCorrespondent,
-    /// Its past.
-    Reputation,
-    /// The past of its networks.
-    NetworkReputation,
+    /// Its past: mostly that of this, if that was told.
+    Reputation(Option<String>),
+    /// The past of its networks: mostly that of this.
+    NetworkReputation(Option<String>),
 }
 
 impl Why {
@@ -101,7 +101,7 @@ impl Why {
     pub(super) const fn may_refuse(&self) -> bool {
         !matches!(
             self,
-            Self::HeloLeads(Resolution::Elsewhere) | Self::NetworkReputation
+            Self::HeloLeads(Resolution::Elsewhere) | Self::NetworkReputation(_)
         )
     }
 
@@ -164,8 +164,11 @@ impl fmt::Display for Why {
                 Spf::PermError => "SPF permerror",
             }),
             Self::KnownCorrespondent => f.write_str("known correspondent"),
-            Self::Reputation => f.write_str("reputation"),
-            Self::NetworkReputation => f.write_str("reputation of its network"),
+            Self::Reputation(Some(of)) | Self::NetworkReputation(Some(of)) => {
+                write!(f, "reputation of {}", Line(of))
+            }
+            Self::Reputation(None) => f.write_str("reputation"),
+            Self::NetworkReputation(None) => f.write_str("reputation of its network"),
         }
     }
 }

@@ -7,7 +7,7 @@ use dkim::arc::Sealer;
 use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
-use mail_syntax::{ForwardPath, Host, ReversePath};
+use mail_syntax::{ForwardPath, Host, ReversePath, is_invisible};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use screening::outbound::suppression::Suppressed;
 use screening::reputation::Outcome;
@@ -23,7 +23,7 @@ use crate::identities;
 use crate::intake::{Purpose, date};
 use crate::judge::{Judge, Judged};
 use crate::queue::{HEADER, succeeded};
-use crate::routing::Route;
+use crate::routing::{self, Route};
 use crate::screen::{Answer, Screened};
 use crate::server::{Context, now};
 use crate::store::{Delivery, Dsn, Outgoing, Spool, StoreError};
@@ -49,7 +49,10 @@ pub(super) struct Trace {
 pub(super) fn reply(code: u16, enhanced: EnhancedStatus, text: &str) -> Reply {
     let text: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| match c.is_control() || is_invisible(c) {
+            true => ' ',
+            false => c,
+        })
         .take(400)
         .collect();
     Reply::new(code, enhanced, &text).expect("a valid reply")
@@ -72,12 +75,26 @@ pub(super) fn fault(error: &StoreError) -> Reply {
     }
 }
 
+/// The reply to a recipient whose mail nobody may bring.
+pub(super) fn refused(refused: routing::Refused) -> Reply {
+    reply(refused.code(), refused.status(), &refused.to_string())
+}
+
 /// The reply to a recipient of somebody who is not to send now, or not at all.
 pub(super) fn not_now(answer: &Answer) -> Reply {
     let (class, subject, detail) = answer.enhanced;
     let status = format!("{class}.{subject}.{detail}").parse();
     let status = status.unwrap_or(EnhancedStatus::TEMPORARY_SECURITY);
     reply(answer.code, status, &answer.text)
+}
+
+/// The reply to an address that reads as another one: none of our header fields and log lines shall hold it.
+pub(super) fn deceptive(address: &str, status: EnhancedStatus) -> Result<(), Reply> {
+    let text = "The address has characters that are not seen, or that change how the others are";
+    match address.chars().any(is_invisible) {
+        true => Err(reply(553, status, text)),
+        false => Ok(()),
+    }
 }
 
 /// The reply to a recipient who gets no mail for now.
@@ -119,7 +136,7 @@ pub(super) fn trace_id() -> String {
 )]
 pub(super) async fn deliver(
     context: &Context,
-    trace: Trace,
+    mut trace: Trace,
     sender: &ReversePath,
     smtputf8: bool,
     recipients: &[ForwardPath],
@@ -128,10 +145,6 @@ pub(super) async fn deliver(
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
-    let screened = trace.screened.as_ref();
-    if let Some(answer) = screened.and_then(|screened| screened.answer_to_message.as_ref()) {
-        return not_now(answer);
-    }
     let id = trace_id();
     let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
         return reply(
@@ -143,7 +156,7 @@ pub(super) async fn deliver(
     let (seal, above, junk) = match purpose {
         Purpose::Judge(judge, sealer) => {
             let report = feedback::is_wanted(context, recipients).then_some(&mut spool);
-            match judged(context, *judge, sealer, screened, report).await {
+            match judged(context, *judge, sealer, trace.screened.as_mut(), report).await {
                 Ok((seal, fields, junk)) => (seal, format!("{fields}{received}"), junk),
                 Err(refusal) => return refusal,
             }
@@ -166,7 +179,11 @@ pub(super) async fn deliver(
     };
     let above = Above {
         leaving: format!("{seal}{above}"),
-        staying: format!("{}{}{above}", return_path(sender), field(screened)),
+        staying: format!(
+            "{}{}{above}",
+            return_path(sender),
+            field(trace.screened.as_ref())
+        ),
     };
     let start = match wishes.here.is_empty() {
         true => Ok(Vec::new()),
@@ -179,7 +196,7 @@ pub(super) async fn deliver(
         Ok(()) => {
             let start = start.unwrap_or_default();
             tell(context, &id, sender, smtputf8, &start, wishes).await;
-            tracing::info!(id, %sender, recipients = recipients.len(), "accepted");
+            tracing::info!(id, sender = ?sender.to_string(), recipients = recipients.len(), "accepted");
             reply(250, EnhancedStatus::OK, &format!("Queued as {id}"))
         }
         Err(error) => fault(&error),
@@ -221,7 +238,7 @@ async fn judged(
     context: &Context,
     judge: Judge,
     sealer: Option<Box<Sealer>>,
-    screened: Option<&Screened>,
+    mut screened: Option<&mut Screened>,
     report: Option<&mut Spool>,
 ) -> Result<(String, String, bool), Reply> {
     let local_error = || {
@@ -234,7 +251,8 @@ async fn judged(
     let judged = judge.finish().await.ok_or_else(local_error)?;
     let verdict = &judged.verdict;
     let mut results = verdict.results();
-    for result in screened.iter().flat_map(|screened| screened.white_lists()) {
+    let white_lists = screened.iter().flat_map(|screened| screened.white_lists());
+    for result in white_lists {
         results.push(result);
     }
     let seal = sealer.map_or_else(String::new, |sealer| {
@@ -257,17 +275,23 @@ async fn judged(
             "DMARC of the author's domain cannot be checked for now",
         ));
     }
+    let signatures = verdict.dkim.passed();
+    let domains = signatures.filter_map(|signature| Some(signature.domain.as_ref()?.to_string()));
+    let domains: Vec<String> = domains.collect();
+    if let Some(screened) = screened.as_deref_mut() {
+        let spf = &verdict.spf_mail_from;
+        let answer = screened.judged(context, domains, spf).await;
+        if let Some(answer) = answer.map_err(|error| fault(&error))? {
+            return Err(not_now(&answer));
+        }
+    }
     count(context, &judged, enforce).await;
     if let Some(screened) = screened {
-        let signatures = verdict.dkim.passed();
-        let domains =
-            signatures.filter_map(|signature| Some(signature.domain.as_ref()?.to_string()));
-        let domains: Vec<String> = domains.collect();
         let outcome = match verdict.disposition {
             Disposition::None => Outcome::Accepted,
             _ => Outcome::DmarcFail,
         };
-        screened.record(context, &domains, outcome).await;
+        screened.record(context, outcome).await;
     }
     if enforce && verdict.disposition == Disposition::Reject {
         // RFC 7372 and RFC 9989 §5.4: a refusal names its cause, so that the domain's owner can find it.
