@@ -1,6 +1,6 @@
 //! Greylisting under a clock that jumps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use screening::greylisting::{Attempt, Decision, Greylist, Known};
 use screening::store::{Key, Keys, MemoryStore};
@@ -18,7 +18,7 @@ pub fn screening_greylist_ops(data: &[u8]) {
     const DOMAINS: [Option<&str>; 3] = [None, Some("example.net"), Some("esp.example")];
     let (greylist, delay) = (Greylist::new(Keys::new([1; 16])), 60);
     let mut store = MemoryStore::new(ROOM);
-    let mut seen: HashMap<Key, Vec<u64>> = HashMap::new();
+    let mut seen: HashMap<Key, BTreeSet<u64>> = HashMap::new();
     let (mut came_back, mut passed): (HashSet<Key>, HashSet<Key>) = Default::default();
     let mut now = 1_800_000_000_u64;
     for operation in data.chunks_exact(4).take(2_000) {
@@ -43,7 +43,7 @@ pub fn screening_greylist_ops(data: &[u8]) {
                 let waits = [Some(keys.message), keys.domain_message];
                 let waits = || waits.into_iter().flatten();
                 let times = waits().filter_map(|key| seen.get(&key));
-                let times: Vec<u64> = times.flatten().copied().collect();
+                let times: BTreeSet<u64> = times.flatten().copied().collect();
                 let before = |time: &u64| now.checked_sub(*time).is_some_and(|age| age >= delay);
                 let Ok(decision) = greylist.check(&mut store, &attempt, now);
                 match decision {
@@ -60,7 +60,7 @@ pub fn screening_greylist_ops(data: &[u8]) {
                     }
                     Decision::Delay { retry_after, .. } => {
                         // What waits under both keys has waited since it was seen under either.
-                        let all: Vec<u64> = times.iter().copied().chain([now]).collect();
+                        let all: BTreeSet<u64> = times.iter().copied().chain([now]).collect();
                         for key in waits() {
                             seen.insert(key, all.clone());
                         }
