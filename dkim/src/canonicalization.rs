@@ -135,6 +135,11 @@ impl BodyCanonicalizer {
 
     /// Hands on the rest, with what the end of the body settles.
     pub fn finish(mut self, out: &mut impl FnMut(&[u8])) {
+        self.end(out);
+    }
+
+    /// As [`BodyCanonicalizer::finish`], where it lies: it is long to move.
+    pub(crate) fn end(&mut self, out: &mut impl FnMut(&[u8])) {
         if core::mem::take(&mut self.cr) {
             self.text(b"\r", out);
         }

@@ -364,7 +364,7 @@ fn public_key(
         offset: tag.offset(),
     })?;
     Ok(Some(match key_type {
-        KeyType::Rsa => PublicKey::Rsa(RsaPublicKey::from_der(&octets)?),
+        KeyType::Rsa => PublicKey::Rsa(RsaPublicKey::from_der_vec(octets)?),
         KeyType::Ed25519 => {
             let bare = match octets.strip_prefix(&ED25519_SPKI) {
                 Some(bare) if leniency.ed25519_spki => bare,

@@ -1,6 +1,7 @@
 //! Public keys as the DNS has them, checked before anything computes with them.
 
 use core::fmt;
+use core::ops::Range;
 
 /// A public key that signatures may be verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +53,13 @@ pub enum PublicKeyError {
 }
 
 /// An RSA public key of 1024 to 4096 bits with a usual exponent.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RsaPublicKey {
-    /// The modulus, and behind it the exponent.
-    numbers: Box<[u8]>,
-    modulus_octets: usize,
+    /// As it was read.
+    der: Vec<u8>,
+    /// Where the numbers stand in it.
+    modulus: Range<usize>,
+    exponent: Range<usize>,
 }
 
 impl RsaPublicKey {
@@ -65,8 +68,13 @@ impl RsaPublicKey {
     /// # Errors
     /// [`PublicKeyError`] where it is neither, or a key outside the bounds of the type.
     pub fn from_der(der: &[u8]) -> Result<Self, PublicKeyError> {
-        let key = subject_public_key(der).unwrap_or(der);
-        let (modulus, exponent) = rsa_public_key(key).ok_or(PublicKeyError::Der)?;
+        Self::from_der_vec(der.to_vec())
+    }
+
+    /// As [`RsaPublicKey::from_der`], of octets that need not be copied.
+    pub(crate) fn from_der_vec(der: Vec<u8>) -> Result<Self, PublicKeyError> {
+        let key = subject_public_key(&der).unwrap_or(&der);
+        let (modulus, behind, exponent) = rsa_public_key(key).ok_or(PublicKeyError::Der)?;
         let bits = bits(modulus);
         match bits {
             ..1024 => return Err(PublicKeyError::RsaTooShort { bits }),
@@ -78,9 +86,12 @@ impl RsaPublicKey {
         if !odd(modulus) || !odd(exponent) || !(2..=33).contains(&exponent_bits) {
             return Err(PublicKeyError::RsaNumbers);
         }
+        // Nothing stands behind the key, so all that is behind a number goes to the end of the octets.
+        let modulus_end = der.len() - behind.len();
         Ok(Self {
-            numbers: [modulus, exponent].concat().into(),
-            modulus_octets: modulus.len(),
+            modulus: modulus_end - modulus.len()..modulus_end,
+            exponent: der.len() - exponent.len()..der.len(),
+            der,
         })
     }
 
@@ -99,15 +110,24 @@ impl RsaPublicKey {
     /// The modulus, big-endian, without leading zeros.
     #[must_use]
     pub fn modulus(&self) -> &[u8] {
-        self.numbers.get(..self.modulus_octets).unwrap_or_default()
+        self.der.get(self.modulus.clone()).unwrap_or_default()
     }
 
     /// The exponent, big-endian, without leading zeros.
     #[must_use]
     pub fn exponent(&self) -> &[u8] {
-        self.numbers.get(self.modulus_octets..).unwrap_or_default()
+        self.der.get(self.exponent.clone()).unwrap_or_default()
     }
 }
+
+/// By their numbers: the same key may be written in both ways.
+impl PartialEq for RsaPublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.modulus() == other.modulus() && self.exponent() == other.exponent()
+    }
+}
+
+impl Eq for RsaPublicKey {}
 
 impl RsaPublicKey {
     /// The key as a SubjectPublicKeyInfo in DER (RFC 3279 §2.3.1).
@@ -214,13 +234,13 @@ fn subject_public_key(der: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Modulus and exponent of an RSAPublicKey.
-fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The modulus of an RSAPublicKey, all that stands behind it, and the exponent, with which that ends.
+fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (numbers, rest) = element(der, SEQUENCE)?;
-    let (modulus, numbers) = element(numbers, INTEGER)?;
-    let (exponent, behind) = element(numbers, INTEGER)?;
+    let (modulus, behind_modulus) = element(numbers, INTEGER)?;
+    let (exponent, behind) = element(behind_modulus, INTEGER)?;
     (rest.is_empty() && behind.is_empty()).then_some(())?;
-    Some((positive(modulus)?, positive(exponent)?))
+    Some((positive(modulus)?, behind_modulus, positive(exponent)?))
 }
 
 /// The content of OBJECT IDENTIFIER 1.2.840.113549.1.1.1.

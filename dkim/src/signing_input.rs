@@ -272,14 +272,19 @@ pub(crate) fn push_unsigned_field(
 /// The hashes of one body, one for each canonicalization and length (RFC 6376 §3.7, hash step 1).
 #[derive(Debug, Default)]
 pub(crate) struct BodyHasher {
-    /// One for each canonicalization of the hashes; not within, since they are long and who hashes is moved.
-    canonicalizers: Vec<BodyCanonicalizer>,
     hashes: Vec<Hash>,
 }
 
 #[derive(Debug)]
 struct Hash {
-    kind: Canonicalization,
+    /// Each has its own: that two hashes of one body are of one canonical form, and differ in their length, is rare.
+    canonicalizer: BodyCanonicalizer,
+    signed: Signed,
+}
+
+/// What is hashed of a canonical body.
+#[derive(Debug)]
+struct Signed {
     length: Option<u64>,
     state: State,
     hashed: u64,
@@ -356,76 +361,61 @@ impl BodyHasher {
     ) -> usize {
         let sha1 = algorithm == Algorithm::RsaSha1;
         let same = |hash: &Hash| {
-            (hash.kind, hash.length) == (kind, length)
-                && matches!(hash.state, State::Sha1(_)) == sha1
+            (hash.canonicalizer.kind(), hash.signed.length) == (kind, length)
+                && matches!(hash.signed.state, State::Sha1(_)) == sha1
         };
         if let Some(number) = self.hashes.iter().position(same) {
             return number;
-        }
-        if !self.canonicalizers.iter().any(|one| one.kind() == kind) {
-            self.canonicalizers.reserve_exact(1);
-            self.canonicalizers.push(BodyCanonicalizer::new(kind));
         }
         if self.hashes.is_empty() {
             // Most messages need one.
             self.hashes.reserve_exact(1);
         }
         self.hashes.push(Hash {
-            kind,
-            length,
-            state: if sha1 {
-                State::Sha1(crypto.sha1())
-            } else {
-                State::Sha256(crypto.sha256())
+            canonicalizer: BodyCanonicalizer::new(kind),
+            signed: Signed {
+                length,
+                state: if sha1 {
+                    State::Sha1(crypto.sha1())
+                } else {
+                    State::Sha256(crypto.sha256())
+                },
+                hashed: 0,
+                unsigned: 0,
             },
-            hashed: 0,
-            unsigned: 0,
         });
         self.hashes.len() - 1
     }
 
     pub(crate) fn update(&mut self, piece: &[u8]) {
-        for canonicalizer in &mut self.canonicalizers {
-            let kind = canonicalizer.kind();
-            let hashes = Hash::of_kind(&mut self.hashes, kind);
-            canonicalizer.update(piece, &mut |run| Hash::update_all(hashes, kind, run));
+        for hash in &mut self.hashes {
+            let signed = &mut hash.signed;
+            hash.canonicalizer
+                .update(piece, &mut |run| signed.update(run));
         }
     }
 
     /// The hashes, by number.
-    pub(crate) fn finish(self) -> Vec<BodyHash> {
-        let mut hashes = self.hashes;
-        for canonicalizer in self.canonicalizers {
-            let kind = canonicalizer.kind();
-            let hashes = Hash::of_kind(&mut hashes, kind);
-            canonicalizer.finish(&mut |run| Hash::update_all(hashes, kind, run));
+    pub(crate) fn finish(mut self) -> Vec<BodyHash> {
+        for hash in &mut self.hashes {
+            let signed = &mut hash.signed;
+            hash.canonicalizer.end(&mut |run| signed.update(run));
         }
-        let finish = |hash: Hash| BodyHash {
-            hash: match hash.state {
-                State::Sha256(state) => Digest::Sha256(state.finish()),
-                State::Sha1(state) => Digest::Sha1(state.finish()),
-            },
-            hashed: hash.hashed,
-            unsigned: hash.unsigned,
-        };
-        hashes.into_iter().map(finish).collect()
+        let mut hashes = Vec::with_capacity(self.hashes.len());
+        hashes.extend(self.hashes.into_iter().map(|hash| hash.signed.finish()));
+        hashes
     }
 }
 
-impl Hash {
-    /// From the first hash of a canonical form on, which for most messages is the only one.
-    fn of_kind(hashes: &mut [Self], kind: Canonicalization) -> &mut [Self] {
-        let first = hashes.iter().position(|hash| hash.kind == kind);
-        hashes
-            .get_mut(first.unwrap_or(hashes.len())..)
-            .unwrap_or_default()
-    }
-
-    fn update_all(hashes: &mut [Self], kind: Canonicalization, run: &[u8]) {
-        if let Some((first, others)) = hashes.split_first_mut() {
-            first.update(run);
-            let others = others.iter_mut().filter(|hash| hash.kind == kind);
-            others.for_each(|hash| hash.update(run));
+impl Signed {
+    fn finish(self) -> BodyHash {
+        BodyHash {
+            hash: match self.state {
+                State::Sha256(state) => Digest::Sha256(state.finish()),
+                State::Sha1(state) => Digest::Sha1(state.finish()),
+            },
+            hashed: self.hashed,
+            unsigned: self.unsigned,
         }
     }
 
