@@ -256,6 +256,20 @@ async fn what_cannot_be_settled_is_settled_later() {
     }
 }
 
+/// A server without IPv6 has as many connections to a host that has both as to others.
+#[tokio::test]
+async fn a_family_that_we_have_not_is_no_failure_of_the_host() {
+    // Without a zone there is no way to it from any machine (RFC 4007).
+    let address = "fe80::25".parse::<std::net::Ipv6Addr>().unwrap();
+    let (folder, provider) = (Folder::new("connections-family"), Provider::start().await);
+    let zone = zone().aaaa("mx.dest.example", address);
+    let server = start(&folder, &provider, ONE, zone).await;
+    submit(&server.context, &to_dest(10)).await;
+    until("all are sent", async || is_empty(&server.context).await).await;
+    assert_eq!(provider.connections(), 1);
+    server.end().await;
+}
+
 /// A kept connection takes no place from another host of the same provider.
 #[tokio::test]
 async fn a_kept_connection_gives_way_to_one_to_another_host() {
