@@ -1,6 +1,7 @@
 //! Messages to one host by SMTP: the client's side, for the queue, the demo and `smtp-send`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use mail_syntax::{ForwardPath, ReversePath};
 use mail_wire::driver::tokio::Driver;
@@ -11,13 +12,14 @@ use sasl_core::{Credentials, Mechanism};
 use smtp_proto::Reply;
 use smtp_proto::client::{CommandError, Config, Envelope, Event, Recipient, Session, TlsPolicy};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::accounts::entropy;
 use crate::store::{StoreError, StoredMessage};
 use crate::tls::Trust;
 
 /// How long the answer to QUIT is waited for.
-const GOOD_BYE: std::time::Duration = std::time::Duration::from_secs(10);
+const GOOD_BYE: Duration = Duration::from_secs(10);
 
 /// Where to, and how.
 #[derive(Debug, Clone)]
@@ -235,6 +237,12 @@ impl Open {
         mut content: Content,
     ) -> Result<Vec<Reply>, SendError> {
         self.was_begun = false;
+        // What the server has said since the last message was asked for by nobody; it is no answer to this one.
+        match timeout(Duration::ZERO, self.driver.next()).await {
+            Ok(Ok(None)) => return Err(SendError::Closed),
+            Ok(Err(error)) => return Err(error.into()),
+            Ok(Ok(Some(_))) | Err(_) => {}
+        }
         let mut answers: Vec<Option<Reply>> = vec![None; envelope.recipients.len()];
         envelope.parameters.size = Some(content.size());
         self.driver.session().send(envelope)?;
@@ -291,7 +299,7 @@ impl Open {
         }
         let closed = async { while let Ok(Some(_)) = self.driver.next().await {} };
         // A server that does not answer is left.
-        let _ = tokio::time::timeout(GOOD_BYE, closed).await;
+        let _ = timeout(GOOD_BYE, closed).await;
     }
 }
 
@@ -307,8 +315,8 @@ async fn connect(connection: &Connection) -> Result<Driver<Session, TcpStream>, 
         socket.bind((source, 0).into()).map_err(failed)?;
     }
     // RFC 5321 §4.5.3.2.1 leaves the time for the connection itself to the system; a minute is enough to try the next host.
-    let patience = std::time::Duration::from_secs(60);
-    let stream = match tokio::time::timeout(patience, socket.connect(address)).await {
+    let patience = Duration::from_secs(60);
+    let stream = match timeout(patience, socket.connect(address)).await {
         Ok(stream) => stream.map_err(failed)?,
         Err(_) => return Err(failed(std::io::ErrorKind::TimedOut.into())),
     };

@@ -3,7 +3,7 @@
 //! With a plan of warm-up that is its scheduler's to say; without one there is one address, which sends what there is.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -125,11 +125,11 @@ impl OwnAddresses {
         self.providers.provider(domain, first.as_ref())
     }
 
-    /// Whether one of our addresses could ever connect to this one.
+    /// Whether one of our addresses could connect to this one: it is of a family that there is a way for.
     pub(crate) fn reach(&self, target: SocketAddr) -> bool {
         let scheduler = self.scheduler();
         let mut sources = scheduler.sources().iter();
-        sources.any(|source| reaches(source.address, target))
+        sources.any(|source| reaches(source.address, target)) && has_route(target)
     }
 
     /// By which address one message leaves to this one, and spends it of its quota.
@@ -338,6 +338,16 @@ fn one_warm(address: IpAddr, keys: Keys) -> Scheduler {
     // Without a quota there is nothing that small domains would have to share.
     plan.pool_domains = false;
     Scheduler::new(plan, Reputation::new(keys), keys, [Source::warm(address)])
+}
+
+/// Whether the system knows a way there. Many servers have no IPv6, and most providers do: that is no failure of theirs.
+fn has_route(target: SocketAddr) -> bool {
+    let own: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    // To connect a datagram's socket sends nothing.
+    UdpSocket::bind(own).is_ok_and(|socket| socket.connect(target).is_ok())
 }
 
 fn reaches(source: IpAddr, target: SocketAddr) -> bool {

@@ -141,38 +141,40 @@ async fn attempt(context: &Arc<Context>, entry: Leased) -> Option<i64> {
     None
 }
 
+/// Tries until the store takes it: what was sent would be sent again, and what was not would be leased until the server ends.
 async fn settle(context: &Context, entry: &Leased, settlement: Settlement) {
-    let id = entry.id;
-    let settled = context.store(move |store| store.settle(id, &settlement));
-    if let Err(error) = settled.await {
-        tracing::error!(%error, id, "the queue cannot be written");
+    let (id, settlement) = (entry.id, Arc::new(settlement));
+    let mut wait = Duration::from_secs(1);
+    loop {
+        let settlement = Arc::clone(&settlement);
+        let settled = context.store(move |store| store.settle(id, &settlement));
+        match settled.await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, id, "the queue cannot be written"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(60));
     }
 }
 
 /// The message leaves the queue; a complaint about it will be known as one.
 async fn settle_sent(context: &Context, entry: &Leased, sent: &Sent) {
-    let (id, now) = (entry.id, context.clock.now());
+    let now = context.clock.now();
+    let feedback_id = feedback::id_of(&entry.outgoing.added);
+    if let Some(name) = feedback_id.clone() {
+        let own = Arc::clone(&context.own_addresses);
+        let (provider, source) = (sent.provider.clone(), sent.source);
+        let remembered = context.store(move |store| own.sent(store, &name, &provider, source, now));
+        if let Err(error) = remembered.await {
+            tracing::error!(%error, "what was sent cannot be remembered");
+        }
+    }
     let settlement = Settlement::Sent {
-        feedback_id: feedback::id_of(&entry.outgoing.added),
+        feedback_id,
         until: context.own_addresses.complaints_until(now),
         now,
     };
-    let own = Arc::clone(&context.own_addresses);
-    let (provider, source) = (sent.provider.clone(), sent.source);
-    let settled = context.store(move |store| {
-        if let Settlement::Sent {
-            feedback_id: Some(name),
-            ..
-        } = &settlement
-            && let Err(error) = own.sent(store, name, &provider, source, now)
-        {
-            tracing::error!(%error, "what was sent cannot be remembered");
-        }
-        store.settle(id, &settlement)
-    });
-    if let Err(error) = settled.await {
-        tracing::error!(%error, id, "the queue cannot be written");
-    }
+    settle(context, entry, settlement).await;
 }
 
 /// Who does not exist gets no more mail for a while.

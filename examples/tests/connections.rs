@@ -24,7 +24,11 @@ fn zone() -> Zone {
 /// A server whose mail goes to this provider, by one connection at once to each destination unless something else is said.
 async fn start(folder: &Folder, provider: &Provider, more: &str, zone: Zone) -> Running {
     let port = provider.address.port();
-    let more = format!("[outbound]\nport = {port}\nretry = [1]\n{more}\n");
+    let retry = match more.contains("retry") {
+        true => "",
+        false => "retry = [1]\n",
+    };
+    let more = format!("[outbound]\nport = {port}\n{retry}{more}\n");
     Running::start(folder, &more, Resolver::from_zone(zone)).await
 }
 
@@ -205,6 +209,65 @@ async fn a_connection_is_kept_for_who_comes_soon() {
     assert_eq!(provider.connections(), 2);
     server.end().await;
     assert_eq!(provider.taken().len(), 11);
+}
+
+/// An answer that nobody has asked for is not taken for one to the next message.
+#[tokio::test]
+async fn a_kept_connection_that_answers_early_is_left() {
+    let (folder, provider) = (Folder::new("connections-early"), Provider::start().await);
+    provider.behave(Conduct::AnswersTwice);
+    let server = start(&folder, &provider, "retry = [3600]\n", zone()).await;
+    for count in 1..=3 {
+        submit(&server.context, &to_dest(1)).await;
+        until("it is sent", async || provider.taken().len() == count).await;
+        until("it is settled", async || is_empty(&server.context).await).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(provider.connections(), 3);
+    server.end().await;
+}
+
+/// What was answered while the store could not be written leaves the queue when it can be again, and is not sent twice.
+#[tokio::test]
+async fn what_cannot_be_settled_is_settled_later() {
+    for (name, reply, trigger) in [
+        ("sent", "250 OK", "BEFORE DELETE"),
+        ("later", "450 4.2.0 later", "BEFORE UPDATE OF attempts"),
+    ] {
+        let folder = Folder::new(&format!("connections-settled-{name}"));
+        let provider = Provider::start().await;
+        provider.say(reply);
+        let server = start(&folder, &provider, ONE, zone()).await;
+        let database = server.context.store.0.location().join("mail.sqlite");
+        let database = rusqlite::Connection::open(database).unwrap();
+        let fault = format!(
+            "CREATE TRIGGER fault {trigger} ON queue BEGIN SELECT RAISE(ABORT, 'full'); END"
+        );
+        database.execute_batch(&fault).unwrap();
+        submit(&server.context, &to_dest(1)).await;
+        until("it is answered", async || provider.asked() == 1).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!is_empty(&server.context).await, "{name}");
+        provider.say("250 OK");
+        database.execute_batch("DROP TRIGGER fault").unwrap();
+        until("it is settled", async || is_empty(&server.context).await).await;
+        assert_eq!(numbers(&provider), each_once(1), "{name}");
+        server.end().await;
+    }
+}
+
+/// A server without IPv6 has as many connections to a host that has both as to others.
+#[tokio::test]
+async fn a_family_that_we_have_not_is_no_failure_of_the_host() {
+    // Without a zone there is no way to it from any machine (RFC 4007).
+    let address = "fe80::25".parse::<std::net::Ipv6Addr>().unwrap();
+    let (folder, provider) = (Folder::new("connections-family"), Provider::start().await);
+    let zone = zone().aaaa("mx.dest.example", address);
+    let server = start(&folder, &provider, ONE, zone).await;
+    submit(&server.context, &to_dest(10)).await;
+    until("all are sent", async || is_empty(&server.context).await).await;
+    assert_eq!(provider.connections(), 1);
+    server.end().await;
 }
 
 /// A kept connection takes no place from another host of the same provider.

@@ -140,7 +140,7 @@ pub(super) async fn deliver(context: &Arc<Context>, entry: &Leased) -> Result<Se
         // What was tried is an attempt, whatever was not.
         (Some(error), _) => error,
         (None, Some((at, why))) => DeliveryError::Held { at, why },
-        (None, None) => exchanger::RouteError::NoAddress.into(),
+        (None, None) => exchanger::RouteError::NoRoute.into(),
     })
 }
 

@@ -41,6 +41,9 @@ pub(super) enum RouteError {
     /// No exchanger has an address.
     #[error("no host that takes the domain's mail has an address")]
     NoAddress,
+    /// No exchanger has an address that we can connect to.
+    #[error("no way leads from here to a host that takes the domain's mail")]
+    NoRoute,
     /// The domain is none that the DNS could know.
     #[error("the domain cannot be looked up")]
     Name,

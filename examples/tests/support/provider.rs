@@ -41,6 +41,8 @@ pub enum Conduct {
     DiesInData,
     /// It hangs up behind the last octet of the second message, and says nothing, once.
     DiesBeforeItsAnswer,
+    /// It answers to each message once more, a little later.
+    AnswersTwice,
     /// It answers to a message a second later.
     IsSlow,
 }
@@ -144,6 +146,10 @@ impl Provider {
                 _ => "250 OK",
             };
             socket.write_all(format!("{reply}\r\n").as_bytes()).await?;
+            if matches!(conduct, Conduct::AnswersTwice) && reply.ends_with("taken") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                socket.write_all(b"250 2.0.0 taken\r\n").await?;
+            }
             if reply.starts_with("421") {
                 return Ok(());
             }
