@@ -25,12 +25,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         (
             "screening.greeting_delay",
             screening.greeting_delay,
-            0..=240_000,
+            0..=300_000,
         ),
         (
             "screening.thresholds.tarpit_delay",
             thresholds.tarpit_delay,
-            0..=240,
+            0..=300,
         ),
         ("screening.greylisting.delay", grey.delay, 0..=DAY),
         (
@@ -263,8 +263,8 @@ mod tests {
         let label = "a".repeat(63);
         let long = format!("{label}.{label}.{label}");
         for (section, key, wrong, right) in [
-            ("screening", "greeting_delay", "240001", "0"),
-            ("screening.thresholds", "tarpit_delay", "241", "240"),
+            ("screening", "greeting_delay", "300001", "0"),
+            ("screening.thresholds", "tarpit_delay", "301", "300"),
             ("screening.greylisting", "delay", "86401", "0"),
             ("screening.greylisting", "retry_window", "119", "120"),
             ("screening.greylisting", "lifetime", "86399", "86400"),
