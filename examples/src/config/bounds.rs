@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let screening = &config.screening;
     let (past, health) = (&screening.reputation, &screening.list_health);
     let (grey, thresholds) = (&screening.greylisting, &screening.thresholds);
+    let most = config.limits.connections as u64;
     let points = |points: i32| u64::try_from(points).unwrap_or(u64::MAX);
     let (login, pop) = (&config.failed_login, &config.pop_before_smtp);
     for (field, value, range) in [
@@ -141,6 +142,13 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         ("failed_login.known_for", login.known_for, 0..=3650 * DAY),
         ("failed_login.at_once", login.at_once.into(), 1..=10_000),
         ("pop_before_smtp.minutes", pop.minutes, 0..=DAY / 60),
+        ("limits.connections", most, 1..=1_000_000),
+        // Or port 25 takes nobody.
+        (
+            "limits.reserved_for_users",
+            config.limits.reserved_for_users as u64,
+            0..=most.saturating_sub(1),
+        ),
     ] {
         within(field, value, &range)?;
     }
@@ -306,6 +314,7 @@ mod tests {
             ("failed_login", "ipv6_address", "0", "64"),
             ("failed_login", "ipv4_network", "0", "8"),
             ("failed_login", "ipv6_network", "129", "32"),
+            ("limits", "reserved_for_users", "2000", "1999"),
             ("pop_before_smtp", "minutes", "1441", "0"),
             ("pop_before_smtp", "ipv4_prefix", "0", "24"),
             ("pop_before_smtp", "ipv6_prefix", "255", "64"),
