@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use examples::accounts::keys_of;
 use examples::command_line::{
-    EXIT_CODES, Outcome, ToolError, exit, print, print_json, reverse_path,
+    EXIT_CODES, Outcome, ToolError, exit, print, print_json, recipient, reverse_path,
 };
 use examples::config::Config;
 use examples::demo::{self, Demo};
@@ -98,8 +98,8 @@ struct Message {
     /// Its MAIL FROM; '<>' is the null one.
     #[arg(long, value_parser = reverse_path)]
     from: ReversePath,
-    /// The first recipient.
-    #[arg(long)]
+    /// The first recipient: an address, or postmaster.
+    #[arg(long, value_parser = recipient)]
     to: String,
     /// What the client does that mail servers do not; may be repeated: before_greeting, foreign_command, bare_newline, pipelining,
     /// ignored_421.
@@ -128,7 +128,7 @@ enum Suppressed {
         #[arg(long, value_parser = reverse_path)]
         from: Option<ReversePath>,
         /// For so many days; without it: until it is removed.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         days: Option<u64>,
     },
     /// Lets mail to an address go again, whatever has stopped it.

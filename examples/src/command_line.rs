@@ -319,6 +319,22 @@ pub fn reverse_path(text: &str) -> Result<ReversePath, mail_syntax::mailbox::Mai
     }
 }
 
+/// Reads a recipient with or without its angle brackets: an address, or `postmaster` alone (RFC 5321 §4.1.1.3).
+///
+/// # Errors
+///
+/// Why it is none.
+pub fn recipient(text: &str) -> Result<String, mail_syntax::mailbox::MailboxError> {
+    let bare = text
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'));
+    let bare = bare.unwrap_or(text);
+    if !bare.eq_ignore_ascii_case("postmaster") {
+        Mailbox::parse_utf8(bare)?;
+    }
+    Ok(bare.to_owned())
+}
+
 /// What MAIL FROM may be asked about: a reverse-path, or what no server would take for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
@@ -545,6 +561,21 @@ mod tests {
     use mail_dns::Question;
 
     use super::*;
+
+    #[test]
+    fn a_recipient_is_an_address_or_postmaster() {
+        for (text, wanted) in [
+            ("ann@example.org", "ann@example.org"),
+            ("<ann@example.org>", "ann@example.org"),
+            ("Postmaster", "Postmaster"),
+            ("<postmaster>", "postmaster"),
+        ] {
+            assert_eq!(recipient(text).as_deref(), Ok(wanted));
+        }
+        for text in ["", "<>", "ann", "<ann@example.org", "ann b@example.org"] {
+            assert!(recipient(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn only_a_line_feed_without_carriage_return_gets_one() {

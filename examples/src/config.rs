@@ -202,7 +202,10 @@ pub struct Inbound {
 
 /// So many in so many seconds.
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "want { count = number, per = seconds }"
+)]
 pub struct Quota {
     /// How many.
     pub count: u32,
@@ -568,6 +571,35 @@ mod tests {
             (outbound.late, outbound.retry, outbound.give_up),
             (default.late, default.retry, default.give_up)
         );
+    }
+
+    #[test]
+    fn what_the_example_has_in_comments_is_accepted() {
+        let text = include_str!("../mail-server.example.toml");
+        let is_key = |line: &str| {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            line.starts_with('[') || !key.is_empty() && !key.contains(' ')
+        };
+        let mut commented = 0;
+        let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+            Some(key) if is_key(key) => {
+                commented += 1;
+                key
+            }
+            _ => line,
+        });
+        let whole = lines.collect::<Vec<_>>().join("\n");
+        let mut config: Config = toml::from_str(&whole).unwrap();
+        assert!(commented > 30, "{commented}");
+        // Each excludes the others, as the example says.
+        let (source, smarthost) = (
+            config.outbound.source.take(),
+            config.outbound.smarthost.take(),
+        );
+        assert!(source.is_some() && smarthost.is_some() && config.listen.proxy_header);
+        config.check().unwrap();
+        let of_all = (config.screening.lists.len(), config.outbound.lists.len());
+        assert_eq!((of_all, config.dkim.len()), ((1, 1), 1));
     }
 
     #[test]

@@ -383,7 +383,7 @@ async fn who_has_a_good_past_may_send_more() {
 async fn who_talks_before_the_greeting_is_noted() {
     let folder = Folder::new("screening-early");
     // Whoever talks is not waited for.
-    let more = MORE.replace("greeting_delay = 0", "greeting_delay = 600000");
+    let more = MORE.replace("greeting_delay = 0", "greeting_delay = 300000");
     let server = Running::start(&folder, &more, resolver()).await;
     let smtp = server.address(Service::Smtp);
     for code in ["450", "250"] {
@@ -511,7 +511,7 @@ async fn what_mail_servers_do_not_do_counts() {
 #[tokio::test]
 async fn who_talks_before_the_greeting_is_not_judged_behind_a_proxy() {
     let folder = Folder::new("screening-proxy");
-    let more = MORE.replace("greeting_delay = 0", "greeting_delay = 600000");
+    let more = MORE.replace("greeting_delay = 0", "greeting_delay = 300000");
     let server = Running::start_behind_proxy(&folder, &more, resolver()).await;
     let first = b"PROXY TCP4 192.0.2.80 127.0.0.1 4000 25\r\nEHLO mail.honest.example\r\n";
     let mut client = Client::connect_saying(first, server.address(Service::Smtp)).await;
@@ -814,6 +814,7 @@ fn the_command_tells_what_would_happen_and_remembers_nothing() {
         );
         let told = expect(&screened, 75);
         for line in [
+            "iprev: pass: its name leads back to it (p12345.pool.example)\n",
             "+3 rule 2: five digits in \"p12345\"",
             "decision: greylist, score 3",
             "greylist: to come again in 60 s: never seen",

@@ -13,12 +13,21 @@
 //! | [`early_talker`] | does it speak SMTP as mail servers do? |
 //! | [`scorer`] | what does all that come to, and why? |
 //! | [`greylisting`] | does it come back when it is asked to (RFC 6647)? |
-//! | [`store`] | where what was seen is remembered |
 //!
-//! And what it can remember: how much has come from whom ([`rate_limit`]), who guesses passwords ([`failed_login`]), what became of what
-//! a client sent before ([`reputation`]), who has read mail by POP ([`pop_before_smtp`], historic). All of it goes through one small
-//! [`store`], bounded and with an end to each entry. Times are seconds since 1970 that are handed in, and a clock that jumps locks nobody
-//! out for longer than the measure's own time.
+//! And what it can remember of whoever comes:
+//!
+//! | module | question |
+//! |---|---|
+//! | [`rate_limit`] | how much has come from whom? |
+//! | [`reputation`] | what became of what a client sent before? |
+//! | [`correspondents`] | has the recipient written to the sender? |
+//! | [`failed_login`] | who guesses passwords? |
+//! | [`pop_before_smtp`] | who has read mail by POP (historic)? |
+//! | [`store`] | where all of it is remembered, bounded and with an end to each entry |
+//!
+//! Times are seconds since 1970 that are handed in, and a clock that jumps locks nobody out for longer than the measure's own time. Points
+//! are whole numbers: positive ones speak against the client. All defaults stand in [`scorer::Weights`], [`scorer::Thresholds`] and the
+//! `Policy` of each measure.
 //!
 //! The other way round, [`outbound`] is for whoever sends: how our own addresses are seen, their warm-up, what a destination gets at once.
 //!
@@ -27,47 +36,79 @@
 //!
 //! # The loop
 //!
+//! Ask the DNS, ask the past, add up, and do what the verdict says; at the end of the message record what became of it. What is not known
+//! is left out of the [`Evidence`](scorer::Evidence), and worth nothing.
+//!
 //! ```
 //! use mail_dns::{Zone, resolve_blocking};
 //! use screening::dnsbl::{Dnsbl, List, Lists};
-//! use screening::greylisting::{Attempt, Decision, Greylist};
-//! use screening::iprev::{Iprev, IprevResult};
+//! use screening::greylisting::{self, Attempt, Greylist};
+//! use screening::helo::{Helo, Ours};
+//! use screening::iprev::Iprev;
+//! use screening::reputation::{Client, Outcome, Reputation};
 //! use screening::s25r::S25r;
+//! use screening::scorer::{Decision, Evidence, Scorer, Stage};
 //! use screening::store::{Keys, MemoryStore};
 //!
+//! // Once. The secret is random, and kept as long as what is remembered.
+//! let keys = Keys::new([7; 16]);
+//! let (greylist, reputation) = (Greylist::new(keys), Reputation::new(keys));
+//! let mut store = MemoryStore::new(250_000);
+//! // No list decides alone here: the scorer weighs what they say.
+//! let lists = [List::new("bad.example.com".parse()?, 4)];
+//! let lists = Lists::new(lists, i64::MAX, &Default::default())?;
+//! let mut ours = Ours::default();
+//! ours.names.push("mx.example.org".parse()?);
+//! let (s25r, scorer) = (S25r::default(), Scorer::default());
+//!
+//! // For each client, when it names its first recipient. A server asks by the driver of its runtime, all at the same time.
 //! let zone = Zone::new()
 //!     .ptr("7.2.0.192.in-addr.arpa", "dsl-7-2-0-192.pool.example.net")
 //!     .a("dsl-7-2-0-192.pool.example.net", [192, 0, 2, 7])
-//!     .a("7.2.0.192.bad.example.com", [127, 0, 0, 2]);
+//!     .a("mail.example.net", [192, 0, 2, 8]);
 //! let ask = |question: &mail_dns::Question| zone.answer(question);
-//! let client = "192.0.2.7".parse()?;
-//!
+//! let (client, now) = ("192.0.2.7".parse()?, 1_800_000_000);
 //! let iprev = resolve_blocking(Iprev::new(client, &Default::default()), ask);
-//! assert_eq!(iprev.result, IprevResult::Pass);
-//!
-//! let lists = Lists::new([List::new("bad.example.com".parse()?, 2)], 3, &Default::default())?;
 //! let listed = resolve_blocking(Dnsbl::new(client, &lists), ask);
-//! assert_eq!((listed.score, listed.over_threshold), (2, false));
+//! let helo = resolve_blocking(Helo::new("mail.example.net", client, &ours), ask);
+//! let name = s25r.check_names(client, &iprev);
+//! let past = reputation.score(&mut store, &Client::new(client), now)?;
 //!
-//! // A suspicious name is no reason to refuse mail, only one to see whether the client comes back.
-//! let suspicion = S25r::default().check(client, &(&iprev).into());
-//! assert_eq!(suspicion.to_string(), "rule 1: two numbers in \"dsl-7-2-0-192\"");
-//! let mut evidence = screening::scorer::Evidence::default();
-//! (evidence.s25r, evidence.lists) = (Some(&suspicion), Some(&listed));
-//! let verdict = screening::scorer::Scorer::default().score(&evidence);
+//! let mut evidence = Evidence::default();
+//! evidence.client = Some(client);
+//! (evidence.iprev, evidence.s25r) = (Some(&iprev), Some(&name));
+//! (evidence.helo, evidence.lists) = (Some(&helo), Some(&listed));
+//! evidence.reputation = Some(past.points);
+//! evidence.network_reputation = Some(past.network_points);
+//! let verdict = scorer.score(&evidence);
 //! assert_eq!(
 //!     verdict.to_string(),
-//!     r#"greylist, score 5: +3 rule 1: two numbers in "dsl-7-2-0-192", +2 on bad.example.com"#
+//!     r#"greylist, score 4: +3 rule 1: two numbers in "dsl-7-2-0-192", +1 HELO: leads elsewhere"#
 //! );
-//! if suspicion.is_suspicious() {
-//!     let mut seen = MemoryStore::new(10_000);
-//!     let attempt = Attempt::new(client, "joe@example.net", "ann@example.org");
-//!     let greylist = Greylist::new(Keys::new([7; 16]));
-//!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_000)?, Decision::Delay { .. }));
-//!     assert!(matches!(greylist.check(&mut seen, &attempt, 1_000_300)?, Decision::Pass(_)));
-//! }
+//!
+//! // What to answer; none is to go on. A tarpit makes each reply wait, too. Nobody is refused mail for postmaster.
+//! let attempt = Attempt::new(client, "joe@example.net", "ann@example.org");
+//! let mut answer = |now| {
+//!     Ok::<_, core::convert::Infallible>(match verdict.decision {
+//!         Decision::Accept => None,
+//!         Decision::Refuse => verdict.reply(Stage::Recipient),
+//!         Decision::Greylist | Decision::Tarpit(_) => match greylist.check(&mut store, &attempt, now)? {
+//!             greylisting::Decision::Pass(_) => None,
+//!             greylisting::Decision::Delay { .. } => verdict.reply(Stage::Recipient),
+//!         },
+//!     })
+//! };
+//! let first = answer(now)?.ok_or("never seen")?;
+//! assert!(first.to_string().starts_with("450 4.7.1 Not known here yet"));
+//! assert_eq!(answer(now + 300)?, None);
+//!
+//! // When the message was taken.
+//! reputation.record(&mut store, &Client::new(client), Outcome::Accepted, now + 300)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Rate limits come after greylisting, so that nobody pays twice for a message that was told to come again. SPF is one more piece of
+//! evidence, and makes a domain known to greylisting and reputation in place of an address.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]

@@ -1,10 +1,11 @@
 //! Numbers that would make no sense: what is wrong is told by the key.
 
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use screening::asn::Zones;
 
-use super::{Config, ConfigError};
+use super::{Codes, Config, ConfigError, List, Quota, Rates};
 
 const DAY: u64 = 86_400;
 
@@ -16,9 +17,43 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     prefixes(config)?;
     let screening = &config.screening;
     let (past, health) = (&screening.reputation, &screening.list_health);
+    let (grey, thresholds) = (&screening.greylisting, &screening.thresholds);
+    let most = config.limits.connections as u64;
     let points = |points: i32| u64::try_from(points).unwrap_or(u64::MAX);
     let (login, pop) = (&config.failed_login, &config.pop_before_smtp);
     for (field, value, range) in [
+        // RFC 5321 §4.5.3.2 lets a client wait for 5 minutes.
+        (
+            "screening.greeting_delay",
+            screening.greeting_delay,
+            0..=300_000,
+        ),
+        (
+            "screening.thresholds.tarpit_delay",
+            thresholds.tarpit_delay,
+            0..=300,
+        ),
+        ("screening.greylisting.delay", grey.delay, 0..=DAY),
+        (
+            "screening.greylisting.retry_window",
+            grey.retry_window,
+            grey.delay.saturating_mul(2)..=30 * DAY,
+        ),
+        (
+            "screening.greylisting.lifetime",
+            grey.lifetime,
+            DAY..=3650 * DAY,
+        ),
+        (
+            "screening.greylisting.known_after",
+            grey.known_after.into(),
+            1..=1000,
+        ),
+        (
+            "screening.correspondents.lifetime",
+            screening.correspondents.lifetime,
+            1..=3650 * DAY,
+        ),
         // As the half-life is parted into 256 steps of whole seconds.
         (
             "screening.reputation.half_life",
@@ -107,14 +142,64 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         ("failed_login.known_for", login.known_for, 0..=3650 * DAY),
         ("failed_login.at_once", login.at_once.into(), 1..=10_000),
         ("pop_before_smtp.minutes", pop.minutes, 0..=DAY / 60),
+        ("limits.connections", most, 1..=1_000_000),
+        // Or port 25 takes nobody.
+        (
+            "limits.reserved_for_users",
+            config.limits.reserved_for_users as u64,
+            0..=most.saturating_sub(1),
+        ),
     ] {
         within(field, value, &range)?;
     }
+    rates(&screening.rates)?;
+    screening.lists.iter().try_for_each(codes)?;
     let asn = &screening.asn;
     let zones = Zones::new(asn.ipv4_zone.clone(), asn.ipv6_zone.clone());
     zones.map(drop).map_err(|error| ConfigError::Value {
         field: "screening.asn",
         why: error.to_string(),
+    })
+}
+
+/// The library takes none for one, and who writes `count = 0` wants something else.
+fn rates(rates: &Rates) -> Result<(), ConfigError> {
+    for (field, quota) in [
+        ("screening.rates.address", rates.address),
+        ("screening.rates.known_address", rates.known_address),
+        ("screening.rates.network", rates.network),
+        ("screening.rates.attempts", rates.attempts),
+        ("screening.rates.postmaster", rates.postmaster),
+        ("screening.rates.sender", rates.sender),
+        ("screening.rates.login", rates.login),
+        ("screening.rates.recipient_domain", rates.recipient_domain),
+    ] {
+        let is_something =
+            |quota: Quota| quota.count > 0 && quota.per > 0 && quota.burst != Some(0);
+        if !quota.is_none_or(is_something) {
+            let why =
+                "want at least one in at least one second, or \"none\" for no bound".to_owned();
+            return Err(ConfigError::Value { field, why });
+        }
+    }
+    Ok(())
+}
+
+/// RFC 5782 §2.3: "all A values SHOULD be in the 127.0.0.0/8 range": an answer elsewhere never counts, so none is waited for.
+fn codes(list: &List) -> Result<(), ConfigError> {
+    let why = match &list.codes {
+        Codes::OneOf(codes) if codes.is_empty() => "name at least one code",
+        Codes::OneOf(codes) if !codes.iter().all(Ipv4Addr::is_loopback) => "want codes in 127/8",
+        Codes::Between { first, last } if !first.is_loopback() || !last.is_loopback() => {
+            "want codes in 127/8"
+        }
+        Codes::Between { first, last } if first > last => "the first code is behind the last",
+        Codes::Bits { bits: 0 } => "name at least one bit",
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Value {
+        field: "screening.list.codes",
+        why: format!("{}: {why}", list.zone),
     })
 }
 
@@ -186,6 +271,13 @@ mod tests {
         let label = "a".repeat(63);
         let long = format!("{label}.{label}.{label}");
         for (section, key, wrong, right) in [
+            ("screening", "greeting_delay", "300001", "0"),
+            ("screening.thresholds", "tarpit_delay", "301", "300"),
+            ("screening.greylisting", "delay", "86401", "0"),
+            ("screening.greylisting", "retry_window", "119", "120"),
+            ("screening.greylisting", "lifetime", "86399", "86400"),
+            ("screening.greylisting", "known_after", "0", "1"),
+            ("screening.correspondents", "lifetime", "0", "1"),
             ("screening.reputation", "half_life", "255", "256"),
             ("screening.reputation", "minimum", "0", "200"),
             ("screening.reputation", "minimum", "201", "1"),
@@ -222,6 +314,7 @@ mod tests {
             ("failed_login", "ipv6_address", "0", "64"),
             ("failed_login", "ipv4_network", "0", "8"),
             ("failed_login", "ipv6_network", "129", "32"),
+            ("limits", "reserved_for_users", "2000", "1999"),
             ("pop_before_smtp", "minutes", "1441", "0"),
             ("pop_before_smtp", "ipv4_prefix", "0", "24"),
             ("pop_before_smtp", "ipv6_prefix", "255", "64"),
@@ -238,5 +331,57 @@ mod tests {
             "{error}"
         );
         with("[screening.asn]\nipv4_zone = 'origin.asn.example'").unwrap();
+    }
+
+    #[test]
+    fn a_quota_is_at_least_one_and_can_be_taken_away() {
+        for wrong in [
+            "{ count = 0, per = 60 }",
+            "{ count = 1, per = 0 }",
+            "{ count = 1, per = 60, burst = 0 }",
+        ] {
+            let error = with(&format!("[screening.rates]\nlogin = {wrong}")).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.starts_with("screening.rates.login: want at least one in"),
+                "{error}"
+            );
+        }
+        let rates: Rates = toml::from_str("address = 'none'").unwrap();
+        assert!(rates.address.is_none() && rates.login.is_some());
+        let error = toml::from_str::<Rates>("address = 'never'").unwrap_err();
+        assert!(error.to_string().contains("or \"none\""), "{error}");
+    }
+
+    #[test]
+    fn codes_that_no_list_answers_are_a_mistake() {
+        let list = |codes: &str| {
+            with(&format!(
+                "[[screening.list]]\nzone = 'bad.example'\ncodes = {codes}"
+            ))
+        };
+        for (codes, why) in [
+            ("[]", "name at least one code"),
+            ("['127.0.0.2', '128.0.0.2']", "want codes in 127/8"),
+            (
+                "{ first = '127.0.0.2', last = '192.0.2.1' }",
+                "want codes in 127/8",
+            ),
+            (
+                "{ first = '127.0.0.4', last = '127.0.0.2' }",
+                "the first code is behind the last",
+            ),
+            ("{ bits = 0 }", "name at least one bit"),
+        ] {
+            let error = list(codes).unwrap_err().to_string();
+            assert_eq!(error, format!("screening.list.codes: bad.example: {why}"));
+        }
+        for codes in [
+            "['127.0.0.2']",
+            "{ first = '127.0.0.2', last = '127.0.0.4' }",
+            "{ bits = 6 }",
+        ] {
+            list(codes).unwrap();
+        }
     }
 }

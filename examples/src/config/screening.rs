@@ -184,7 +184,10 @@ pub enum Subject {
 
 /// Which answers of a list count.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "want addresses, { first = address, last = address } or { bits = number }"
+)]
 pub enum Codes {
     /// Every one.
     #[default]
@@ -369,7 +372,7 @@ impl Default for Thresholds {
 
 /// A score, or `"never"`.
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "want a score, or \"never\"")]
 pub enum Threshold {
     /// From this score on.
     At(i64),
@@ -394,21 +397,27 @@ impl From<Threshold> for Option<i64> {
     }
 }
 
-/// How much may come in a time: transactions of strangers, recipients of users who have logged in. What has no quota is not bounded.
+/// How much may come in a time: transactions of strangers, recipients of users who have logged in. What has no quota is not bounded;
+/// `"none"` takes the default's away.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
     /// Messages of an address that is not known; default: 60 in an hour. A small server does not send as many to one other, and what an
     /// address sends before it has earned a good past is bounded. Raising it lets a machine that runs wild send more.
+    #[serde(deserialize_with = "rate")]
     pub address: Option<Quota>,
     /// Messages of an address that is: of a good past, by the address or the domain that SPF proves, or on a list of good
     /// senders; default: 1,000 in an hour. One address of a large provider sends some hundreds to a company.
+    #[serde(deserialize_with = "rate")]
     pub known_address: Option<Quota>,
     /// Messages of a stranger's network; default: none.
+    #[serde(deserialize_with = "rate")]
     pub network: Option<Quota>,
     /// Attempts of a stranger's network that greylisting is asked about, those that it turns away too; default: 600 in an hour.
+    #[serde(deserialize_with = "rate")]
     pub attempts: Option<Quota>,
     /// Recipients `postmaster` of a stranger's network, who are not screened; default: 100 in an hour.
+    #[serde(deserialize_with = "rate")]
     pub postmaster: Option<Quota>,
     /// Leading bits of an IPv4 address that make its network; default: 24.
     pub ipv4_network: u8,
@@ -419,10 +428,13 @@ pub struct Rates {
     /// Leading bits of an IPv6 address that make its provider's, which may three times as much as a network; default: 32.
     pub ipv6_provider: u8,
     /// Messages of a stranger's MAIL FROM; default: none.
+    #[serde(deserialize_with = "rate")]
     pub sender: Option<Quota>,
     /// Recipients of a user; default: 1,000 in a day, which a stolen password does not go beyond.
+    #[serde(deserialize_with = "rate")]
     pub login: Option<Quota>,
     /// Recipients at one domain elsewhere, of all users together; default: none.
+    #[serde(deserialize_with = "rate")]
     pub recipient_domain: Option<Quota>,
 }
 
@@ -444,6 +456,28 @@ impl Default for Rates {
             recipient_domain: None,
         }
     }
+}
+
+/// A quota, or `"none"`.
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quota>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "want { count = number, per = seconds, burst = number }, or \"none\""
+    )]
+    enum Rate {
+        Of(Quota),
+        Word(NoRate),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum NoRate {
+        None,
+    }
+    Ok(match Rate::deserialize(deserializer)? {
+        Rate::Of(quota) => Some(quota),
+        Rate::Word(NoRate::None) => None,
+    })
 }
 
 fn parsed<'de, T: std::str::FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(

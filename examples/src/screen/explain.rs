@@ -5,6 +5,7 @@ use std::fmt;
 use screening::asn::Origin;
 use screening::early_talker::Conduct;
 use screening::greylisting;
+use screening::iprev;
 use screening::rate_limit::{self, Quota, Subject};
 use screening::reputation;
 use screening::scorer::{Decision, Stage, Verdict};
@@ -244,7 +245,7 @@ impl Explanation {
     fn found(&self) -> Vec<(&'static str, String)> {
         let findings = &self.findings;
         let mut found = vec![
-            ("iprev", findings.iprev.result.to_string()),
+            ("iprev", led_back(&findings.iprev)),
             ("S25R", findings.s25r.to_string()),
         ];
         if findings.asn != Origin::NotAsked {
@@ -317,6 +318,19 @@ impl Explanation {
                 GreylistStage::Message => "message",
             },
         })
+    }
+}
+
+/// `pass: its name leads back to it (mail.example.net)`: the result, why, and the names that it is about.
+fn led_back(found: &iprev::Verdict) -> String {
+    let names = match found.confirmed.as_slice() {
+        [] => &found.names,
+        confirmed => confirmed,
+    };
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => format!("{}: {}", found.result, found.cause),
+        names => format!("{}: {} ({})", found.result, found.cause, names.join(", ")),
     }
 }
 

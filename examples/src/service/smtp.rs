@@ -274,7 +274,7 @@ impl Connection {
             } => match self.recipient(forward_path, parameters).await {
                 Ok(()) => self.driver.session().accept(pending)?,
                 Err(reply) => {
-                    tracing::info!(peer = %self.peer, %reply, "smtp: recipient refused");
+                    tracing::info!(client = %self.client(), %reply, "smtp: recipient refused");
                     self.driver.session().reject(pending, reply)?;
                 }
             },
@@ -301,7 +301,7 @@ impl Connection {
             }
             Event::EndOfData { pending, .. } => {
                 let reply = self.deliver().await;
-                tracing::info!(peer = %self.peer, %reply, "smtp: message");
+                tracing::info!(client = %self.client(), %reply, "smtp: message");
                 if reply.is_positive() {
                     self.driver.session().accept_with(pending, reply)?;
                 } else {

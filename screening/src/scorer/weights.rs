@@ -44,7 +44,7 @@ pub struct Weights {
     pub bare_newline: i32,
     /// Did not wait for replies. Default: 3.
     pub pipelining: i32,
-    /// Went on after 421. Default: 3.
+    /// Went on after 421, or after 554 in place of the greeting. Default: 3.
     pub ignored_421: i32,
     /// SPF fail. Default: 3: forwarders fail too.
     pub spf_fail: i32,
