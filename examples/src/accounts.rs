@@ -45,6 +45,14 @@ pub fn entropy() -> Entropy {
     Entropy::new(seed)
 }
 
+/// A word that nobody can guess: 96 random bits in hexadecimal.
+pub fn random_word() -> String {
+    let mut random = [0; 12];
+    // Without randomness it repeats, which does no harm where it is used.
+    let _ = SystemRandom::new().fill(&mut random);
+    random.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 /// The answer to a question of SASL, for the session that asked.
 #[derive(Debug, Clone)]
 pub enum AuthAnswer {

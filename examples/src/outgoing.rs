@@ -149,6 +149,8 @@ pub struct Open {
     driver: Driver<Session, TcpStream>,
     /// Of the last message.
     was_begun: bool,
+    /// Of the last message: its sender was taken, and a recipient was answered.
+    knew_recipients: bool,
 }
 
 impl Open {
@@ -200,6 +202,7 @@ impl Open {
         Self {
             driver,
             was_begun: false,
+            knew_recipients: false,
         }
     }
 
@@ -213,6 +216,12 @@ impl Open {
     #[must_use]
     pub const fn was_begun(&self) -> bool {
         self.was_begun
+    }
+
+    /// Whether an answer to the last message may be about its recipients: before that it is about us, or the sender.
+    #[must_use]
+    pub const fn knew_recipients(&self) -> bool {
+        self.knew_recipients
     }
 
     /// How many messages the server takes on one connection (MAILMAX of RFC 9422), if it says so.
@@ -236,7 +245,8 @@ impl Open {
         mut envelope: Envelope,
         mut content: Content,
     ) -> Result<Vec<Reply>, SendError> {
-        self.was_begun = false;
+        (self.was_begun, self.knew_recipients) = (false, false);
+        let mut is_sender_taken = false;
         // What the server has said since the last message was asked for by nobody; it is no answer to this one.
         match timeout(Duration::ZERO, self.driver.next()).await {
             Ok(Ok(None)) => return Err(SendError::Closed),
@@ -249,11 +259,13 @@ impl Open {
         let mut refused = None;
         while let Some(event) = self.driver.next().await? {
             let (accepted, replies) = match event {
-                Event::MailReply(_) => {
+                Event::MailReply(reply) => {
                     self.was_begun = true;
+                    is_sender_taken = reply.is_positive();
                     continue;
                 }
                 Event::RecipientReply { index, reply } => {
+                    self.knew_recipients = is_sender_taken;
                     if let Some(answer) = answers.get_mut(index) {
                         *answer = Some(reply);
                     }

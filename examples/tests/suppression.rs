@@ -20,7 +20,7 @@ use mail_dns::Zone;
 use mail_syntax::ReversePath;
 use screening::outbound::feedback_report::{Envelope, FeedbackReport, FeedbackType, Original};
 use support::Folder;
-use support::provider::Provider;
+use support::provider::{Conduct, Provider};
 use support::server::Running;
 use support::tool::{expect, run};
 
@@ -97,6 +97,27 @@ async fn inbox(context: &Context) -> Vec<String> {
     let read = read.await.unwrap().into_iter();
     read.map(|octets| String::from_utf8(octets).unwrap())
         .collect()
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_know_the_sender_suppresses_nobody() {
+    let (folder, provider) = (Folder::new("suppression-sender"), Provider::start().await);
+    let more = format!("[outbound]\nport = {}\n", provider.address.port());
+    let server = Running::start(&folder, &more, Resolver::from_zone(zone())).await;
+    let context = server.context.clone();
+    // As hosts say that verify the sender, in words for a recipient; and to all that comes behind it.
+    provider.behave(Conduct::EndsAfter(0, "550 5.1.1 no such user"));
+    provider.say("550 5.1.1 no such user");
+    for asked in 1..=3 {
+        let said = submit(&server, "<anna@example.org>", &["joe@dest.example"]).await;
+        assert!(said[0].starts_with("250 "), "{said:?}");
+        until("it came back", async || {
+            inbox(&context).await.len() == asked && is_empty(&context).await
+        })
+        .await;
+    }
+    assert_eq!(list(&context).await, Vec::<String>::new());
+    server.end().await;
 }
 
 #[tokio::test]

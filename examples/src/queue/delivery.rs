@@ -210,13 +210,14 @@ async fn deliver_by(
         let message = context.store(move |store| store.queued(&leased)).await?;
         let connection = connection(context, carrier.target(), source)?;
         let connected = unless_stopping(context, carrier.connection(source, connection)).await;
-        let mut has_dsn = false;
+        let (mut has_dsn, mut knew_recipient) = (false, false);
         let (sent, carried, was_begun) = match connected {
             Ok(Ok((open, carried))) => {
                 has_dsn = open.offers_dsn();
                 let envelope = envelope(&entry.outgoing, sender, recipient, has_dsn);
                 let content = Content::Stored(Box::new(message));
                 let sent = open.send(envelope, content).await;
+                knew_recipient = open.knew_recipients();
                 (sent, carried, open.was_begun())
             }
             Ok(Err(error)) => (Err(error), 0, false),
@@ -244,7 +245,8 @@ async fn deliver_by(
                 carrier.reply(reply);
             }
             record(context, source, &provider, reply).await;
-            if !reply.is_positive() {
+            // Hosts that verify senders have the same words for them.
+            if !reply.is_positive() && knew_recipient {
                 // Before the next one to the same address has its turn.
                 super::remember_answer(context, entry, reply).await;
             }

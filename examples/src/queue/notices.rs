@@ -9,6 +9,7 @@ use smtp_proto::parameters::Ret;
 use super::DeliveryError;
 use super::delivery::Sent;
 use super::exchanger::RouteError;
+use crate::accounts::random_word;
 use crate::intake::date;
 use crate::outgoing::SendError;
 use crate::server::{Context, now};
@@ -305,7 +306,7 @@ impl Notice<'_> {
                 format!(
                     "{}was taken by {}, which does not tell what becomes of it.",
                     to("Your message to"),
-                    sent.host
+                    clean(&sent.host)
                 ),
             ),
             Self::Succeeded(Way::Delivered) => (
@@ -329,15 +330,22 @@ fn write(
     original: Original<'_>,
 ) -> Vec<u8> {
     let host = &context.config.hostname;
-    let mut boundary = format!("={}-{}", about.name, now());
-    if let Original::Whole(whole) = original {
-        let is_in = |text: &str| whole.windows(text.len()).any(|it| it == text.as_bytes());
-        while is_in(&boundary) {
-            boundary.push('=');
-        }
-    }
+    // Nobody can have foreseen it and put it into his message.
+    let boundary = format!("={}", random_word());
     let recipient = clean(about.recipient);
     let (subject, action, told) = notice.words(&recipient);
+    let (kind, original) = match original {
+        Original::Header(header) => (
+            "text/rfc822-headers; charset=utf-8",
+            lines(header).into_bytes(),
+        ),
+        Original::Whole(whole) => ("message/rfc822", whole.to_vec()),
+    };
+    // RFC 2045 §6.1: ""Content-Transfer-Encoding: 7BIT" is assumed if the Content-Transfer-Encoding header field is not present."
+    let encoding = match told.is_ascii() && original.is_ascii() {
+        true => "",
+        false => "Content-Transfer-Encoding: 8bit\r\n",
+    };
     let field = |name: &str, body: &str| {
         fold(name, body).unwrap_or_else(|_| format!("{name}: (too long)\r\n"))
     };
@@ -346,7 +354,7 @@ fn write(
     let _ = write!(
         text,
         "Date: {}\r\n{}{}Subject: {subject}\r\n\
-         Message-ID: <{}.{}.{action}@{host}>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
+         Message-ID: <{}.{}.{action}@{host}>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n{encoding}\
          Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n",
         date(now()),
         field("From", &format!("Mail Delivery System <postmaster@{host}>")),
@@ -356,7 +364,7 @@ fn write(
     );
     let _ = write!(
         text,
-        "--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{told}\r\n\r\n\
+        "--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n{encoding}\r\n{told}\r\n\r\n\
          --{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n"
     );
     if let Some(envid) = &about.dsn.envid {
@@ -388,20 +396,12 @@ fn write(
         // abandon all attempts to deliver the message to that recipient."
         let _ = write!(text, "Will-Retry-Until: {}\r\n", date(until));
     }
-    let _ = write!(text, "\r\n--{boundary}\r\n");
-    let mut octets = match original {
-        Original::Header(header) => {
-            text.push_str("Content-Type: text/rfc822-headers; charset=utf-8\r\n\r\n");
-            text.push_str(&lines(header));
-            text.into_bytes()
-        }
-        Original::Whole(whole) => {
-            text.push_str("Content-Type: message/rfc822\r\n\r\n");
-            let mut octets = text.into_bytes();
-            octets.extend_from_slice(whole);
-            octets
-        }
-    };
+    let _ = write!(
+        text,
+        "\r\n--{boundary}\r\nContent-Type: {kind}\r\n{encoding}\r\n"
+    );
+    let mut octets = text.into_bytes();
+    octets.extend_from_slice(&original);
     octets.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     octets
 }
@@ -421,12 +421,13 @@ fn header_of(start: &[u8]) -> &[u8] {
     start.get(..end).unwrap_or_default()
 }
 
-/// Foreign text that goes into one line.
+/// Foreign text that goes into one line: 600 octets of it.
 fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(600)
-        .collect()
+    // RFC 5322 §2.1.1: "Each line of characters MUST be no more than 998 characters"
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| *end <= 600).last();
+    let text = text.get(..end.unwrap_or_default()).unwrap_or_default();
+    text.replace(char::is_control, " ")
 }
 
 /// A header as canonical lines of text.
@@ -449,5 +450,14 @@ mod tests {
         assert_eq!(header_of(b"A: 1\r\nB: 2\r\n\r\nbody"), b"A: 1\r\nB: 2\r\n");
         assert_eq!(header_of(b"A: 1\r\nB: 2\r\nC: cut"), b"A: 1\r\nB: 2\r\n");
         assert_eq!(header_of(b"cut"), b"");
+    }
+
+    #[test]
+    fn foreign_text_fits_into_a_line() {
+        assert_eq!(clean("a\r\nb\tc"), "a  b c");
+        assert_eq!(clean(&"a".repeat(900)), "a".repeat(600));
+        assert_eq!(clean(&"wörter".repeat(200)).len(), 600);
+        assert_eq!(clean(&"€".repeat(400)).len(), 600);
+        assert_eq!(clean(&format!("a{}", "€".repeat(400))).len(), 598);
     }
 }

@@ -204,7 +204,11 @@ pub(super) async fn connect(
         match timeout_at(patience, woken).await {
             Ok(Ok(Some(carrier))) => return Ok(carrier),
             Ok(_) => was_asked = true,
-            Err(_) => return Err(NotNow { at: now, because }),
+            Err(_) => {
+                // Who was to ask again at this very moment does not: the next one does.
+                shaping.wake(provider);
+                return Err(NotNow { at: now, because });
+            }
         }
     }
     let mut slot = Slot {

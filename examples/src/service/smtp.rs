@@ -20,7 +20,7 @@ use smtp_proto::server::{AnswerError, Config, Error, Event, Role, Session, Start
 use smtp_proto::{EnhancedStatus, RcptParameters, Reply};
 use tokio::net::TcpStream;
 
-use crate::accounts::{AuthAnswer, Login, entropy};
+use crate::accounts::{AuthAnswer, Login, entropy, random_word};
 use crate::config::Limits;
 use crate::forwarding;
 use crate::identities::{self, Authors, Submitter};
@@ -488,12 +488,8 @@ impl Connection {
             .as_mut()
             .ok_or(StoreError::Missing("the transaction"))?;
         let purpose = if self.account.is_some() {
-            let message_id = format!("{}@{}", deliver::trace_id(), context.config.hostname);
-            Purpose::Submit(Box::new(Submission::new(
-                now(),
-                message_id,
-                deliver::trace_id(),
-            )))
+            let message_id = format!("{}@{}", random_word(), context.config.hostname);
+            Purpose::Submit(Box::new(Submission::new(now(), message_id, random_word())))
         } else {
             let inbound = Inbound {
                 client_ip: client,

@@ -8,13 +8,13 @@ use dmarc::reports::ActionDisposition;
 use dmarc::{Disposition, DmarcResult, OverrideReason, PolicyOverride};
 use mail_syntax::received::{Protocol, Received, return_path};
 use mail_syntax::{ForwardPath, Host, ReversePath, is_invisible};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use screening::outbound::suppression::Suppressed;
 use screening::reputation::Outcome;
 use screening::scorer::Verdict;
 use smtp_proto::server::Hello;
 use smtp_proto::{EnhancedStatus, Reply};
 
+use crate::accounts::random_word;
 use crate::aggregate_reports;
 use crate::config::{DmarcPolicy, DmarcTempError};
 use crate::feedback;
@@ -122,14 +122,6 @@ pub(super) fn not_yours(refused: &identities::Refused) -> Reply {
     }
 }
 
-/// A name for a message that nobody can guess.
-pub(super) fn trace_id() -> String {
-    let mut random = [0; 12];
-    // A name that repeats does no harm.
-    let _ = SystemRandom::new().fill(&mut random);
-    random.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 #[expect(
     clippy::too_many_arguments,
     reason = "the parts of one message, each used once"
@@ -145,7 +137,7 @@ pub(super) async fn deliver(
     mut spool: Spool,
     purpose: Purpose,
 ) -> Reply {
-    let id = trace_id();
+    let id = random_word();
     let Some(received) = received(context, &trace, smtputf8, recipients, &id) else {
         return reply(
             451,
