@@ -37,10 +37,16 @@ pub async fn run(context: Arc<Context>) {
     let mut deliveries = JoinSet::new();
     // Those that were not begun when it stops.
     let mut left = Vec::new();
+    // At the start nobody knows what the clock has said before.
+    let mut last = u64::MAX;
     loop {
+        let now = context.clock.now();
+        if now < last {
+            bring_back(&context, now).await;
+        }
+        last = now;
         let room = ACTIVE - deliveries.len();
         if room > 0 {
-            let now = context.clock.now();
             let leased = context
                 .store(move |store| store.lease(now, now + LEASE, room))
                 .await;
@@ -74,6 +80,17 @@ pub async fn run(context: Arc<Context>) {
     deliveries.shutdown().await;
     if let Err(error) = context.store(move |store| store.release(&left)).await {
         tracing::error!(%error, "the queue cannot be written");
+    }
+}
+
+/// What waits for a time that a clock which ran ahead has set does not wait so long.
+async fn bring_back(context: &Context, now: u64) {
+    let latest = now.saturating_add(context.config.outbound.give_up);
+    let brought = context.store(move |store| store.bring_back(now, latest));
+    match brought.await {
+        Ok(0) => {}
+        Ok(entries) => tracing::warn!(entries, "queue: the clock was set back"),
+        Err(error) => tracing::error!(%error, "the queue cannot be written"),
     }
 }
 

@@ -530,6 +530,14 @@ pub trait Store: Send + Sync + 'static {
     /// A failure of the database.
     fn settle(&self, id: i64, settlement: &Settlement) -> Result<(), StoreError>;
 
+    /// The clock was set back to `now`: entries that are due after `latest`, later than any that was put off by this clock, are due at
+    /// once, and none was accepted later than now. Returns how many were brought back.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the database.
+    fn bring_back(&self, now: u64, latest: u64) -> Result<usize, StoreError>;
+
     /// Ends the leases of entries that were not tried: they are due as they were.
     ///
     /// # Errors

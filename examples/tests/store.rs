@@ -119,8 +119,15 @@ fn a_message_lies_once_for_all() {
     };
     store.settle(leased[0].id, &retry).unwrap();
     assert_eq!(store.next_due().unwrap(), Some(300));
+    // A clock that ran ahead: what it has put off is due once it is set back, and young.
+    assert_eq!(store.bring_back(200, 300).unwrap(), 0);
+    assert_eq!(store.bring_back(3, 200).unwrap(), 1);
+    assert_eq!(store.next_due().unwrap(), Some(3));
+    let ahead = store.lease(4, 400, 1).unwrap();
+    assert_eq!(ahead[0].outgoing.accepted, 3);
+    store.settle(ahead[0].id, &retry).unwrap();
     let again = store.lease(300, 400, 1).unwrap();
-    assert_eq!((again[0].attempts, again[0].told_late), (1, false));
+    assert_eq!((again[0].attempts, again[0].told_late), (2, false));
     assert!(store.tell_late(again[0].id).unwrap());
     assert!(!store.tell_late(again[0].id).unwrap(), "told twice");
     let sent = Settlement::Sent {

@@ -413,6 +413,10 @@ impl Store for Sqlite {
         Ok(())
     }
 
+    fn bring_back(&self, now: u64, latest: u64) -> Result<usize, StoreError> {
+        self.write(|transaction| queue::bring_back(transaction, now, latest))
+    }
+
     fn release(&self, ids: &[i64]) -> Result<(), StoreError> {
         self.write(|transaction| queue::release(transaction, ids))
     }

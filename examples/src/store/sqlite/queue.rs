@@ -57,6 +57,19 @@ pub(super) fn lease(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+pub(super) fn bring_back(
+    transaction: &Transaction<'_>,
+    now: u64,
+    latest: u64,
+) -> Result<usize, StoreError> {
+    let brought = transaction.execute(
+        "UPDATE queue SET accepted = min(accepted, ?1), due = CASE WHEN due > ?2 THEN ?1 ELSE due END
+         WHERE accepted > ?1 OR due > ?2",
+        params![now, latest],
+    )?;
+    Ok(brought)
+}
+
 pub(super) fn release(transaction: &Transaction<'_>, ids: &[i64]) -> Result<(), StoreError> {
     let mut release =
         transaction.prepare_cached("UPDATE queue SET leased_until = 0 WHERE id = ?1")?;
