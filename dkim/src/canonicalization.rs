@@ -8,6 +8,7 @@ use core::str::FromStr;
 use mail_syntax::header::Field;
 
 use crate::compact::Compact;
+use crate::white_space::{first_stop_or_cr, is_white_space};
 
 /// How much change on the way a signature tolerates (RFC 6376 §3.4); one word of the tag `c=`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -248,10 +249,6 @@ fn skip_white_space(octets: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-pub(crate) const fn is_white_space(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t')
-}
-
 /// Adds the canonical form of a field, its final CRLF included, even if the message ended without one.
 ///
 /// RFC 6376 §3.7: "Each header field MUST be terminated with a single CRLF."
@@ -302,23 +299,10 @@ fn skip_folding_white_space(mut octets: &[u8]) -> &[u8] {
 
 /// The length of the words that stand with one space between each.
 fn words(octets: &[u8]) -> usize {
-    const LANES: usize = 16;
     let mut from = 0;
     loop {
-        // Over all lanes without an early end, so that they are looked at together.
-        while let Some(some) = octets
-            .get(from..)
-            .unwrap_or_default()
-            .first_chunk::<{ LANES + 1 }>()
-            && !(some.iter().zip(&some[1..])).fold(false, |any, (octet, next)| {
-                any | (*octet < b' ') | ((*octet == b' ') & (*next <= b' '))
-            })
-        {
-            from += LANES;
-        }
         let rest = octets.get(from..).unwrap_or_default();
-        let low = rest.iter().position(|octet| *octet <= b' ');
-        from += low.unwrap_or(rest.len());
+        from += first_stop_or_cr(rest);
         match octets.get(from..).unwrap_or_default() {
             [] | [b'\t', ..] | [b' '] | [b' ', b' ' | b'\t' | b'\r', ..] | [b'\r', b'\n', ..] => {
                 return from;
@@ -399,6 +383,26 @@ mod tests {
             let parsed = Field::parse(raw).unwrap();
             push_field(Canonicalization::Relaxed, &parsed, &mut out);
             assert_eq!(out, expected, "{}", raw.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn fields_relaxed_as_the_words_of_the_rfc_have_it(parts in prop::collection::vec(prop::sample::select(vec![
+            "\r\n ", "\r\n\t", "\r", "\n ", " ", "\t", "a", "  ", "bc", "\x0b",
+            "0123456789012345678901234567890123456789 1 2",
+        ]), 0..30)) {
+            let body = parts.concat();
+            // RFC 6376 §3.4.2: "Unfold all header field continuation lines", "Convert all sequences of one or more WSP characters to a
+            // single SP character", "Delete all WSP characters at the end of each unfolded header field value".
+            let unfolded = body.replace("\r\n ", " ").replace("\r\n\t", "\t").replace('\t', " ");
+            let mut reduced = unfolded;
+            while reduced.contains("  ") {
+                reduced = reduced.replace("  ", " ");
+            }
+            let mut out = Vec::new();
+            push_relaxed_field(b"NAME", format!("{body}\r\n").as_bytes(), &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("name:{}", reduced.trim_matches(' ')));
         }
     }
 

@@ -3,39 +3,42 @@
 /// The octets that a text stands for; `None` where it is no base64. White space may stand anywhere in it, and bits behind the last octet
 /// must be zero.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len() / 8 * 6 + 6);
-    decode_with(text, |some| octets.extend_from_slice(some))?;
+    let room = text.len().div_ceil(8) * 6;
+    #[expect(
+        clippy::slow_vector_initialization,
+        reason = "an allocator may give zeros slower than they are written"
+    )]
+    let mut octets = Vec::with_capacity(room);
+    octets.resize(room, 0);
+    let length = decode_into(text.as_bytes(), &mut octets)?;
+    octets.truncate(length);
     Some(octets)
 }
 
 /// As [`decode`], for a text that must stand for so many octets as there is room for.
-pub(crate) fn decode_to(text: &str, mut room: &mut [u8]) -> Option<()> {
-    let mut fit = true;
-    decode_with(text, |some| {
-        match core::mem::take(&mut room).split_at_mut_checked(some.len()) {
-            Some((to, behind)) => {
-                to.copy_from_slice(some);
-                room = behind;
-            }
-            None => fit = false,
-        }
-    })?;
-    (fit && room.is_empty()).then_some(())
+pub(crate) fn decode_to(text: &str, room: &mut [u8]) -> Option<()> {
+    let length = decode_into(text.as_bytes(), room)?;
+    (length == room.len()).then_some(())
 }
 
-/// Eight characters at a time, which are six octets.
-fn decode_with(text: &str, mut out: impl FnMut(&[u8])) -> Option<()> {
-    let mut rest = text.as_bytes();
+/// Eight characters at a time, which are six octets; how many octets there are, if there is room for them.
+fn decode_into(text: &[u8], room: &mut [u8]) -> Option<usize> {
+    let (mut rest, mut end) = (text, 0);
     loop {
-        while let Some((eight, behind)) = rest.split_first_chunk()
-            && let Some(six) = decode_eight(eight)
-        {
-            out(&six);
-            rest = behind;
+        let eights = rest.as_chunks().0.iter();
+        let sixes = room.get_mut(end..)?.as_chunks_mut().0.iter_mut();
+        let mut count = 0;
+        for (eight, six) in eights.zip(sixes) {
+            let Some(octets) = decode_eight(eight) else {
+                break;
+            };
+            *six = octets;
+            count += 1;
         }
+        end += 6 * count;
+        rest = rest.get(8 * count..)?;
         // Eight with white space among them, or the last.
-        let mut eight = [ZERO; 8];
-        let mut length = 0;
+        let (mut eight, mut length) = ([ZERO; 8], 0);
         while length < eight.len()
             && let Some((octet, behind)) = rest.split_first()
         {
@@ -45,20 +48,23 @@ fn decode_with(text: &str, mut out: impl FnMut(&[u8])) -> Option<()> {
             }
             rest = behind;
         }
-        match decode_eight(&eight) {
-            Some(six) if length == eight.len() => out(&six),
-            _ => {
-                return rest
-                    .iter()
-                    .all(is_space)
-                    .then(|| decode_last(eight, length, out))?;
-            }
+        let is_last = rest.iter().all(is_space);
+        let (six, length) = match decode_eight(&eight) {
+            Some(six) if length == eight.len() => (six, six.len()),
+            _ if is_last => decode_last(eight, length)?,
+            _ => return None,
+        };
+        let octets = six.get(..length)?;
+        room.get_mut(end..end + length)?.copy_from_slice(octets);
+        end += length;
+        if is_last {
+            return Some(end);
         }
     }
 }
 
-/// The last characters, at most eight of them, padding included.
-fn decode_last(mut eight: [u8; 8], length: usize, mut out: impl FnMut(&[u8])) -> Option<()> {
+/// The last characters, at most eight of them, padding included: six octets, and how many of them count.
+fn decode_last(mut eight: [u8; 8], length: usize) -> Option<([u8; 6], usize)> {
     let mut count = length;
     while let Some(last) = eight[..count].last_mut()
         && *last == b'='
@@ -75,11 +81,8 @@ fn decode_last(mut eight: [u8; 8], length: usize, mut out: impl FnMut(&[u8])) ->
     };
     let six = decode_eight(&eight)?;
     let (octets, spare) = six.split_at(count * 6 / 8);
-    if length - count > most_padding || spare.iter().any(|octet| *octet != 0) {
-        return None;
-    }
-    out(octets);
-    Some(())
+    let fits = length - count <= most_padding && spare.iter().all(|octet| *octet == 0);
+    fits.then_some((six, octets.len()))
 }
 
 /// What eight characters stand for, if all of them are of the alphabet.

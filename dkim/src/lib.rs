@@ -98,6 +98,7 @@ mod signing_input;
 pub mod signing_key;
 pub mod verdict;
 pub mod verifier;
+mod white_space;
 
 pub use canonicalization::Canonicalization;
 pub use key_check::{KeyCheck, KeyCheckVerdict};

@@ -367,10 +367,14 @@ pub fn key_name(selector: &Domain, domain: &Domain) -> Result<Name, KeyNameError
         to_a_labels(selector).map_err(u_label)?,
         to_a_labels(domain).map_err(u_label)?,
     );
-    let labels = selector
-        .labels()
-        .chain(["_domainkey"])
-        .chain(domain.labels());
+    let labels = |name| {
+        Domain::as_str(name)
+            .as_bytes()
+            .split(|octet| *octet == b'.')
+    };
+    let labels = labels(&selector)
+        .chain([&b"_domainkey"[..]])
+        .chain(labels(&domain));
     Ok(Name::from_labels(labels)?)
 }
 

@@ -33,6 +33,7 @@ pub mod mailbox;
 #[cfg(feature = "mime")]
 pub mod mime;
 pub mod received;
+mod search;
 mod severity;
 pub mod tag_list;
 

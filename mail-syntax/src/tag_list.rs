@@ -3,6 +3,8 @@
 use core::fmt;
 use core::ops::Range;
 
+use crate::search;
+
 /// The most tags a list may have: 100. The longest known use (an ARC or DKIM signature) has 14.
 pub const MAX_TAGS: usize = 100;
 
@@ -199,7 +201,8 @@ impl<'a> Tags<'a> {
     #[must_use]
     pub fn new(list: &'a [u8]) -> Self {
         // Over all octets, without an early end, so that it is done many at a time.
-        let is_fit = |c: u8| (c.wrapping_sub(b' ') < 0x5f) | is_space(c);
+        let is_fit =
+            |c: u8| (c.wrapping_sub(b' ') < 0x5f) | (c.wrapping_sub(b'\t') < 2) | (c == b'\r');
         let fit = list.iter().fold(true, |all, c| all & is_fit(*c));
         let plain = fit && check_folds(list, 0).is_ok();
         Self {
@@ -281,7 +284,7 @@ fn usual_tag(list: &str, start: usize) -> Option<Tag<'_>> {
     }
     let value_start = equals + 1;
     let value = octets.get(value_start..)?;
-    let end = value_start + memchr::memchr(b';', value).unwrap_or(value.len());
+    let end = value_start + end_of_value(value);
     Some(Tag {
         name: list.get(offset..name_end)?,
         value: trim_end(trim_start(list.get(value_start..end)?)),
@@ -289,6 +292,16 @@ fn usual_tag(list: &str, start: usize) -> Option<Tag<'_>> {
         value_start,
         value_end: end,
     })
+}
+
+/// Where the semicolon is, or the end.
+#[inline(always)]
+fn end_of_value(value: &[u8]) -> usize {
+    // Most values are short; keys and signatures are not.
+    let (near, far) = value.split_at(value.len().min(48));
+    let end = search::first_of([b';'], near);
+    end.or_else(|| Some(near.len() + memchr::memchr(b';', far)?))
+        .unwrap_or(value.len())
 }
 
 fn parse_tag(text: &str, start: usize) -> Result<Tag<'_>, TagListError> {
@@ -329,7 +342,7 @@ fn is_unfit(octet: u8) -> bool {
 /// RFC 6376 §2.8: "FWS      =   [*WSP CRLF] 1*WSP". A CR or LF elsewhere is a mistake, but at the end of a tag.
 fn check_folds(part: &[u8], start: usize) -> Result<(), TagListError> {
     let mut at = 0;
-    while let Some(found) = memchr::memchr2(b'\r', b'\n', &part[at..]) {
+    while let Some(found) = search::first_of([b'\r', b'\n'], &part[at..]) {
         at += found;
         if !matches!(
             &part[at..],

@@ -42,13 +42,17 @@ impl Signature {
         let s = required(tags.s, "s")?;
         let algorithm: Algorithm =
             (a.value().parse()).map_err(|_| SignatureError::Algorithm { offset: a.offset() })?;
-        let domain = name(d, "d", 2)?;
+        let domain = name(d, "d")?;
+        // RFC 6376 §3.5: "domain-name     = sub-domain 1*("." sub-domain)"; a selector may have one label only.
+        if !domain.as_str().as_bytes().contains(&b'.') {
+            return Err(value_error("d", d));
+        }
         let mut signature = Self {
             algorithm,
             // RFC 8617 §4.1.3: "only "relaxed" header field canonicalization ([RFC6376], Section 3.4.2) is used".
             header_canonicalization: Canonicalization::Relaxed,
             body_canonicalization: Canonicalization::Relaxed,
-            selector: name(s, "s", 1)?,
+            selector: name(s, "s")?,
             domain,
             identity: None,
             signed_fields: FieldNames::default(),
@@ -170,12 +174,8 @@ fn canonicalizations(
     }
 }
 
-/// RFC 6376 §3.5: "domain-name     = sub-domain 1*("." sub-domain)", and the selector may have one label only.
-fn name(at: &Tag<'_>, tag: &'static str, labels: usize) -> Result<Domain, SignatureError> {
-    match Domain::parse_utf8(at.value()) {
-        Ok(name) if name.labels().nth(labels - 1).is_some() => Ok(name),
-        _ => Err(value_error(tag, at)),
-    }
+fn name(at: &Tag<'_>, tag: &'static str) -> Result<Domain, SignatureError> {
+    Domain::parse_utf8(at.value()).map_err(|_| value_error(tag, at))
 }
 
 fn identity(i: Option<&Tag<'_>>, domain: &Domain) -> Result<Option<Identity>, SignatureError> {

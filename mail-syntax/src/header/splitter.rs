@@ -1,5 +1,7 @@
 //! Finds the fields of a header block while it arrives.
 
+use crate::search;
+
 use super::{DefectKind, HeaderError, HeaderIndex, Limits, LineEnd, MAX_LINE, Span};
 
 /// What [`HeaderSplitter::push`] found.
@@ -172,7 +174,7 @@ impl HeaderSplitter {
         if self.line.kind != LineKind::Unknown {
             return None;
         }
-        let length = memchr::memchr3(b'\r', b'\n', 0, octets)?;
+        let length = search::first_of([b'\r', b'\n', 0], octets)?;
         let (line, behind) = octets.split_at(length);
         let (start, end) = (self.offset, self.offset.checked_add(length + 2)?);
         if !behind.starts_with(b"\r\n") || length > MAX_LINE || end > self.limits.block {
@@ -186,7 +188,7 @@ impl HeaderSplitter {
                 Span { end, ..open }
             }
             _ => {
-                let colon = line.iter().position(|octet| !is_ftext(*octet))?;
+                let colon = search::first_outside(33, 126, b':', line)?;
                 let name_end = start + colon;
                 if colon == 0
                     || line[colon] != b':'

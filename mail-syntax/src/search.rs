@@ -1,0 +1,77 @@
+//! Searches in short texts, sixteen octets at a time: to the end of a line, a tag or a name it is seldom so far that memchr pays.
+
+use wide::u8x16;
+
+/// Where the first of these octets is.
+#[inline(always)] // The octets are known where it is called.
+pub(crate) fn first_of<const N: usize>(wanted: [u8; N], octets: &[u8]) -> Option<usize> {
+    first(
+        octets,
+        |some| (wanted.iter()).fold(all(0), |found, octet| found | some.cmp_eq(all(*octet))),
+        |octet| wanted.contains(&octet),
+    )
+}
+
+/// Where the first octet is that is none of these from the first to the last, or that is `but`.
+#[inline(always)]
+pub(crate) fn first_outside(from: u8, to: u8, but: u8, octets: &[u8]) -> Option<usize> {
+    first(
+        octets,
+        |some| {
+            let place = some - all(from);
+            // The saturated difference is 0 only up to the last.
+            !place.saturating_sub(all(to - from)).cmp_eq(all(0)) | some.cmp_eq(all(but))
+        },
+        |octet| octet < from || octet > to || octet == but,
+    )
+}
+
+#[inline(always)]
+fn first(
+    octets: &[u8],
+    found: impl Fn(u8x16) -> u8x16,
+    is_found: impl Fn(u8) -> bool,
+) -> Option<usize> {
+    let bits = |some: &[u8; 16]| found(u8x16::new(*some)).move_mask() as u32;
+    let (chunks, rest) = octets.as_chunks();
+    for (number, some) in chunks.iter().enumerate() {
+        let bits = bits(some);
+        if bits != 0 {
+            return Some(16 * number + bits.trailing_zeros() as usize);
+        }
+    }
+    let start = octets.len() - rest.len();
+    match octets.last_chunk() {
+        // The last ones together with those before them, which are none.
+        Some(last) => {
+            let bits = bits(last) >> (last.len() - rest.len());
+            (bits != 0).then(|| start + bits.trailing_zeros() as usize)
+        }
+        None => rest.iter().position(|octet| is_found(*octet)),
+    }
+}
+
+#[inline(always)]
+const fn all(octet: u8) -> u8x16 {
+    u8x16::new([octet; 16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn as_octet_by_octet(octets in prop::collection::vec(any::<u8>().prop_map(|octet| if octet < 240 { b'a' } else { octet / 2 }), 0..100)) {
+            let position = |is: fn(u8) -> bool| octets.iter().position(|octet| is(*octet));
+            prop_assert_eq!(first_of([120, 125], &octets), position(|octet| octet == 120 || octet == 125));
+        }
+
+        #[test]
+        fn outside(octets in prop::collection::vec(any::<u8>().prop_map(|octet| if octet.is_multiple_of(8) { octet } else { 33 + octet % 94 }), 0..100)) {
+            let expected = octets.iter().position(|octet| !matches!(octet, 33..=57 | 59..=126));
+            prop_assert_eq!(first_outside(33, 126, b':', &octets), expected);
+        }
+    }
+}
