@@ -4,6 +4,7 @@ use core::fmt::{self, Write as _};
 use std::borrow::Cow;
 
 use crate::header::LineEnd;
+use crate::search;
 
 /// The length that a line should not pass, without its CRLF: 78 (RFC 5322 §2.1.1).
 pub const COLUMNS: usize = 78;
@@ -283,11 +284,7 @@ impl FieldWriter {
 }
 
 fn character(text: &str) -> Option<FoldError> {
-    // Most words are so short that a search costs less when it is none.
-    if (text.bytes()).fold(true, |all, octet| all & (octet > b'\r')) {
-        return None;
-    }
-    let offset = memchr::memchr3(b'\r', b'\n', 0, text.as_bytes())?;
+    let offset = search::first_of([b'\r', b'\n', 0], text.as_bytes())?;
     Some(FoldError::Character { offset })
 }
 

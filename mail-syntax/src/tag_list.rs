@@ -191,7 +191,7 @@ impl fmt::Display for TagList<'_> {
 #[derive(Debug, Clone)]
 pub struct Tags<'a> {
     list: &'a [u8],
-    /// The list, unless an octet of it is not ASCII, or may not stand where it does.
+    /// The list, unless an octet of it is not ASCII, or may stand nowhere.
     plain: Option<&'a str>,
     at: usize,
 }
@@ -204,10 +204,9 @@ impl<'a> Tags<'a> {
         let is_fit =
             |c: u8| (c.wrapping_sub(b' ') < 0x5f) | (c.wrapping_sub(b'\t') < 2) | (c == b'\r');
         let fit = list.iter().fold(true, |all, c| all & is_fit(*c));
-        let plain = fit && check_folds(list, 0).is_ok();
         Self {
             list,
-            plain: plain.then(|| core::str::from_utf8(list).ok()).flatten(),
+            plain: fit.then(|| core::str::from_utf8(list).ok()).flatten(),
             at: 0,
         }
     }
@@ -240,6 +239,7 @@ impl<'a> Tags<'a> {
             .plain
             .and_then(|list| list.get(start..start + part.len()))
         {
+            check_folds(part, start)?;
             return parse_tag(text, start);
         }
         check_folds(part, start)?;
@@ -271,20 +271,23 @@ impl<'a> Iterator for Tags<'a> {
 #[inline(always)] // As `Tags::next_usual`.
 fn usual_tag(list: &str, start: usize) -> Option<Tag<'_>> {
     let octets = list.as_bytes();
-    // Where the first octet is from here on that is none of these.
-    let behind = |from: usize, is: fn(u8) -> bool| {
-        let rest = octets.get(from..)?;
-        Some(from + rest.iter().position(|c| !is(*c))?)
-    };
-    let offset = behind(start, is_space)?;
-    let name_end = behind(offset, is_of_name)?;
-    let equals = behind(name_end, is_space)?;
+    let offset = behind_white_space(octets, start)?;
+    let name = octets.get(offset..)?;
+    let name_end = offset + name.iter().position(|c| !is_of_name(*c))?;
+    let equals = behind_white_space(octets, name_end)?;
     if !octets[offset].is_ascii_alphabetic() || octets[equals] != b'=' {
         return None;
     }
     let value_start = equals + 1;
-    let value = octets.get(value_start..)?;
-    let end = value_start + end_of_value(value);
+    let mut end = value_start;
+    let end = loop {
+        end += end_or_fold(octets.get(end..)?);
+        match octets.get(end..)? {
+            [] | [b';', ..] => break end,
+            [b'\r', b'\n', b' ' | b'\t' | b';', ..] | [b'\r', b'\n'] => end += 2,
+            _ => return None,
+        }
+    };
     Some(Tag {
         name: list.get(offset..name_end)?,
         value: trim_end(trim_start(list.get(value_start..end)?)),
@@ -294,13 +297,26 @@ fn usual_tag(list: &str, start: usize) -> Option<Tag<'_>> {
     })
 }
 
-/// Where the semicolon is, or the end.
+/// Where the first octet is from here on that is neither white space nor of a fold, if there is one.
 #[inline(always)]
-fn end_of_value(value: &[u8]) -> usize {
-    // Most values are short; keys and signatures are not.
-    let (near, far) = value.split_at(value.len().min(48));
-    let end = search::first_of([b';'], near);
-    end.or_else(|| Some(near.len() + memchr::memchr(b';', far)?))
+fn behind_white_space(octets: &[u8], start: usize) -> Option<usize> {
+    let mut rest = octets.get(start..)?;
+    loop {
+        rest = match rest {
+            [b' ' | b'\t', behind @ ..] | [b'\r', b'\n', b' ' | b'\t', behind @ ..] => behind,
+            _ => break,
+        };
+    }
+    (!rest.is_empty()).then(|| octets.len() - rest.len())
+}
+
+/// Where the first semicolon, CR or LF is, or the end.
+#[inline(always)]
+fn end_or_fold(value: &[u8]) -> usize {
+    // Most values are short; keys are not.
+    let (near, far) = value.split_at(value.len().min(80));
+    let end = search::first_of([b';', b'\r', b'\n'], near);
+    end.or_else(|| Some(near.len() + memchr::memchr3(b';', b'\r', b'\n', far)?))
         .unwrap_or(value.len())
 }
 

@@ -81,14 +81,14 @@ impl FieldNames {
         let mut rest = self.text.strip_suffix(':').unwrap_or_default();
         let mut room = length.saturating_sub(before);
         core::iter::from_fn(move || {
-            let mut end = 0;
-            while let Some(behind) = rest.get(end..).filter(|behind| !behind.is_empty()) {
-                let name = memchr::memchr(b':', behind.as_bytes()).unwrap_or(behind.len());
-                if end > 0 && end + name > room {
-                    break;
-                }
-                end = (end + name + 1).min(rest.len());
-            }
+            let octets = rest.as_bytes();
+            let end = match octets.get(..=room) {
+                None => octets.len(),
+                // A name that is longer than a word is one by itself.
+                Some(some) => memchr::memrchr(b':', some)
+                    .or_else(|| memchr::memchr(b':', octets))
+                    .map_or(octets.len(), |colon| colon + 1),
+            };
             room = length;
             let (word, behind) = rest.split_at(end);
             rest = behind;

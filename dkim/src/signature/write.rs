@@ -41,12 +41,12 @@ impl Signature {
             field.word_parts(&["i=", &identity, ";"]);
         }
         for (tag, value) in [
-            ("t", self.timestamp),
-            ("x", self.expiration),
-            ("l", self.body_length),
+            ("t=", self.timestamp),
+            ("x=", self.expiration),
+            ("l=", self.body_length),
         ] {
             if let Some(value) = value {
-                field.word_args(format_args!("{tag}={value};"));
+                field.word_parts(&[tag, decimal(value, &mut [0; 20]), ";"]);
             }
         }
         self.write_signed_fields(field);
@@ -80,6 +80,22 @@ impl Signature {
 pub(crate) fn finish_field(mut field: FieldWriter, octets: &[u8]) -> Result<String, FoldError> {
     write_base64(&mut field, octets);
     field.finish()
+}
+
+/// The digits of a number, of which none has more than there is room for.
+fn decimal(mut number: u64, room: &mut [u8; 20]) -> &str {
+    let mut start = room.len();
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    room.get(start..)
+        .and_then(|digits| str::from_utf8(digits).ok())
+        .unwrap_or_default()
 }
 
 /// Writes octets in base64, folded anywhere.
