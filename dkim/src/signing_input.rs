@@ -1,5 +1,6 @@
 //! The two hashes of RFC 6376 §3.7: which octets of a message a signature is over.
 
+use core::cell::Cell;
 use core::cmp::Ordering;
 use core::ops::Range;
 use std::borrow::Cow;
@@ -52,7 +53,7 @@ struct Entry<'a> {
     /// At the first field of a name: how many have it.
     count: usize,
     /// At the first field of a name: how many of them, from the bottom, a signature has taken.
-    taken: usize,
+    taken: Cell<usize>,
 }
 
 impl<'a> FieldsByName<'a> {
@@ -63,7 +64,7 @@ impl<'a> FieldsByName<'a> {
                 key: Key::of(field.name_octets()),
                 field,
                 count: 0,
-                taken: 0,
+                taken: Cell::new(0),
             });
         }
         fields.sort_unstable_by(|one, other| {
@@ -138,14 +139,14 @@ impl<'a> FieldsByName<'a> {
     /// RFC 6376 §3.7: "The DKIM-Signature header field MUST NOT be included in its own "h=" tag, although other DKIM-Signature
     /// header fields MAY be signed".
     pub(crate) fn select(
-        &mut self,
+        &self,
         kind: Canonicalization,
         signed_fields: &FieldNames,
         own_offset: Option<usize>,
         input: &mut Vec<u8>,
     ) {
-        for entry in &mut self.fields {
-            entry.taken = 0;
+        for entry in &self.fields {
+            entry.taken.set(0);
         }
         let (mut last, mut range) = (&[][..], 0..0);
         for name in signed_fields.octets() {
@@ -163,14 +164,14 @@ impl<'a> FieldsByName<'a> {
     }
 
     /// The next field of those that stand here.
-    fn take(&mut self, range: &Range<usize>) -> Option<Field<'a>> {
-        let first = self.fields.get_mut(range.start)?;
+    fn take(&self, range: &Range<usize>) -> Option<Field<'a>> {
+        let first = self.fields.get(range.start)?;
         // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
-        let at = range.end.checked_sub(1 + first.taken)?;
+        let at = range.end.checked_sub(1 + first.taken.get())?;
         if at < range.start {
             return None;
         }
-        first.taken += 1;
+        first.taken.update(|taken| taken + 1);
         self.fields.get(at).map(|entry| entry.field)
     }
 }
@@ -457,7 +458,7 @@ mod tests {
             .map(|(at, name)| format!("{name}: {at}\r\n"));
         let block = lines.collect::<String>() + "\r\n";
         let (header, _) = Header::split(block.as_bytes(), &Limits::default()).unwrap();
-        let mut fields = FieldsByName::new(&header);
+        let fields = FieldsByName::new(&header);
         let counts =
             ["Abcd", "aXcd", "aycd", "azcd", "To", "TO:", ""].map(|name| fields.count(name));
         assert_eq!(counts, [3, 1, 0, 1, 1, 0, 0]);

@@ -251,20 +251,24 @@ impl Verifier {
         };
         let index = core::mem::take(&mut self.splitter).finish();
         let header = Header::new(octets, &index);
-        let mut fields = FieldsByName::new(&header);
+        let fields = FieldsByName::new(&header);
         let signature_fields = fields.named(FIELD_NAME);
+        let limit = self.options.limits.signatures;
+        let all_fit = signature_fields.len() <= limit;
         self.signatures.reserve_exact(signature_fields.len());
-        let mut open = Vec::with_capacity(signature_fields.len());
+        let mut open = Vec::new();
         for field in signature_fields {
             let mut verification = Verification::new(&field);
             match self.begin(&mut verification.verdict, &field, &index) {
+                Ok((signature, b)) if all_fit => {
+                    verification.go_on(self.prepare(&signature, &field, b, &fields));
+                }
                 Ok((signature, b)) => open.push((self.signatures.len(), field, signature, b)),
                 Err(cause) => verification.settle(cause),
             }
             self.signatures.push(verification);
         }
         // RFC 6376 §6.1: "The order in which Verifiers try DKIM-Signature header fields is not defined".
-        let limit = self.options.limits.signatures;
         if open.len() > limit {
             let shown = shown_domains(&header);
             open.sort_by_cached_key(|(_, _, signature, _)| {
@@ -273,15 +277,12 @@ impl Verifier {
         }
         for (at, (number, field, signature, b)) in open.into_iter().enumerate() {
             let outcome = if at < limit {
-                self.prepare(&signature, &field, b, &mut fields)
+                self.prepare(&signature, &field, b, &fields)
             } else {
                 Err(Cause::TooManySignatures)
             };
             if let Some(verification) = self.signatures.get_mut(number) {
-                match outcome {
-                    Ok(state) => verification.state = state,
-                    Err(cause) => verification.settle(cause),
-                }
+                verification.go_on(outcome);
             }
         }
         other(Ok((octets, index)), &mut self.body);
@@ -333,7 +334,7 @@ impl Verifier {
         signature: &Signature,
         field: &Field<'_>,
         b: Range<usize>,
-        fields: &mut FieldsByName<'_>,
+        fields: &FieldsByName<'_>,
     ) -> Result<State, Cause> {
         let question = Question::new(signature.key_name()?, RecordType::Txt);
         let key = match self.keys.iter().position(|key| key.question == question) {
@@ -429,6 +430,13 @@ impl Verification {
         self.verdict.result = cause.result();
         self.verdict.cause = cause;
         self.state = State::Settled;
+    }
+
+    fn go_on(&mut self, outcome: Result<State, Cause>) {
+        match outcome {
+            Ok(state) => self.state = state,
+            Err(cause) => self.settle(cause),
+        }
     }
 
     /// Takes the key, and verifies the signature by it (RFC 6376 §6.1.2, §6.1.3 step 4).

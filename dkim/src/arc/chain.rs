@@ -214,8 +214,8 @@ impl Chain {
         let header = Header::new(&self.header, &self.index);
         // What had a structure has it still.
         let sets = Collected::new(&header).structure().unwrap_or_default();
-        let mut fields = FieldsByName::new(&header);
-        let causes = self.message_causes(&sets, &mut fields, hashes, options);
+        let fields = FieldsByName::new(&header);
+        let causes = self.message_causes(&sets, &fields, hashes, options);
         for (told, cause) in told.iter_mut().rev().zip(&causes) {
             told.message_signature = Some(cause.clone());
         }
@@ -242,7 +242,7 @@ impl Chain {
     fn message_causes(
         &self,
         sets: &[SetFields<'_>],
-        fields: &mut FieldsByName<'_>,
+        fields: &FieldsByName<'_>,
         hashes: &[BodyHash],
         options: &Options,
     ) -> Vec<SignatureCause> {
@@ -264,7 +264,7 @@ impl Chain {
         &self,
         message: &MessageSignature,
         set: &SetFields<'_>,
-        fields: &mut FieldsByName<'_>,
+        fields: &FieldsByName<'_>,
         hashes: &[BodyHash],
         options: &Options,
     ) -> SignatureCause {

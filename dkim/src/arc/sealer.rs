@@ -262,7 +262,7 @@ impl Sealer {
         results: &AuthenticationResults,
     ) -> Result<Option<UnsignedMessage>, SealError> {
         let message = self.message.finish()?;
-        let (header, mut fields) = message.header()?;
+        let (header, fields) = message.header()?;
         let algorithm = self.sealing.key.algorithm();
         // RFC 8301 §3.1: "rsa-sha1 MUST NOT be used for signing or verifying."
         if algorithm == Algorithm::RsaSha1 {
@@ -279,7 +279,7 @@ impl Sealer {
             self.now,
             place,
             results.to_field()?,
-            &mut fields,
+            &fields,
             body.unwrap_or_default(),
         )
         .map(Some)
@@ -353,7 +353,7 @@ impl UnsignedMessage {
         now: u64,
         place: Place,
         results: String,
-        fields: &mut FieldsByName<'_>,
+        fields: &FieldsByName<'_>,
         body_hash: Digest,
     ) -> Result<Self, SealError> {
         let signature = Signature {
