@@ -64,7 +64,7 @@ impl Signing {
         if algorithm == Algorithm::RsaSha1 {
             return Err(SignError::Algorithm { algorithm });
         }
-        if self.domain.labels().nth(1).is_none() {
+        if !self.domain.as_str().as_bytes().contains(&b'.') {
             let domain = self.domain.clone();
             return Err(SignError::Domain { domain });
         }

@@ -26,6 +26,16 @@ pub(crate) fn first_outside(from: u8, to: u8, but: u8, octets: &[u8]) -> Option<
     )
 }
 
+/// Where the first octet is that is no higher than this.
+#[inline(always)]
+pub(crate) fn first_up_to(highest: u8, octets: &[u8]) -> Option<usize> {
+    first(
+        octets,
+        |some| some.min(all(highest)).cmp_eq(some),
+        |octet| octet <= highest,
+    )
+}
+
 #[inline(always)]
 fn first(
     octets: &[u8],
@@ -66,6 +76,11 @@ mod tests {
         fn as_octet_by_octet(octets in prop::collection::vec(any::<u8>().prop_map(|octet| if octet < 240 { b'a' } else { octet / 2 }), 0..100)) {
             let position = |is: fn(u8) -> bool| octets.iter().position(|octet| is(*octet));
             prop_assert_eq!(first_of([120, 125], &octets), position(|octet| octet == 120 || octet == 125));
+        }
+
+        #[test]
+        fn up_to(octets in prop::collection::vec(10..=255_u8, 0..100)) {
+            prop_assert_eq!(first_up_to(12, &octets), octets.iter().position(|octet| *octet <= 12));
         }
 
         #[test]
