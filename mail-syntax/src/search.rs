@@ -1,5 +1,7 @@
 //! Searches in short texts, sixteen octets at a time: to the end of a line, a tag or a name it is seldom so far that memchr pays.
 
+use core::ops::RangeInclusive;
+
 use wide::u8x16;
 
 /// Where the first of these octets is.
@@ -12,17 +14,21 @@ pub(crate) fn first_of<const N: usize>(wanted: [u8; N], octets: &[u8]) -> Option
     )
 }
 
-/// Where the first octet is that is none of these from the first to the last, or that is `but`.
+/// Where the first octet is that is not in this range, or that is one of these.
 #[inline(always)]
-pub(crate) fn first_outside(from: u8, to: u8, but: u8, octets: &[u8]) -> Option<usize> {
+pub(crate) fn first_outside<const N: usize>(
+    range: RangeInclusive<u8>,
+    but: [u8; N],
+    octets: &[u8],
+) -> Option<usize> {
     first(
         octets,
         |some| {
-            let place = some - all(from);
-            // The saturated difference is 0 only up to the last.
-            !place.saturating_sub(all(to - from)).cmp_eq(all(0)) | some.cmp_eq(all(but))
+            (but.iter()).fold(!within(&range, some), |found, octet| {
+                found | some.cmp_eq(all(*octet))
+            })
         },
-        |octet| octet < from || octet > to || octet == but,
+        |octet| !range.contains(&octet) || but.contains(&octet),
     )
 }
 
@@ -34,6 +40,34 @@ pub(crate) fn first_up_to(highest: u8, octets: &[u8]) -> Option<usize> {
         |some| some.min(all(highest)).cmp_eq(some),
         |octet| octet <= highest,
     )
+}
+
+/// Whether all octets are in this range or one of these: over all, without an early end.
+#[inline(always)]
+pub(crate) fn are_all_within<const N: usize>(
+    range: RangeInclusive<u8>,
+    or: [u8; N],
+    octets: &[u8],
+) -> bool {
+    let Some(last) = octets.last_chunk() else {
+        return (octets.iter()).all(|octet| range.contains(octet) || or.contains(octet));
+    };
+    let within = |some: &[u8; 16]| {
+        let some = u8x16::new(*some);
+        (or.iter()).fold(within(&range, some), |found, octet| {
+            found | some.cmp_eq(all(*octet))
+        })
+    };
+    let chunks = octets.as_chunks().0.iter();
+    let fine = chunks.fold(within(last), |fine, some| fine & within(some));
+    fine.move_mask() == 0xffff
+}
+
+#[inline(always)]
+fn within(range: &RangeInclusive<u8>, some: u8x16) -> u8x16 {
+    let place = some - all(*range.start());
+    // Only up to the last is the lesser of both the place itself.
+    place.min(all(range.end() - range.start())).cmp_eq(place)
 }
 
 #[inline(always)]
@@ -86,7 +120,10 @@ mod tests {
         #[test]
         fn outside(octets in prop::collection::vec(any::<u8>().prop_map(|octet| if octet.is_multiple_of(8) { octet } else { 33 + octet % 94 }), 0..100)) {
             let expected = octets.iter().position(|octet| !matches!(octet, 33..=57 | 59..=126));
-            prop_assert_eq!(first_outside(33, 126, b':', &octets), expected);
+            prop_assert_eq!(first_outside(33..=126, [b':'], &octets), expected);
+            let most = &octets[..expected.unwrap_or(octets.len())];
+            prop_assert!(are_all_within(33..=57, [], most) == !most.iter().any(|octet| *octet > 57));
+            prop_assert!(are_all_within(33..=57, [b';', b'~'], most) == !most.iter().any(|octet| !matches!(octet, 33..=57 | b';' | b'~')));
         }
     }
 }

@@ -200,10 +200,7 @@ impl<'a> Tags<'a> {
     /// The tags of this list.
     #[must_use]
     pub fn new(list: &'a [u8]) -> Self {
-        // Over all octets, without an early end, so that it is done many at a time.
-        let is_fit =
-            |c: u8| (c.wrapping_sub(b' ') < 0x5f) | (c.wrapping_sub(b'\t') < 2) | (c == b'\r');
-        let fit = list.iter().fold(true, |all, c| all & is_fit(*c));
+        let fit = search::are_all_within(b' '..=b'~', [b'\t', b'\r', b'\n'], list);
         Self {
             list,
             plain: fit.then(|| core::str::from_utf8(list).ok()).flatten(),

@@ -188,7 +188,7 @@ impl HeaderSplitter {
                 Span { end, ..open }
             }
             _ => {
-                let colon = search::first_outside(33, 126, b':', line)?;
+                let colon = search::first_outside(33..=126, [b':'], line)?;
                 let name_end = start + colon;
                 if colon == 0
                     || line[colon] != b':'
