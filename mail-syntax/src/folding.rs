@@ -170,20 +170,17 @@ impl FieldWriter {
 
     /// Adds text right behind the last word, with no space or fold between.
     pub fn glue(&mut self, text: &str) {
-        self.check(text, 0);
         self.out.push_str(text);
         self.fresh = false;
     }
 
     /// Adds text that may be folded anywhere, as base64 in a DKIM signature may.
     pub fn anywhere(&mut self, text: &str) {
-        self.check(text, 0);
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             if self.column() + first.len_utf8() > COLUMNS && !self.fresh {
-                self.check_line(self.column());
-                self.out.push_str("\r\n ");
-                self.line = self.out.len() - 1;
+                self.break_line();
+                self.out.push(' ');
                 self.fresh = true;
             }
             // What fits into the line, and one character at least.
@@ -204,8 +201,8 @@ impl FieldWriter {
     /// # Errors
     /// What was wrong with anything that was added.
     pub fn written(&self) -> Result<&str, FoldError> {
-        match &self.error {
-            Some(error) => Err(error.clone()),
+        match self.error.clone().or_else(|| self.line_error()) {
+            Some(error) => Err(error),
             None => Ok(&self.out),
         }
     }
@@ -215,8 +212,7 @@ impl FieldWriter {
     /// # Errors
     /// What was wrong with anything that was added.
     pub fn finish(mut self) -> Result<String, FoldError> {
-        self.check_line(self.column());
-        self.out.push_str("\r\n");
+        self.break_line();
         match self.error {
             Some(error) => Err(error),
             None => Ok(self.out),
@@ -227,20 +223,13 @@ impl FieldWriter {
         let length: usize = word.iter().map(|part| part.len()).sum();
         // A fold right behind the name is legal, but a reader that looks for `Name: ` would miss it.
         if self.column() + space.len().max(1) + length > COLUMNS && !self.fresh {
-            self.check_line(self.column());
-            self.out.push_str("\r\n");
-            self.line = self.out.len();
+            self.break_line();
         }
         match space {
             "" | " " => self.out.push(' '),
             space => self.out.push_str(space),
         }
-        let mut before = 0;
-        for part in word {
-            self.check(part, before);
-            self.out.push_str(part);
-            before += part.len();
-        }
+        word.iter().for_each(|part| self.out.push_str(part));
         self.fresh = false;
     }
 
@@ -248,18 +237,23 @@ impl FieldWriter {
         self.out.len() - self.line
     }
 
-    /// Looks at text, before which so many octets of its word stand.
-    fn check(&mut self, text: &str, before: usize) {
-        if let Some(offset) = unfit(text) {
-            let offset = before + offset;
-            self.error.get_or_insert(FoldError::Character { offset });
+    fn break_line(&mut self) {
+        if self.error.is_none() {
+            self.error = self.line_error();
         }
+        self.out.push_str("\r\n");
+        self.line = self.out.len();
     }
 
-    fn check_line(&mut self, length: usize) {
-        if length > crate::header::MAX_LINE {
-            self.error.get_or_insert(FoldError::WordTooLong);
+    /// What is wrong with the current line.
+    fn line_error(&self) -> Option<FoldError> {
+        let line = self.out.get(self.line..).unwrap_or_default();
+        if let Some(at) = unfit(line) {
+            let body = self.out.find(':').map_or(0, |colon| colon + 1);
+            let offset = (self.line + at).saturating_sub(body);
+            return Some(FoldError::Character { offset });
         }
+        (line.len() > crate::header::MAX_LINE).then_some(FoldError::WordTooLong)
     }
 }
 
