@@ -17,17 +17,22 @@ pub(crate) const fn is_white_space(octet: u8) -> bool {
 /// in vain, as a line end before a line that begins with a space.
 #[inline(always)]
 pub(crate) fn stops(octets: &[u8; LANES + 1]) -> u32 {
+    stop_lanes(octets).move_mask() as u32
+}
+
+#[inline(always)]
+fn stop_lanes(octets: &[u8; LANES + 1]) -> u8x16 {
     let ([some @ .., _], [_, next @ ..]) = (octets, octets);
     let (some, next) = (u8x16::new(*some), u8x16::new(*next));
-    let stops = some.max(next).cmp_eq(all(b' ')) | some.cmp_eq(all(b'\t'));
-    stops.move_mask() as u32
+    some.max(next).cmp_eq(all(b' ')) | some.cmp_eq(all(b'\t'))
 }
 
 /// Where the first octet is that is white space and may change, or that is a CR, or the end; some are found in vain.
 pub(crate) fn first_stop_or_cr(octets: &[u8]) -> usize {
     let stops_and_crs = |some: &[u8; LANES + 1]| {
         let [lanes @ .., _] = some;
-        stops(some) | u8x16::new(*lanes).cmp_eq(all(b'\r')).move_mask() as u32
+        let crs = u8x16::new(*lanes).cmp_eq(all(b'\r'));
+        (stop_lanes(some) | crs).move_mask() as u32
     };
     let is_either = |octet: &u8| is_white_space(*octet) || *octet == b'\r';
     let (mut at, mut rest) = (0, octets);
