@@ -173,16 +173,18 @@ impl SignedFields {
         mut signed: impl FnMut(&Field<'_>),
     ) -> FieldNames {
         let mut names = FieldNames::with_capacity(256);
-        let mut add = |name: &str, key: Key, oversigned: bool| {
+        let mut add = |name: &str, key: Key, oversigned: bool, is_new: &dyn Fn() -> bool| {
             let fields = header.named_by(key, name);
             let count = fields.len() + usize::from(oversigned);
-            (0..count).for_each(|_| names.push(name));
-            // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
-            fields.rev().for_each(|field| signed(&field));
+            if count > 0 && is_new() {
+                (0..count).for_each(|_| names.push(name));
+                // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
+                fields.rev().for_each(|field| signed(&field));
+            }
         };
         if self.is_default() {
             let lists = OVERSIGNED.iter().chain(&PRESENT).zip(&KEYS).enumerate();
-            lists.for_each(|(at, (name, key))| add(name, *key, at < OVERSIGNED.len()));
+            lists.for_each(|(at, (name, key))| add(name, *key, at < OVERSIGNED.len(), &|| true));
             return names;
         }
         let from = [Cow::Borrowed("From")];
@@ -190,9 +192,8 @@ impl SignedFields {
         let oversigned = from.len() + self.oversigned.len();
         for (at, name) in lists().enumerate() {
             // A name that stands in the lists twice counts once.
-            if !(lists().take(at)).any(|other| other.eq_ignore_ascii_case(name)) {
-                add(name, Key::of(name.as_bytes()), at < oversigned);
-            }
+            let is_new = || !(lists().take(at)).any(|other| other.eq_ignore_ascii_case(name));
+            add(name, Key::of(name.as_bytes()), at < oversigned, &is_new);
         }
         names
     }

@@ -10,8 +10,7 @@ pub(crate) const fn is_white_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
-/// Bits of the first sixteen octets, the lowest for the first: tabs, and octets that are a space or lower where the next is a space or
-/// lower, one of both a space.
+/// Bits of the first sixteen octets, the lowest for the first: tabs, and octets of which and of the next the higher is a space.
 ///
 /// So all white space is found that may go or change: tabs, and spaces before white space or a line end. What else is found is found
 /// in vain, as a line end before a line that begins with a space.
