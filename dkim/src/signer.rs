@@ -14,7 +14,7 @@ use crate::message_to_sign::{MessageToSign, Unsignable};
 use crate::signature::{
     self, Algorithm, FIELD_NAME, FieldNames, Identity, Signature, USUAL_UNSIGNED,
 };
-use crate::signing_input::{BodyHasher, Digest, FieldsByName, Key, push_unsigned_field};
+use crate::signing_input::{BodyHasher, Digest, FieldsByName, push_unsigned_field};
 use crate::signing_key::{SigningKey, SigningKeyError};
 
 /// What one signature is to be.
@@ -139,23 +139,6 @@ static PRESENT: [Cow<'static, str>; 17] = [
     Cow::Borrowed("List-Archive"),
 ];
 
-/// The keys of both, since they are looked for in every message.
-static KEYS: [Key; OVERSIGNED.len() + PRESENT.len()] = {
-    let mut keys = [Key::of(b""); OVERSIGNED.len() + PRESENT.len()];
-    let mut at = 0;
-    while at < keys.len() {
-        let name = match at < OVERSIGNED.len() {
-            true => &OVERSIGNED[at],
-            false => &PRESENT[at - OVERSIGNED.len()],
-        };
-        if let Cow::Borrowed(name) = name {
-            keys[at] = Key::of(name.as_bytes());
-        }
-        at += 1;
-    }
-    keys
-};
-
 impl Default for SignedFields {
     fn default() -> Self {
         Self {
@@ -173,27 +156,27 @@ impl SignedFields {
         mut signed: impl FnMut(&Field<'_>),
     ) -> FieldNames {
         let mut names = FieldNames::with_capacity(256);
-        let mut add = |name: &str, key: Key, oversigned: bool, is_new: &dyn Fn() -> bool| {
-            let fields = header.named_by(key, name);
-            let count = fields.len() + usize::from(oversigned);
-            if count > 0 && is_new() {
+        let is_default = self.is_default();
+        let from = match is_default {
+            true => None,
+            false => Some(Cow::Borrowed("From")),
+        };
+        let lists = || from.iter().chain(&*self.oversigned).chain(&*self.present);
+        let oversigned = from.iter().len() + self.oversigned.len();
+        for (at, name) in lists().enumerate() {
+            let fields = header.named(name);
+            let count = fields.len() + usize::from(at < oversigned);
+            // A name that stands in the lists twice counts once.
+            let is_new = || {
+                !lists()
+                    .take(at)
+                    .any(|other| other.eq_ignore_ascii_case(name))
+            };
+            if count > 0 && (is_default || is_new()) {
                 (0..count).for_each(|_| names.push(name));
                 // RFC 6376 §5.4.2: "MUST sign such header fields in order from the bottom of the header field block to the top."
                 fields.rev().for_each(|field| signed(&field));
             }
-        };
-        if self.is_default() {
-            let lists = OVERSIGNED.iter().chain(&PRESENT).zip(&KEYS).enumerate();
-            lists.for_each(|(at, (name, key))| add(name, *key, at < OVERSIGNED.len(), &|| true));
-            return names;
-        }
-        let from = [Cow::Borrowed("From")];
-        let lists = || from.iter().chain(&*self.oversigned).chain(&*self.present);
-        let oversigned = from.len() + self.oversigned.len();
-        for (at, name) in lists().enumerate() {
-            // A name that stands in the lists twice counts once.
-            let is_new = || !(lists().take(at)).any(|other| other.eq_ignore_ascii_case(name));
-            add(name, Key::of(name.as_bytes()), at < oversigned, &is_new);
         }
         names
     }
@@ -430,9 +413,7 @@ mod tests {
         assert!(fields.is_default());
         let names: Vec<_> = fields.oversigned.iter().chain(&*fields.present).collect();
         assert_eq!(names.first().unwrap().as_ref(), "From");
-        assert_eq!(names.len(), KEYS.len());
         for (at, name) in names.iter().enumerate() {
-            assert!(KEYS[at] == Key::of(name.as_bytes()));
             assert!(signature::is_field_name(name) && !name.eq_ignore_ascii_case(FIELD_NAME));
             let is_same = |other: &&Cow<'_, str>| other.eq_ignore_ascii_case(name);
             assert!(!names.iter().take(at).any(is_same), "{name}");

@@ -106,27 +106,18 @@ impl<'a> FieldsByName<'a> {
         &self,
         name: &str,
     ) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
-        self.named_by(Key::of(name.as_bytes()), name)
-    }
-
-    /// As [`FieldsByName::named`], for a name whose key is known.
-    pub(crate) fn named_by(
-        &self,
-        key: Key,
-        name: &str,
-    ) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
-        let same = self.fields.get(self.range_by(key, name.as_bytes()));
-        same.unwrap_or_default().iter().map(|entry| entry.field)
+        let same = self
+            .fields
+            .get(self.range(name.as_bytes()))
+            .unwrap_or_default();
+        same.iter().map(|entry| entry.field)
     }
 
     /// Where the fields of this name stand.
-    fn range(&self, name: &[u8]) -> Range<usize> {
-        self.range_by(Key::of(name), name)
-    }
-
     #[inline]
-    fn range_by(&self, key: Key, name: &[u8]) -> Range<usize> {
+    fn range(&self, name: &[u8]) -> Range<usize> {
         // RFC 6376 §3.5: "Header field names MUST be compared against actual header field names in a case-insensitive manner."
+        let key = Key::of(name);
         let start = self.firsts[key.beginning()] as usize;
         match self.fields.get(start) {
             None => 0..0,
@@ -203,22 +194,20 @@ impl Entry<'_> {
 
 /// Length and three letters of a name, mixed: the same for names that are the same without regard to case, and different for most others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key(u32);
+struct Key(u32);
 
 impl Key {
     /// How many beginnings there are.
     const BEGINNINGS: usize = 64;
 
-    pub(crate) const fn of(name: &[u8]) -> Self {
-        let length = name.len();
-        if length == 0 {
-            return Self(0);
-        }
+    fn of(name: &[u8]) -> Self {
         // The bit makes letters small, and no two letters the same.
+        let letter = |at: usize| u32::from(name.get(at).copied().unwrap_or_default() | 0x20);
+        let length = name.len();
         let all = (length as u32) << 24
-            | (name[0] as u32 | 0x20) << 16
-            | (name[length / 2] as u32 | 0x20) << 8
-            | (name[length - 1] as u32 | 0x20);
+            | letter(0) << 16
+            | letter(length / 2) << 8
+            | letter(length.wrapping_sub(1));
         // An odd factor, so that no two become the same.
         Self(all.wrapping_mul(0x9e37_79b1))
     }

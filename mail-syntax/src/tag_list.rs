@@ -232,14 +232,13 @@ impl<'a> Tags<'a> {
 
     /// The tag that stands in these octets of the list.
     fn tag(&self, part: &'a [u8], start: usize) -> Result<Tag<'a>, TagListError> {
+        check_folds(part, start)?;
         if let Some(text) = self
             .plain
             .and_then(|list| list.get(start..start + part.len()))
         {
-            check_folds(part, start)?;
             return parse_tag(text, start);
         }
-        check_folds(part, start)?;
         let text = core::str::from_utf8(part).map_err(|error| TagListError::Octet {
             offset: start + error.valid_up_to(),
         })?;

@@ -188,6 +188,7 @@ impl HeaderSplitter {
                 Span { end, ..open }
             }
             _ => {
+                // What `is_ftext` takes goes by.
                 let colon = search::first_outside(33..=126, [b':'], line)?;
                 let name_end = start + colon;
                 if colon == 0
